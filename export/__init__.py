@@ -1,0 +1,1 @@
+"""Export a PyTorch image classifier into a verified Triton model repository."""
