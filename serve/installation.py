@@ -1,0 +1,117 @@
+"""The tritonserver that `pip install nvidia-pytriton` brings, and the backend directory that it is given."""
+
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve.errors import InstallationError
+
+REMEDY = "install it with: pip install 'triton-repository-builder[serve]'"
+STAND_INS = Path(__file__).parent / "backends"
+# What each backend's model.py imports; `python` is the backend that runs the other two.
+BACKEND_PACKAGES = {"onnxruntime": "onnxruntime", "pytorch": "torch", "python": "numpy"}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the parts of the embedded Triton are."""
+
+    server: Path
+    """The tritonserver program."""
+    backend: Path
+    """Directory of libtriton_python.so and triton_python_backend_utils.py."""
+    stub: Path
+    """The Python backend's stub for the Python that runs us."""
+    libraries: tuple[Path, ...]
+    """Directories for LD_LIBRARY_PATH: Triton's libraries and libpython."""
+
+    def lay_out_backends(self, directory: Path) -> None:
+        """Copy the Python backend and our stand-ins to `directory`; Triton refuses links that lead out of it."""
+        shutil.copytree(STAND_INS, directory, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        python = directory / "python"
+        python.mkdir()
+        for source in (
+            self.backend / "libtriton_python.so",
+            self.backend / "triton_python_backend_utils.py",
+            self.stub,
+        ):
+            shutil.copy2(source, python)
+
+    def environment(self) -> dict[str, str]:
+        """The server's environment: its libraries, and our Python first on PATH, where the stub looks for its own."""
+        libraries = [str(path) for path in self.libraries]
+        return os.environ | {
+            "LD_LIBRARY_PATH": os.pathsep.join([*libraries, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        }
+
+
+def find_installation() -> Installation:
+    """Find the embedded Triton of this Python environment.
+
+    Raises:
+        InstallationError: the package, its stub for this Python, libpython, or a numpy below 2 is missing.
+    """
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or spec.origin is None:
+        raise InstallationError(f"no tritonserver here: the package nvidia-pytriton is not installed; {REMEDY}")
+    package = Path(spec.origin).parent
+    require_numpy_below_2()
+    installation = Installation(
+        server=package / "tritonserver/bin/tritonserver",
+        backend=package / "tritonserver/backends/python",
+        stub=find_stub(package / "tritonserver/python_backend_stubs"),
+        libraries=(package.parent / "nvidia_pytriton.libs", *find_libpython()),
+    )
+    for part in (installation.server, installation.backend / "libtriton_python.so", installation.libraries[0]):
+        if not part.exists():
+            raise InstallationError(f"the installed nvidia-pytriton is incomplete, {part} is missing; re{REMEDY}")
+    return installation
+
+
+def find_stub(stubs: Path) -> Path:
+    """Return the Python backend's stub for the running Python."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = stubs / version / "triton_python_backend_stub"
+    if not stub.exists():
+        known = ", ".join(sorted((path.name for path in stubs.glob("3.*")), key=lambda name: int(name[2:]))) or "none"
+        raise InstallationError(
+            f"the embedded Triton has no Python {version} stub (it has: {known}); "
+            "create the virtual environment with Python 3.10, 3.11 or 3.12"
+        )
+    return stub
+
+
+def find_libpython() -> tuple[Path, ...]:
+    """Return the directory of libpython, or nothing where the loader finds it by itself; the stub is linked with it."""
+    name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"
+    directory = Path(sysconfig.get_config_var("LIBDIR") or sys.base_prefix)
+    if (directory / name).exists():
+        return (directory,)
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        package = name.removesuffix(".so.1.0")
+        raise InstallationError(
+            f"{name} is missing, and the Python backend needs it; on Debian or Ubuntu: apt-get install {package}"
+        ) from None
+    return ()
+
+
+def require_numpy_below_2() -> None:
+    """Raise InstallationError unless numpy 1 is installed: with numpy 2 every output comes back empty."""
+    try:
+        version = importlib.metadata.version("numpy")
+    except importlib.metadata.PackageNotFoundError:
+        raise InstallationError(f"numpy is not installed; {REMEDY}") from None
+    if int(version.split(".")[0]) >= 2:
+        raise InstallationError(
+            f"numpy {version} is installed, and with numpy 2 the embedded Triton returns every output empty; "
+            "install an older one with: pip install 'numpy>=1.26,<2'"
+        )

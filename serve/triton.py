@@ -1,0 +1,277 @@
+"""One embedded Triton Inference Server: start it, wait until it is ready, ask it about its models, stop it."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal
+
+from serve import guardian
+from serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
+from serve.installation import find_installation
+from serve.models import ModelStatus, RepositoryModel, read_repository
+
+ADDRESS = "127.0.0.1"
+POLL_SECONDS = 0.02
+TAIL_BYTES = 4096
+START_ATTEMPTS = 3
+
+ModelControlMode = Literal["explicit", "poll", "none"]
+
+
+class TritonServer:
+    """NVIDIA's tritonserver over a model repository, on loopback, as a context manager.
+
+        with TritonServer(Path("model_repository")) as server:
+            client = InferenceServerClient(server.grpc_url)
+
+    A port of 0 is replaced by a free one. In the mode `explicit` the models that can run here are loaded at the start,
+    and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself. A
+    model that fails to load does not stop the others. `extra_args` are tritonserver's own. With `verbose` its log goes
+    to our standard error; otherwise `log()` returns it.
+    """
+
+    address = ADDRESS
+
+    def __init__(
+        self,
+        repository: Path,
+        http_port: int = 0,
+        grpc_port: int = 0,
+        metrics_port: int = 0,
+        *,
+        model_control_mode: ModelControlMode = "explicit",
+        repository_poll_secs: int = 1,
+        extra_args: Sequence[str] = (),
+        ready_timeout: float = 300.0,
+        stop_grace: float = 30.0,
+        verbose: bool = False,
+    ) -> None:
+        self.repository = repository
+        self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
+        self.pid = 0
+        self._asked_ports = (http_port, grpc_port, metrics_port)
+        self._model_control_mode = model_control_mode
+        self._repository_poll_secs = repository_poll_secs
+        self._extra_args = tuple(extra_args)
+        self._ready_timeout = ready_timeout
+        self._stop_grace = stop_grace
+        self._verbose = verbose
+        self._guardian: subprocess.Popen[str] | None = None
+        self._log: IO[bytes] | None = None
+        self._last_log = ""
+        self._left_out: list[RepositoryModel] = []
+
+    def __enter__(self) -> "TritonServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def http_url(self) -> str:
+        """HOST:PORT, as tritonclient.http wants it."""
+        return f"{self.address}:{self.http_port}"
+
+    @property
+    def grpc_url(self) -> str:
+        """HOST:PORT, as tritonclient.grpc wants it."""
+        return f"{self.address}:{self.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The Prometheus endpoint."""
+        return f"http://{self.address}:{self.metrics_port}/metrics"
+
+    def start(self) -> None:
+        """Start the server and return when it is ready.
+
+        Raises:
+            InstallationError: a package is missing.
+            RepositoryError: the repository is not a directory.
+            PortTakenError: a port that was asked for is taken.
+            StartError: the server ended or was not ready in time.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            self.http_port, self.grpc_port, self.metrics_port = reserve_ports(self._asked_ports)
+            try:
+                self._launch()
+                self._wait_until_ready()
+                return
+            except BaseException as error:
+                lost_a_race = isinstance(error, StartError) and "already in use" in self.log()
+                self.stop()
+                # A free port may be taken by another program before Triton binds it; another one will be free.
+                if not lost_a_race or 0 not in self._asked_ports or attempt == START_ATTEMPTS:
+                    raise
+
+    def stop(self) -> None:
+        """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period."""
+        if self._guardian is None:
+            return
+        self._guardian.terminate()
+        with self._guardian:
+            self._guardian = None
+        if self._log is not None:
+            self._last_log = self.log()
+            self._log.close()
+            self._log = None
+
+    def log(self) -> str:
+        """Return what the server has logged, also after its end; empty with `verbose`."""
+        if self._log is None:
+            return self._last_log
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return after `timeout` seconds with the server alive.
+
+        Raises:
+            ServerDiedError: it ended by itself.
+        """
+        assert self._guardian is not None, "the server is not started"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = self._guardian.wait(timeout)
+            raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self._tail()}")
+
+    def models(self) -> list[ModelStatus]:
+        """Return every model of the repository: as the server reports it, or left out and why."""
+        listed = [self._status(entry) for entry in self._request("POST", "/v2/repository/index", "{}")]
+        skipped = {model.name: model for model in self._left_out}
+        statuses = [status for status in listed if status.name not in skipped or status.state == "READY"]
+        present = {status.name for status in statuses}
+        statuses += [
+            ModelStatus(model.name, "", model.backend, model.max_batch_size, "LEFT OUT", model.left_out)
+            for model in skipped.values()
+            if model.name not in present
+        ]
+        return sorted(statuses, key=lambda status: (status.name, status.version))
+
+    def _status(self, entry: dict[str, str]) -> ModelStatus:
+        name, version, state = entry["name"], entry.get("version", ""), entry.get("state", "UNAVAILABLE")
+        config: dict[str, Any] = {}
+        if state == "READY":
+            config = self._request("GET", f"/v2/models/{name}/versions/{version}/config")
+        else:
+            known = {model.name: model for model in read_repository(self.repository)}
+            if name in known:
+                config = {"backend": known[name].backend, "max_batch_size": known[name].max_batch_size}
+        return ModelStatus(
+            name, version, config.get("backend", ""), config.get("max_batch_size", 0), state, entry.get("reason", "")
+        )
+
+    def _launch(self) -> None:
+        installation = find_installation()
+        models = read_repository(self.repository)
+        self._left_out = [model for model in models if model.left_out]
+        directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
+        try:
+            installation.lay_out_backends(directory)
+            self._log = None if self._verbose else tempfile.TemporaryFile()  # noqa: SIM115 (unnamed: nothing to leave)
+            command = [str(installation.server), *self._arguments(models, directory)]
+            cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
+            self._guardian = subprocess.Popen(
+                [sys.executable, "-I", guardian.__file__, *cleanup, "--", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=installation.environment(),
+                text=True,
+                start_new_session=True,
+            )
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        assert self._guardian.stdout is not None
+        self.pid = int(self._guardian.stdout.readline() or 0)
+
+    def _arguments(self, models: Sequence[RepositoryModel], directory: Path) -> list[str]:
+        arguments = [
+            f"--model-repository={self.repository.resolve()}",
+            f"--backend-directory={directory}",
+            f"--backend-config=python,shm-region-prefix-name={directory.name}",
+            f"--http-address={ADDRESS}",
+            f"--http-port={self.http_port}",
+            f"--grpc-address={ADDRESS}",
+            f"--grpc-port={self.grpc_port}",
+            f"--metrics-address={ADDRESS}",
+            f"--metrics-port={self.metrics_port}",
+            "--allow-gpu-metrics=false",
+            # A model that cannot be loaded is reported as unavailable; the others serve.
+            "--exit-on-error=false",
+            "--strict-readiness=false",
+            f"--exit-timeout-secs={int(self._stop_grace)}",
+            f"--model-control-mode={self._model_control_mode}",
+        ]
+        if self._model_control_mode == "explicit":
+            arguments += [f"--load-model={model.name}" for model in models if not model.left_out]
+        if self._model_control_mode == "poll":
+            arguments.append(f"--repository-poll-secs={self._repository_poll_secs}")
+        return [*arguments, *self._extra_args]
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + self._ready_timeout
+        assert self._guardian is not None
+        while self._guardian.poll() is None:
+            with contextlib.suppress(ServeError, OSError):
+                self._request("GET", "/v2/health/ready")
+                return
+            if time.monotonic() > deadline:
+                raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {self._tail()}")
+            time.sleep(POLL_SECONDS)
+        raise StartError(f"tritonserver ended with status {self._guardian.returncode} at its start; {self._tail()}")
+
+    def _request(self, method: str, path: str, body: str | None = None) -> Any:
+        """Return the JSON that Triton answers, or None for an empty answer."""
+        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            answer = response.read()
+        if response.status != http.client.OK:
+            raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer.decode()}")
+        return json.loads(answer) if answer else None
+
+    def _tail(self) -> str:
+        if self._verbose:
+            return "its log is above"
+        return f"the end of its log:\n{self.log()[-TAIL_BYTES:].strip()}"
+
+
+def reserve_ports(asked: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Check that the ports asked for are free on loopback, and replace each 0 by a free one.
+
+    Raises:
+        PortTakenError: names the port.
+    """
+    with contextlib.ExitStack() as stack:
+        # All are held until the last is found, so that they differ.
+        http_port, grpc_port, metrics_port = (stack.enter_context(bind(port)).getsockname()[1] for port in asked)
+    return http_port, grpc_port, metrics_port
+
+
+def bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # As Triton does: a port whose last connections linger in TIME_WAIT is free.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+        listener.listen(1)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"port {port} on {ADDRESS} cannot be used ({error.strerror}); stop what listens there or choose another"
+        ) from None
+    return listener

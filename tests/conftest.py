@@ -1,0 +1,114 @@
+"""Fixtures that the live tests share: a tiny model repository, and the embedded Triton over it."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from serve.triton import TritonServer
+
+if TYPE_CHECKING:
+    import torch
+
+TINY_SIDE = 32
+TINY_LABELS = ("ant", "bee", "cat, domestic", "dog", "eel", "fox: red", "gnu", "hen", "ibis", "jay")
+TINY_PREPROCESSING = (
+    '{"resize":36,"crop":32,"interpolation":"bilinear","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],'
+    '"layout":"NCHW","dtype":"FP32"}'
+)
+
+
+def tiny_config(name: str, backend: str, filename: str) -> str:
+    """config.pbtxt of the tiny model, as the contract between export, serve and client has it."""
+    preprocessing = TINY_PREPROCESSING.replace('"', '\\"')
+    return f"""
+name: "{name}"
+backend: "{backend}"
+default_model_filename: "{filename}"
+max_batch_size: 8
+input {{ name: "INPUT__0" data_type: TYPE_FP32 dims: [ 3, {TINY_SIDE}, {TINY_SIDE} ] }}
+output {{ name: "OUTPUT__0" data_type: TYPE_FP32 dims: [ {len(TINY_LABELS)} ] label_filename: "labels.txt" }}
+instance_group {{ kind: KIND_AUTO count: 1 }}
+dynamic_batching {{ }}
+parameters {{ key: "preprocessing" value {{ string_value: "{preprocessing}" }} }}
+parameters {{ key: "trained" value {{ string_value: "false" }} }}
+parameters {{ key: "weights" value {{ string_value: "{{\\"source\\":\\"seeded\\",\\"seed\\":0}}" }} }}
+"""
+
+
+def tiny_module() -> "torch.nn.Module":
+    """A seeded convolutional network: FP32 [N, 3, H, W] -> FP32 [N, 10]; no weight is trained."""
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(16, len(TINY_LABELS)),
+        ).eval()
+
+
+def export_tiny_onnx(path: Path) -> None:
+    import torch
+
+    batch = torch.zeros(2, 3, TINY_SIDE, TINY_SIDE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The exporter's own deprecations, which are not ours to mend.
+        program = torch.onnx.export(
+            tiny_module(),
+            (batch,),
+            input_names=["INPUT__0"],
+            output_names=["OUTPUT__0"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(str(path))
+
+
+def export_tiny_torchscript(path: Path) -> None:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and Triton's pytorch backend needs it.
+        traced = torch.jit.trace(tiny_module(), torch.zeros(2, 3, TINY_SIDE, TINY_SIDE))  # type: ignore[no-untyped-call]
+    traced.save(str(path))
+
+
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository of the tiny model as tiny_onnx and tiny_torchscript. Shared: copy it before changing it."""
+    repository = tmp_path_factory.mktemp("tiny") / "model_repository"
+    for name, backend, filename, export in (
+        ("tiny_onnx", "onnxruntime", "model.onnx", export_tiny_onnx),
+        ("tiny_torchscript", "pytorch", "model.pt", export_tiny_torchscript),
+    ):
+        version = repository / name / "1"
+        version.mkdir(parents=True)
+        (version.parent / "config.pbtxt").write_text(tiny_config(name, backend, filename))
+        (version.parent / "labels.txt").write_text("".join(f"{label}\n" for label in TINY_LABELS))
+        export(version / filename)
+    return repository
+
+
+@pytest.fixture
+def repository(tiny_repository: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny repository that a test may change."""
+    return Path(shutil.copytree(tiny_repository, tmp_path / "model_repository"))
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tiny_repository: Path) -> Iterator[TritonServer]:
+    """The embedded Triton over the tiny repository, for the whole session: do not stop it, do not unload its models."""
+    with TritonServer(tiny_repository) as server:
+        yield server
