@@ -13,7 +13,8 @@ from pathlib import Path
 from serve.errors import InstallationError
 
 REMEDY = "install it with: pip install 'triton-repository-builder[serve]'"
-STAND_INS = Path(__file__).parent / "backends"
+PACKAGE = Path(__file__).resolve().parent
+STAND_INS = PACKAGE / "backends"
 # What each backend's model.py imports; `python` is the backend that runs the other two.
 BACKEND_PACKAGES = {"onnxruntime": "onnxruntime", "pytorch": "torch", "python": "numpy"}
 
@@ -33,23 +34,25 @@ class Installation:
 
     def lay_out_backends(self, directory: Path) -> None:
         """Copy the Python backend and our stand-ins to `directory`; Triton refuses links that lead out of it."""
-        shutil.copytree(STAND_INS, directory, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-        python = directory / "python"
-        python.mkdir()
-        for source in (
-            self.backend / "libtriton_python.so",
-            self.backend / "triton_python_backend_utils.py",
-            self.stub,
-        ):
-            shutil.copy2(source, python)
+        utilities = self.backend / "triton_python_backend_utils.py"
+        parts: dict[str, tuple[Path, ...]] = {"python": (self.backend / "libtriton_python.so", utilities, self.stub)}
+        parts |= {name: (STAND_INS / name / "model.py",) for name in ("onnxruntime", "pytorch")}
+        for backend, files in parts.items():
+            (directory / backend).mkdir()
+            for file in files:
+                shutil.copy2(file, directory / backend)
 
     def environment(self) -> dict[str, str]:
-        """The server's environment: its libraries, and our Python first on PATH, where the stub looks for its own."""
-        libraries = [str(path) for path in self.libraries]
+        """The server's environment: its libraries; our Python, which the stub finds by PATH; and this package."""
         return os.environ | {
-            "LD_LIBRARY_PATH": os.pathsep.join([*libraries, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "LD_LIBRARY_PATH": prepend("LD_LIBRARY_PATH", *self.libraries),
+            "PATH": prepend("PATH", Path(sys.executable).parent),
+            "PYTHONPATH": prepend("PYTHONPATH", PACKAGE.parent),
         }
+
+
+def prepend(variable: str, *directories: Path) -> str:
+    return os.pathsep.join([*map(str, directories), *filter(None, [os.environ.get(variable)])])
 
 
 def find_installation() -> Installation:

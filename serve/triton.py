@@ -212,6 +212,8 @@ class TritonServer:
             # A model that cannot be loaded is reported as unavailable; the others serve.
             "--exit-on-error=false",
             "--strict-readiness=false",
+            # A Python-based backend cannot complete a configuration, and would start every stub twice for trying.
+            "--disable-auto-complete-config",
             f"--exit-timeout-secs={int(self._stop_grace)}",
             f"--model-control-mode={self._model_control_mode}",
         ]

@@ -1,29 +1,189 @@
+"""Stand-in for Triton's onnxruntime backend: ONNX Runtime on the CPU, with the official backend's rules.
+
+It refuses what the official backend refuses when it loads a model, and honours the same parameters. Unlike it, it
+cannot complete a configuration without inputs and outputs, share a session between instances (each is a process), or
+serve sequences, ragged batches and strings.
+"""
+
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
-import triton_python_backend_utils as pb_utils
+
+from serve.backends.batching import Tensors, answer
+from serve.backends.settings import (
+    ConfigurationError,
+    find_model_file,
+    read_bool,
+    read_int,
+    read_parameter,
+    refuse_unsupported,
+)
+
+DATA_TYPES = {
+    "tensor(bool)": "TYPE_BOOL",
+    "tensor(uint8)": "TYPE_UINT8",
+    "tensor(uint16)": "TYPE_UINT16",
+    "tensor(uint32)": "TYPE_UINT32",
+    "tensor(uint64)": "TYPE_UINT64",
+    "tensor(int8)": "TYPE_INT8",
+    "tensor(int16)": "TYPE_INT16",
+    "tensor(int32)": "TYPE_INT32",
+    "tensor(int64)": "TYPE_INT64",
+    "tensor(float16)": "TYPE_FP16",
+    "tensor(float)": "TYPE_FP32",
+    "tensor(double)": "TYPE_FP64",
+    "tensor(string)": "TYPE_STRING",
+}
+# `optimization { graph { level } }`: the official backend's table; every other level means all optimisations.
+OPTIMIZATION_LEVELS = {
+    -1: ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    1: ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    2: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+EXECUTION_MODES = {0: ort.ExecutionMode.ORT_SEQUENTIAL, 1: ort.ExecutionMode.ORT_PARALLEL}
+INITIALIZER_ALLOCATOR = "session.use_device_allocator_for_initializers"
+ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 
 
 class TritonPythonModel:
-    def initialize(self, args: dict[str, str]) -> None:
+    """One instance of a model. Triton calls it from one thread."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])
-        name = config["default_model_filename"] or "model.onnx"
-        path = Path(args["model_repository"]) / args["model_version"] / name
-        options = ort.SessionOptions()
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.input = config["input"][0]["name"]
-        self.output = config["output"][0]["name"]
+        refuse_unsupported(config)
+        path = find_model_file(args, config, "model.onnx")
+        self.session = load_session(path / "model.onnx" if path.is_dir() else path, config)
+        validate_inputs(config, self.session)
+        validate_outputs(config, self.session)
+        self.batched = config["max_batch_size"] > 0
+        self.outputs = [tensor["name"] for tensor in config["output"]]
+        self.run_options = ort.RunOptions()
+        if (shrinkage := read_parameter(config, ARENA_SHRINKAGE)) is not None:
+            self.run_options.add_run_config_entry(ARENA_SHRINKAGE, shrinkage)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        arrays = [pb_utils.get_input_tensor_by_name(r, self.input).as_numpy() for r in requests]
-        batch = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-        (result,) = self.session.run([self.output], {self.input: batch})
-        responses, start = [], 0
-        for array in arrays:
-            stop = start + len(array)
-            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(self.output, result[start:stop])]))
-            start = stop
-        return responses
+        return answer(requests, self.run, batched=self.batched)
+
+    def run(self, inputs: Tensors) -> Tensors:
+        return dict(zip(self.outputs, self.session.run(self.outputs, inputs, self.run_options), strict=True))
+
+
+def load_session(path: Path, config: Mapping[str, Any]) -> ort.InferenceSession:
+    """Raises ConfigurationError: ONNX Runtime cannot load the file."""
+    try:
+        return ort.InferenceSession(str(path), read_options(config), providers=["CPUExecutionProvider"])
+    except ConfigurationError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions share no class but this one.
+        raise ConfigurationError(f"model '{config['name']}': ONNX Runtime cannot load {path}: {error}") from None
+
+
+def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
+    """Return the session options that the configuration asks for; without thread counts ONNX Runtime takes all cores.
+
+    Raises:
+        ConfigurationError: a value that the official backend refuses, or an accelerator that is not here.
+    """
+    options = ort.SessionOptions()
+    optimization = config.get("optimization", {})
+    # protobuf's JSON leaves out a level of 0.
+    level = int(optimization.get("graph", {}).get("level", 0))
+    options.graph_optimization_level = OPTIMIZATION_LEVELS.get(level, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    mode = read_int(config, "execution_mode")
+    if mode not in EXECUTION_MODES:
+        raise ConfigurationError(f"model '{config['name']}', parameter execution_mode: expected 0 or 1, not {mode}")
+    options.execution_mode = EXECUTION_MODES[mode]
+    options.intra_op_num_threads = max(read_int(config, "intra_op_thread_count"), 0)
+    options.inter_op_num_threads = max(read_int(config, "inter_op_thread_count"), 0)
+    options.enable_cpu_mem_arena = read_bool(config, "enable_mem_arena", True)
+    options.enable_mem_pattern = read_bool(config, "enable_mem_pattern", True)
+    read_bool(config, "share_session_between_instances", False)
+    if (allocator := read_parameter(config, INITIALIZER_ALLOCATOR)) is not None:
+        options.add_session_config_entry(INITIALIZER_ALLOCATOR, allocator)
+    for accelerator in optimization.get("execution_accelerators", {}).get("cpu_execution_accelerator", []):
+        raise ConfigurationError(
+            f"model '{config['name']}': the execution accelerator '{accelerator['name']}' is not in the onnxruntime "
+            "package; remove it, or serve the model with the official image"
+        )
+    for library in config.get("model_operations", {}).get("op_library_filename", []):
+        options.register_custom_ops_library(library)
+    return options
+
+
+def validate_inputs(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+    """Raises ConfigurationError: the configuration's inputs are not the model's."""
+    name, batched = config["name"], config["max_batch_size"] > 0
+    provided = session.get_inputs()
+    expected = sum(not tensor.get("optional", False) for tensor in config["input"])
+    if len(provided) != expected:
+        raise ConfigurationError(
+            f"unable to load model '{name}', configuration expects {expected} inputs, model provides {len(provided)} "
+            f"({join(tensor.name for tensor in provided)})"
+        )
+    known = {tensor.name: tensor for tensor in (*provided, *session.get_overridable_initializers())}
+    for tensor in config["input"]:
+        if tensor.get("optional", False) and batched:
+            raise ConfigurationError(
+                f"unable to load model '{name}', optional input '{tensor['name']}' is not supported for models that "
+                "support batching"
+            )
+        validate_tensor(config, tensor, "input", known, exact=False)
+
+
+def validate_outputs(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+    """Raises ConfigurationError: an output of the configuration is not the model's."""
+    known = {tensor.name: tensor for tensor in session.get_outputs()}
+    for tensor in config["output"]:
+        validate_tensor(config, tensor, "output", known, exact=True)
+
+
+def validate_tensor(
+    config: Mapping[str, Any], tensor: Mapping[str, Any], kind: str, known: Mapping[str, Any], *, exact: bool
+) -> None:
+    """Compare a tensor of the configuration with the model's: name, datatype, shape.
+
+    A dimension that is free in the model accepts any number in the configuration, unless `exact`.
+    """
+    name = tensor["name"]
+    if name not in known:
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', unexpected inference {kind} '{name}', allowed {kind}s are: "
+            f"{join(known)}"
+        )
+    provided = DATA_TYPES.get(known[name].type, known[name].type)
+    if tensor["data_type"] != provided:
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', configuration expects datatype {tensor['data_type']} for {kind} "
+            f"'{name}', model provides {provided}"
+        )
+    model_shape = [size if isinstance(size, int) else -1 for size in known[name].shape]
+    dims = [int(size) for size in (tensor["reshape"].get("shape", []) if "reshape" in tensor else tensor["dims"])]
+    validate_shape(f"model '{config['name']}', tensor '{name}'", model_shape, dims, config["max_batch_size"], exact)
+
+
+def validate_shape(where: str, model_shape: list[int], dims: list[int], max_batch_size: int, exact: bool) -> None:
+    if not model_shape:
+        if any(size != 1 for size in dims):
+            raise ConfigurationError(f"{where}: the model has a scalar, and the configuration's dims are {dims}")
+        return
+    full = [-1, *dims] if max_batch_size > 0 else dims
+    if max_batch_size > 0 and model_shape[0] != -1:
+        raise ConfigurationError(
+            f"{where}: for the model to support batching its first dimension must be free (-1), but its shape is "
+            f"{model_shape}; export it with a dynamic batch dimension or set max_batch_size to 0"
+        )
+    agree = len(model_shape) == len(full) and all(
+        actual == asked or (actual == -1 and not exact) for actual, asked in zip(model_shape, full, strict=True)
+    )
+    if not agree:
+        raise ConfigurationError(
+            f"{where}: the model's shape is {model_shape}, and the configuration asks for {full}"
+            + (" (the batch dimension, because max_batch_size > 0, and then dims)" if max_batch_size > 0 else "")
+        )
+
+
+def join(names: Iterable[str]) -> str:
+    return ", ".join(names)

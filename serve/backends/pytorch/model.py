@@ -1,29 +1,183 @@
+"""Stand-in for Triton's pytorch backend: TorchScript on the CPU, with the official backend's rules.
+
+It refuses what the official backend refuses, when it loads a model or when it answers, and honours the same
+parameters. Unlike it, it cannot share weights between instances (each is a process) or serve sequences and strings.
+"""
+
 import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from serve.backends.batching import Tensors, answer
+from serve.backends.settings import (
+    ConfigurationError,
+    find_model_file,
+    read_bool,
+    read_int,
+    read_parameter,
+    refuse_unsupported,
+)
+
+DATA_TYPES = {
+    "TYPE_BOOL": torch.bool,
+    "TYPE_UINT8": torch.uint8,
+    "TYPE_INT8": torch.int8,
+    "TYPE_INT16": torch.int16,
+    "TYPE_INT32": torch.int32,
+    "TYPE_INT64": torch.int64,
+    "TYPE_FP16": torch.float16,
+    "TYPE_FP32": torch.float32,
+    "TYPE_FP64": torch.float64,
+}
+# Without effect on a CPU, or in a process that holds one instance; a value must be a boolean all the same.
+IGNORED = ("ENABLE_WEIGHT_SHARING", "ENABLE_CACHE_CLEANING", "DISABLE_CUDNN")
 
 
 class TritonPythonModel:
-    def initialize(self, args: dict[str, str]) -> None:
-        config = json.loads(args["model_config"])
-        name = config["default_model_filename"] or "model.pt"
-        path = Path(args["model_repository"]) / args["model_version"] / name
-        self.module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-        self.input = config["input"][0]["name"]
-        self.output = config["output"][0]["name"]
+    """One instance of a model. Triton calls it from one thread."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        self.config = json.loads(args["model_config"])
+        refuse_unsupported(self.config)
+        apply_settings(self.config)
+        self.inference_mode = read_bool(self.config, "INFERENCE_MODE", True)
+        path = find_model_file(args, self.config, "model.pt")
+        try:
+            self.module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigurationError(f"failed to load model '{self.config['name']}' from {path}: {reason}") from None
+        self.dictionary, arguments = read_arguments(self.config, self.module)
+        self.inputs = order_inputs(self.config, arguments)
+        self.outputs = index_outputs(self.config)
+        self.batched = self.config["max_batch_size"] > 0
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        arrays = [pb_utils.get_input_tensor_by_name(r, self.input).as_numpy() for r in requests]
-        batch = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-        with torch.inference_mode():
-            result = self.module(torch.from_numpy(batch)).numpy()
-        responses, start = [], 0
-        for array in arrays:
-            stop = start + len(array)
-            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(self.output, result[start:stop])]))
-            start = stop
-        return responses
+        return answer(requests, self.run, batched=self.batched)
+
+    def run(self, inputs: Tensors) -> Tensors:
+        tensors = {name: torch.from_numpy(inputs[name]) for name in self.inputs}
+        with torch.inference_mode(self.inference_mode), torch.no_grad():
+            results = self.module(tensors) if self.dictionary else self.module(*tensors.values())
+        results = results if isinstance(results, tuple) else (results,)
+        return {name: self.read_output(name, results) for name in self.outputs}
+
+    def read_output(self, name: str, results: Sequence[Any]) -> NDArray[Any]:
+        """Raises ValueError: the output is missing, no tensor, a scalar, or of another datatype than configured."""
+        index, dtype = self.outputs[name]
+        if index >= len(results):
+            raise ValueError(
+                f"the output {name} in the model configuration refers to an output index which doesn't exist; this "
+                f"model has {len(results)} outputs"
+            )
+        result = results[index]
+        if not isinstance(result, torch.Tensor):
+            raise ValueError(f"output {name} must be a tensor, and the model returned a {type(result).__name__}")
+        if result.dtype != dtype:
+            raise ValueError(
+                f"configuration expects datatype {dtype} for output '{name}', model provides {result.dtype}"
+            )
+        if result.dim() == 0:
+            raise ValueError(f"output '{name}' is a scalar which is not supported")
+        return result.numpy(force=True)
+
+
+def apply_settings(config: Mapping[str, Any]) -> None:
+    """Set what TorchScript keeps for the whole process; without thread counts PyTorch takes all cores.
+
+    Raises:
+        ConfigurationError: a value that the official backend refuses.
+    """
+    for key in IGNORED:
+        read_bool(config, key, False)
+    if (threads := read_int(config, "INTRA_OP_THREAD_COUNT")) > 0:
+        torch.set_num_threads(threads)
+    if (threads := read_int(config, "INTER_OP_THREAD_COUNT")) > 0:
+        torch.set_num_interop_threads(threads)
+    optimized = not read_bool(config, "DISABLE_OPTIMIZED_EXECUTION", False)
+    torch._C._set_graph_executor_optimize(optimized)
+    for key, switch in (
+        ("ENABLE_JIT_PROFILING", torch._C._jit_set_profiling_mode),
+        ("ENABLE_JIT_EXECUTOR", torch._C._jit_set_profiling_executor),
+        ("ENABLE_TENSOR_FUSER", torch._C._jit_set_texpr_fuser_enabled),
+    ):
+        if read_parameter(config, key) is not None:
+            switch(read_bool(config, key, True))
+
+
+def read_arguments(config: Mapping[str, Any], module: torch.jit.ScriptModule) -> tuple[bool, list[str]]:
+    """Return whether `forward` takes one dictionary of tensors, and else the names of its arguments.
+
+    Raises:
+        ConfigurationError: arguments of other types, or another number of them than the configuration's inputs.
+    """
+    arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]  # The first is self.
+    kinds = [argument.type.kind() for argument in arguments]
+    if kinds == ["DictType"]:
+        return True, []
+    for argument, kind in zip(arguments, kinds, strict=True):
+        if kind != "TensorType":
+            raise ConfigurationError(
+                f"unable to load model '{config['name']}', its argument '{argument.name}' is a {argument.type}; only "
+                "tensors, or a single Dict(str, Tensor), are supported"
+            )
+    if len(arguments) != len(config["input"]):
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', configuration expects {len(config['input'])} inputs, model "
+            f"provides {len(arguments)}"
+        )
+    return False, [argument.name for argument in arguments]
+
+
+def order_inputs(config: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
+    """Return the names of the configuration's inputs in the order of the arguments of `forward`.
+
+    The official backend's three conventions, in this order: the names are the arguments'; they end in __<index>; or
+    the configuration lists them in order.
+
+    Raises:
+        ConfigurationError: no input, or one of a datatype that PyTorch lacks.
+    """
+    names = [tensor["name"] for tensor in config["input"]]
+    require_tensors(config, "input")
+    if all(name in arguments for name in names):
+        return sorted(names, key=arguments.index)
+    return sorted(names, key=dict(zip(names, read_indices(names), strict=True)).__getitem__)
+
+
+def index_outputs(config: Mapping[str, Any]) -> dict[str, tuple[int, torch.dtype]]:
+    """Return, for each output of the configuration, its index in what `forward` returns and its datatype.
+
+    Raises:
+        ConfigurationError: no output, or one of a datatype that PyTorch lacks.
+    """
+    require_tensors(config, "output")
+    indices = read_indices([tensor["name"] for tensor in config["output"]])
+    return {
+        tensor["name"]: (index, DATA_TYPES[tensor["data_type"]])
+        for tensor, index in zip(config["output"], indices, strict=True)
+    }
+
+
+def read_indices(names: Sequence[str]) -> list[int]:
+    """Return the <index> of each <name>__<index>, or 0, 1, 2, … if one of them has none."""
+    indices = [name.partition("__")[2] for name in names]
+    if all(index.isdecimal() for index in indices):
+        return [int(index) for index in indices]
+    return list(range(len(names)))
+
+
+def require_tensors(config: Mapping[str, Any], kind: str) -> None:
+    if not config[kind]:
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', model configuration must contain at least one {kind}, none were "
+            "specified"
+        )
+    for tensor in config[kind]:
+        if tensor["data_type"] not in DATA_TYPES:
+            raise ConfigurationError(
+                f"unsupported datatype {tensor['data_type']} for {kind} '{tensor['name']}' for model '{config['name']}'"
+            )
