@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Start tritonserver over a model repository, inside the image:  start-triton.sh gpu|cpu [TRITONSERVER-OPTION...]
+#
+# gpu   every model; a version that is published later is picked up by itself.
+# cpu   only the models that a CPU can run, listed once, at the start.
+set -euo pipefail
+
+models=${MODEL_REPOSITORY:-/models}
+
+# A plan needs a GPU, and so does an instance group that says so. Comments in a config do not count.
+needs_gpu() {
+    sed 's/#.*//' "$1" |
+        grep -Eq '(backend|platform)[[:space:]]*:[[:space:]]*"tensorrt(_plan)?"|kind[[:space:]]*:[[:space:]]*KIND_GPU'
+}
+
+fail() {
+    echo "start-triton.sh: $*" >&2
+    exit 3
+}
+
+# A model that cannot be loaded keeps the health check red and is named in the log; the other models are served.
+options=(--model-repository="$models" --exit-on-error=false)
+
+case ${1:-} in
+gpu)
+    options+=(--model-control-mode=poll --repository-poll-secs=15)
+    ;;
+cpu)
+    options+=(--model-control-mode=explicit)
+    count=0
+    for config in "$models"/*/config.pbtxt; do
+        [ -f "$config" ] || continue
+        name=$(basename "$(dirname "$config")")
+        if needs_gpu "$config"; then
+            echo "start-triton.sh: $name needs a GPU; it is left out"
+        else
+            options+=(--load-model="$name")
+            count=$((count + 1))
+        fi
+    done
+    [ "$count" -gt 0 ] || fail "no model in $models can run on a CPU; publish one with: make export"
+    ;;
+*)
+    echo "usage: start-triton.sh gpu|cpu [TRITONSERVER-OPTION...]" >&2
+    exit 2
+    ;;
+esac
+shift
+
+exec tritonserver "${options[@]}" "$@"
