@@ -37,6 +37,10 @@ class RequestError(ClientError):
     exit_status = 3
 
 
+class RegionLostError(RequestError):
+    """The server does not know a shared memory region that we registered: it was restarted since."""
+
+
 class ContractError(ClientError):
     """The served model does not keep the contract: tensors, preprocessing parameter, labels."""
 

@@ -202,16 +202,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
     Transparency is dropped, as torchvision's loader does: it is what classifiers were trained with. More than 8 bits
     are scaled, not clipped, by the smallest range that holds the values: integers 0..65535 or 0..2^31-1; floats 0..1,
-    0..255, 0..65535 or the largest value.
+    0..255, 0..65535 or the largest value. Raises ImageError for a mode without a way to RGB (LAB).
     """
     if image.mode == "RGB":
         return image
     if image.mode == "F" or image.mode.startswith("I"):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     # Palettes with transparency and premultiplied alpha have no direct way to RGB.
-    if "transparency" in image.info or image.mode in ("La", "RGBa"):
-        image = image.convert("LA" if image.mode == "La" else "RGBA")
-    return image.convert("RGB")
+    try:
+        if "transparency" in image.info or image.mode in ("La", "RGBa"):
+            image = image.convert("LA" if image.mode == "La" else "RGBA")
+        return image.convert("RGB")
+    except ValueError as exc:
+        raise ImageError(f"colour mode {image.mode} cannot be shown as RGB") from exc
 
 
 def _to_8_bit(values: NDArray[Any]) -> Pixels:

@@ -1,0 +1,151 @@
+"""`Classifier`: the Python interface, and what the command line is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from types import TracebackType
+
+from client.contract import ModelContract, choose_model, read_contract, read_labels
+from client.errors import ContractError, UsageError
+from client.failover import Servers
+from client.pipeline import Options, Pipeline, batch_size
+from client.results import Result
+from client.sources import Picture, Source, sources
+from client.transport import Connection, Transport, open_transport
+
+PATIENCE = 60.0
+
+
+class Classifier:
+    """An image classifier that Triton serves.
+
+        with Classifier("localhost:8001", model="resnext101_32x4d_onnx") as classifier:
+            for result in classifier.classify(["cat.jpg", "photos/", "https://example.org/dog.png"]):
+                print(result.image, result.predictions[0].label)
+
+    `url`: HOST:PORT, or several of them (a list, or separated by commas) that serve the same model: requests go to each
+    in turn and, when one fails, to the others. `model`: by default the only one that is ready. `labels`: to use instead
+    of the server's. `patience`: seconds to go on trying while no server answers in the middle of the work.
+
+    Raises, on construction: UsageError, ServerUnavailableError, ModelUnavailableError, ContractError, RequestError.
+    """
+
+    def __init__(
+        self,
+        url: str | Sequence[str] = "localhost",
+        model: str | None = None,
+        *,
+        connection: Connection | None = None,
+        labels: Sequence[str] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        urls = [part for text in ([url] if isinstance(url, str) else url) for part in text.split(",") if part]
+        if not urls:
+            raise UsageError("no server address")
+        self.transport: Transport = Servers([open_transport(one, connection) for one in urls], patience)
+        try:
+            self.contract = read_contract(self.transport, choose_model(self.transport.models(), model))
+            self._labels = _Labels(self.transport, self.contract, labels)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def model(self) -> str:
+        return self.contract.name
+
+    def classify(self, images: Iterable[Picture], options: Options | None = None) -> Iterator[Result]:
+        """A result for each image, in order, as they come; see `Options`.
+
+        An image is a path, a directory (all images below it), a pattern, a URL, the bytes of an image file, a Pillow
+        image or a [height, width, 3] uint8 array. One that cannot be used gives a result with an `error`. Raises
+        UsageError at once, and while iterating what the transport raises when the servers are gone for good.
+        """
+        return self.run(sources(images), options or Options())
+
+    def run(self, chosen: Iterable[Source], options: Options) -> Iterator[Result]:
+        """`classify` for sources that are made already."""
+        batch_size(options, self.contract)
+        return Pipeline(self.transport, self.contract, self._labels, options).run(chosen)
+
+    def labels(self) -> Sequence[str]:
+        """The label of each class, by index: the server's, unless others were given."""
+        return self._labels("")
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClassifier:
+    """`Classifier` for asyncio: `async with AsyncClassifier(url) as c: async for result in c.classify(images)`.
+
+    The same pipeline, waited for in a thread, so that the event loop is never blocked. Takes the same arguments.
+    """
+
+    def __init__(
+        self,
+        url: str | Sequence[str] = "localhost",
+        model: str | None = None,
+        *,
+        connection: Connection | None = None,
+        labels: Sequence[str] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._open = lambda: Classifier(url, model, connection=connection, labels=labels, patience=patience)
+        self._classifier: Classifier | None = None
+
+    async def __aenter__(self) -> AsyncClassifier:
+        self._classifier = await asyncio.to_thread(self._open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._classifier is not None:
+            await asyncio.to_thread(self._classifier.close)
+
+    @property
+    def contract(self) -> ModelContract:
+        return self._opened().contract
+
+    async def classify(self, images: Iterable[Picture], options: Options | None = None) -> AsyncIterator[Result]:
+        """As `Classifier.classify`."""
+        results = self._opened().classify(images, options)
+        while (result := await asyncio.to_thread(next, results, None)) is not None:
+            yield result
+
+    def _opened(self) -> Classifier:
+        if self._classifier is None:
+            raise UsageError("use `async with AsyncClassifier(…) as classifier`")
+        return self._classifier
+
+
+class _Labels:
+    """Labels by model version, asked for once per version, since a new version may have others."""
+
+    def __init__(self, transport: Transport, contract: ModelContract, given: Sequence[str] | None) -> None:
+        if given is not None and len(given) != contract.classes:
+            raise ContractError(f"{len(given)} labels given for the {contract.classes} classes of {contract.name}")
+        self._transport = transport
+        self._contract = contract
+        self._given = given
+        self._known: dict[str, Sequence[str]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, version: str) -> Sequence[str]:
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if version not in self._known:
+                self._known[version] = read_labels(self._transport, self._contract, version)
+            return self._known[version]

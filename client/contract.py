@@ -1,0 +1,174 @@
+"""What a served model promises, read from the server: tensors, preprocessing, labels, trained or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from client.decode import parse_classification
+from client.errors import ContractError, ModelUnavailableError, UsageError
+from client.preprocess import Preprocessing
+from client.transport import Inference, ModelStatus, Transport
+
+# Fastest first: an engine is served only where there is a GPU for it.
+FORMAT_PREFERENCE = ("tensorrt", "onnx", "torchscript", "onnx_fp16")
+# A model without a maximum says nothing about how much it takes at once.
+UNBOUNDED_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """`shape`: of one image, without the batch axis. `datatype`: Triton's, such as FP32."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """`max_batch_size`: most images in one request. `batched`: whether the tensors have a batch axis at all.
+
+    `trained`: false when the weights are untrained, so that labels mean nothing. `synsets`: WordNet ids by class index,
+    empty where the classes have none.
+    """
+
+    name: str
+    max_batch_size: int
+    batched: bool
+    input: Tensor
+    output: Tensor
+    preprocessing: Preprocessing
+    trained: bool
+    synsets: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        return self.output.shape[0]
+
+
+def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> str:
+    """The model to use: the wanted one, else the only one that is ready.
+
+    One model served in several formats counts as one, and the first of FORMAT_PREFERENCE is taken. Raises UsageError
+    for an unknown name or an open choice, ModelUnavailableError when the model or all of them are not ready.
+    """
+    ready = sorted({status.name for status in models if status.ready})
+    if wanted is not None:
+        return _wanted(models, wanted, ready)
+    if not ready:
+        raise ModelUnavailableError(f"no model is ready on this server. {_explain(models)}")
+    families = {_family(name) for name in ready}
+    if len(families) > 1:
+        raise UsageError(f"several models are ready, choose one with --model: {', '.join(ready)}")
+    return min(ready, key=_preference)
+
+
+def _wanted(models: Sequence[ModelStatus], wanted: str, ready: list[str]) -> str:
+    if wanted in ready:
+        return wanted
+    versions = [status for status in models if status.name == wanted]
+    if versions:
+        raise ModelUnavailableError(f"{_explain(versions)} Ready: {', '.join(ready) or 'none'}.")
+    raise UsageError(f"no model named {wanted!r} on this server. Ready: {', '.join(ready) or 'none'}.")
+
+
+def _explain(models: Sequence[ModelStatus]) -> str:
+    if not models:
+        return "Its repository is empty: export a model with `python -m export`."
+    return " ".join(f"{m.name} is not ready ({m.reason or m.state.lower()})." for m in models if not m.ready)
+
+
+def _format(name: str) -> str | None:
+    """The longest format that ends the name: `x_onnx_fp16` is onnx_fp16."""
+    return next((f for f in sorted(FORMAT_PREFERENCE, key=len, reverse=True) if name.endswith(f"_{f}")), None)
+
+
+def _family(name: str) -> str:
+    format_ = _format(name)
+    return name.removesuffix(f"_{format_}") if format_ else name
+
+
+def _preference(name: str) -> int:
+    format_ = _format(name)
+    return FORMAT_PREFERENCE.index(format_) if format_ else len(FORMAT_PREFERENCE)
+
+
+def read_contract(transport: Transport, model: str) -> ModelContract:
+    """Ask the server for the model's config. Raises ContractError, and what the transport raises."""
+    return parse_contract(transport.config(model))
+
+
+def parse_contract(config: dict[str, Any]) -> ModelContract:
+    """A model's config, as the server gives it in JSON. Raises ContractError naming what is missing or wrong."""
+    name = str(config.get("name", "?"))
+    parameters = {key: str(value.get("string_value", "")) for key, value in config.get("parameters", {}).items()}
+    if "preprocessing" not in parameters:
+        raise ContractError(
+            f"{name} does not say how to prepare its images: its config.pbtxt has no `preprocessing` parameter. "
+            "Models made by `python -m export` have one."
+        )
+    maximum = int(config.get("max_batch_size", 0))
+    input_, input_batched = _tensor(name, config, "input", maximum, rank=3)
+    output, _ = _tensor(name, config, "output", maximum, rank=1)
+    contract = ModelContract(
+        name=name,
+        max_batch_size=maximum or (UNBOUNDED_BATCH if input_batched else 1),
+        batched=input_batched,
+        input=input_,
+        output=output,
+        preprocessing=Preprocessing.from_json(parameters["preprocessing"]),
+        trained=parameters.get("trained", "true").lower() != "false",
+        synsets=tuple(parameters.get("synsets", "").split()),
+    )
+    _check(contract)
+    return contract
+
+
+def _tensor(model: str, config: dict[str, Any], kind: str, maximum: int, rank: int) -> tuple[Tensor, bool]:
+    """The model's only input, or its first output, and whether it has a batch axis."""
+    tensors = config.get(kind, [])
+    if not tensors or (kind == "input" and len(tensors) > 1):
+        raise ContractError(f"{model} has {len(tensors)} {kind} tensors; an image classifier has one")
+    tensor = tensors[0]
+    shape = tuple(int(side) for side in tensor.get("dims", []))
+    batched = maximum > 0
+    if not batched and len(shape) == rank + 1 and shape[0] == -1:
+        batched, shape = True, shape[1:]
+    if len(shape) != rank or min(shape) < 1:
+        raise ContractError(
+            f"{model}: {kind} {tensor['name']} has shape {list(shape)}, an image classifier's has {rank} sides"
+        )
+    return Tensor(tensor["name"], str(tensor.get("data_type", "")).removeprefix("TYPE_"), shape), batched
+
+
+def _check(contract: ModelContract) -> None:
+    given, wanted = contract.preprocessing, contract.input
+    if given.shape != wanted.shape or given.dtype != wanted.datatype:
+        raise ContractError(
+            f"{contract.name}: the preprocessing gives {given.dtype} {list(given.shape)}, "
+            f"input {wanted.name} takes {wanted.datatype} {list(wanted.shape)}"
+        )
+    if contract.synsets and len(contract.synsets) != contract.classes:
+        raise ContractError(f"{contract.name}: {len(contract.synsets)} synsets for {contract.classes} classes")
+
+
+def read_labels(transport: Transport, contract: ModelContract, version: str = "") -> tuple[str, ...]:
+    """Every class's label in index order, by one classification request for all of them.
+
+    A class without a label gets its index as text. Raises ContractError when the answer does not cover the classes.
+    """
+    blank = np.zeros(
+        (1, *contract.input.shape) if contract.batched else contract.input.shape, contract.preprocessing.numpy_dtype
+    )
+    request = Inference(
+        contract.name, contract.input.name, contract.output.name, blank, version, class_count=contract.classes
+    )
+    answer = transport.infer(request)
+    by_index = {p.index: p.label for p in parse_classification(answer.values.ravel())}
+    if sorted(by_index) != list(range(contract.classes)):
+        raise ContractError(f"{contract.name}: the server listed {len(by_index)} of {contract.classes} classes")
+    return tuple(by_index[index] for index in range(contract.classes))

@@ -1,0 +1,212 @@
+"""Images -> results: decoded in one pool of threads, asked for in another, given back in order.
+
+Memory is bounded by the batches under way, whatever the number of images: a batch's buffer is taken from a fixed set
+when its images are read from the (lazy) input, and goes back when the answer is there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from client.contract import ModelContract
+from client.decode import Prediction, parse_classification, top
+from client.errors import ContractError, ImageError, UsageError
+from client.preprocess import preprocess, to_rgb
+from client.results import Result
+from client.sources import Source
+from client.transport import Inference, Transport
+
+DECODERS = ("exact", "fast")
+THUMBNAIL_SIDE = 192
+DEFAULT_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """`top`: predictions per image. `batch_size`: images per request, at most the model's maximum (default: 8 or that).
+
+    `concurrency`: requests in flight. `workers`: decoding threads (default: one per CPU). `decode`: exact | fast.
+    `orient`: obey EXIF orientation. `server_top`: let the server choose the best classes; saves traffic, gives scores
+    without probabilities. `thumbnails`: keep a small picture with each result. Raises UsageError.
+    """
+
+    top: int = 5
+    batch_size: int | None = None
+    concurrency: int = 4
+    workers: int | None = None
+    decode: str = "exact"
+    orient: bool = True
+    server_top: bool = False
+    thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("top", "batch_size", "concurrency", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name.replace('_', ' ')} is {value}, it must be at least 1")
+        if self.decode not in DECODERS:
+            raise UsageError(f"decode {self.decode!r} is not one of {', '.join(DECODERS)}")
+
+
+def batch_size(options: Options, contract: ModelContract) -> int:
+    """The images per request. Raises UsageError when more are wanted than the server takes."""
+    size = options.batch_size or min(DEFAULT_BATCH_SIZE, contract.max_batch_size)
+    if size > contract.max_batch_size:
+        raise UsageError(f"batch size {size}: {contract.name} takes at most {contract.max_batch_size} images at once")
+    return size
+
+
+@dataclass
+class _Batch:
+    """Images on their way. `failures[i]` says why image i has no tensor in `buffer[i]`."""
+
+    sources: list[Source]
+    buffer: NDArray[Any]
+    decoded: list[Future[bytes | None]]
+    answer: Future[list[Result]] | None = None
+
+
+class Pipeline:
+    """One model's pipeline. `labels`: index -> label, asked for whenever an answer comes from a new model version.
+
+    `allocate` makes a batch buffer of a shape and dtype; the shared memory transport has its own.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        contract: ModelContract,
+        labels: Callable[[str], Sequence[str]],
+        options: Options,
+        allocate: Callable[[tuple[int, ...], type[np.floating[Any]]], NDArray[Any]] = np.empty,
+    ) -> None:
+        self._transport = transport
+        self._contract = contract
+        self._labels = labels
+        self._options = options
+        self._size = batch_size(options, contract)
+        workers = options.workers or os.cpu_count() or 1
+        # Enough batches that both pools have work while the oldest is waited for.
+        self._depth = 2 * options.concurrency + -(-workers // self._size)
+        shape = (self._size, *contract.input.shape)
+        self._buffers = [allocate(shape, contract.preprocessing.numpy_dtype) for _ in range(self._depth)]
+        self._decoders = ThreadPoolExecutor(workers, "decode")
+        self._requests = ThreadPoolExecutor(options.concurrency, "request")
+
+    def run(self, sources: Iterable[Source]) -> Iterator[Result]:
+        """Results in input order, as they come. An image that cannot be used is a result with an error.
+
+        Raises what the transport raises when the server is gone for good; what was yielded before stands.
+        """
+        remaining = iter(sources)
+        underway: deque[_Batch] = deque()
+        try:
+            while True:
+                while len(underway) < self._depth and (chosen := list(islice(remaining, self._size))):
+                    underway.append(self._start(chosen))
+                if not underway:
+                    return
+                batch = underway.popleft()
+                assert batch.answer is not None
+                results = batch.answer.result()
+                self._buffers.append(batch.buffer)
+                yield from results
+        finally:
+            self._decoders.shutdown(wait=False, cancel_futures=True)
+            self._requests.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, sources: list[Source]) -> _Batch:
+        buffer = self._buffers.pop()
+        decoded = [self._decoders.submit(self._prepare, source, buffer[i]) for i, source in enumerate(sources)]
+        batch = _Batch(sources, buffer, decoded)
+        # Requests are taken up in order, as are the decodings that they wait for: no wait is in vain.
+        batch.answer = self._requests.submit(self._classify, batch)
+        return batch
+
+    def _prepare(self, source: Source, out: NDArray[Any]) -> bytes | None:
+        """Decode into the batch; the thumbnail, if wanted. Raises ImageError."""
+        spec = self._contract.preprocessing
+        image = source.load(orient=self._options.orient, fast=spec if self._options.decode == "fast" else None)
+        preprocess(image, spec, out)
+        return thumbnail(image) if self._options.thumbnails else None
+
+    def _classify(self, batch: _Batch) -> list[Result]:
+        outcomes = [_outcome(future) for future in batch.decoded]
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, ImageError)]
+        # A plain slice where nothing failed: no copy, and still the shared memory that the server knows.
+        tensor = batch.buffer[: len(good)] if good == list(range(len(good))) else batch.buffer[good]
+        predicted = dict(zip(good, self._ask(tensor) if good else [], strict=True))
+        return [
+            self._result(source, outcome, predicted.get(i))
+            for i, (source, outcome) in enumerate(zip(batch.sources, outcomes, strict=True))
+        ]
+
+    def _result(self, source: Source, outcome: bytes | ImageError | None, answer: _Predicted | None) -> Result:
+        name, model = source.name, self._contract.name
+        if isinstance(outcome, ImageError):
+            return Result(name, model, error=outcome.reason)
+        assert answer is not None
+        return Result(name, model, answer.version, answer.predictions, answer.error, outcome)
+
+    def _ask(self, tensor: NDArray[Any]) -> list[_Predicted]:
+        contract = self._contract
+        count = min(self._options.top, contract.classes)
+        answer = self._transport.infer(
+            Inference(
+                contract.name,
+                contract.input.name,
+                contract.output.name,
+                tensor if contract.batched else tensor[0],
+                class_count=count if self._options.server_top else 0,
+            )
+        )
+        rows = answer.values.reshape(len(tensor), -1)
+        if self._options.server_top:
+            return [_Predicted(answer.version, parse_classification(row)) for row in rows]
+        labels = self._labels(answer.version)
+        return [_predict(row, labels, count, answer.version) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    version: str
+    predictions: tuple[Prediction, ...] = ()
+    error: str | None = None
+
+
+def _predict(logits: NDArray[Any], labels: Sequence[str], count: int, version: str) -> _Predicted:
+    try:
+        return _Predicted(version, top(logits, labels, count))
+    except ContractError as exc:
+        return _Predicted(version, error=str(exc))
+
+
+def _outcome(future: Future[bytes | None]) -> bytes | ImageError | None:
+    try:
+        return future.result()
+    except ImageError as exc:
+        return exc
+
+
+def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+    """A WebP picture of at most side x side pixels."""
+    small = image.copy() if max(image.size) <= side else image.resize(_fit(image.size, side), reducing_gap=2.0)
+    buffer = io.BytesIO()
+    to_rgb(small).save(buffer, "WEBP", quality=70, method=0)
+    return buffer.getvalue()
+
+
+def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
+    scale = side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -1,0 +1,39 @@
+"""What one image gave: predictions or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from client.decode import Prediction
+
+
+@dataclass(frozen=True)
+class Result:
+    """`image`: the name it was given by. `predictions`: best first, empty when `error` says why there are none.
+
+    `version`: of the model that answered. `thumbnail`: a small WebP picture, where thumbnails were asked for.
+    """
+
+    image: str
+    model: str
+    version: str = ""
+    predictions: tuple[Prediction, ...] = ()
+    error: str | None = None
+    thumbnail: bytes | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object of `--format json`."""
+        if self.error is not None:
+            return {"image": self.image, "error": self.error}
+        return {
+            "image": self.image,
+            "model": self.model,
+            "version": self.version,
+            "predictions": [_prediction(p) for p in self.predictions],
+        }
+
+
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    value = {"score": prediction.score} if prediction.probability is None else {"probability": prediction.probability}
+    return {"index": prediction.index, "label": prediction.label, **value}

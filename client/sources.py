@@ -1,0 +1,155 @@
+"""Where images come from: files, directories, patterns, URLs, and objects in memory. Everything is listed lazily."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from client.errors import ImageError
+from client.fetch import fetch
+from client.preprocess import FORMATS, Preprocessing, open_image
+
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
+T = TypeVar("T")
+
+# What a directory is searched for. A file that is named outright may have any name.
+SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+# Names are sorted this many at a time: in order for any usual directory, in bounded memory for a huge one.
+SORTED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """`name`: how results speak of it. `content`: a path, a URL, bytes, an image, or what is wrong with it."""
+
+    name: str
+    content: Path | str | bytes | Image.Image | NDArray[Any] | ImageError
+
+    def load(self, *, orient: bool = True, fast: Preprocessing | None = None) -> Image.Image:
+        """The decoded image; see `open_image`. Raises ImageError."""
+        content = self.content
+        if isinstance(content, ImageError):
+            raise content
+        if isinstance(content, Image.Image):
+            return ImageOps.exif_transpose(content) if orient else content
+        if isinstance(content, np.ndarray):
+            return _from_array(content)
+        if isinstance(content, str):
+            content = fetch(content)
+        elif isinstance(content, Path):
+            _refuse_special(content)
+        return open_image(content, orient=orient, fast=fast)
+
+
+def _from_array(pixels: NDArray[Any]) -> Image.Image:
+    try:
+        return Image.fromarray(pixels)
+    except (TypeError, ValueError) as exc:
+        raise ImageError(f"not an image: array of {pixels.dtype} {list(pixels.shape)}") from exc
+
+
+def _refuse_special(path: Path) -> None:
+    """Opening a named pipe would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as exc:
+        raise ImageError(getattr(exc, "strerror", None) or str(exc), path.name) from exc
+    if not stat.S_ISREG(mode):
+        raise ImageError("a directory" if stat.S_ISDIR(mode) else "not a regular file", path.name)
+
+
+def is_url(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def sources(pictures: Iterable[Picture]) -> Iterator[Source]:
+    """Anything that the Python interface takes: strings and paths as in `expand`, bytes, Pillow images, arrays."""
+    for number, picture in enumerate(pictures):
+        if isinstance(picture, (str, os.PathLike)):
+            yield from expand([os.fspath(picture)])
+        else:
+            name = getattr(picture, "filename", "") or f"image {number}"
+            yield Source(os.fspath(name), picture)
+
+
+def expand(arguments: Iterable[str]) -> Iterator[Source]:
+    """Command-line words as sources, in order. A word that leads to nothing is a source that says so when loaded."""
+    for argument in arguments:
+        path = Path(argument)
+        if is_url(argument):
+            yield Source(argument, argument)
+        elif path.is_dir():
+            yield from _or_problem(argument, _walk(path), "no images in this directory")
+        elif not os.path.lexists(path) and glob.has_magic(argument):
+            yield from _or_problem(argument, _matching(argument), "nothing matches this pattern")
+        else:
+            yield Source(argument, path)
+
+
+def _or_problem(name: str, found: Iterator[Source], problem: str) -> Iterator[Source]:
+    empty = True
+    for source in found:
+        empty = False
+        yield source
+    if empty:
+        yield Source(name, ImageError(problem, name))
+
+
+def _matching(pattern: str) -> Iterator[Source]:
+    for name in _sorted_in_chunks(glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        path = Path(name)
+        if path.is_dir():
+            yield from _walk(path)
+        else:
+            yield Source(name, path)
+
+
+def _walk(top: Path) -> Iterator[Source]:
+    """The images below a directory: its files, then its subdirectories. Links are followed, each place once."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [top]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            status = directory.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(directory) as entries:
+                yield from _images(directory, (entry.name for entry in entries))
+            with os.scandir(directory) as entries:
+                names = sorted((entry.name for entry in entries if _is_directory(entry)), reverse=True)
+        except OSError as exc:
+            yield Source(str(directory), ImageError(exc.strerror or str(exc), str(directory)))
+            continue
+        waiting += [directory / name for name in names]
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _images(directory: Path, names: Iterator[str]) -> Iterator[Source]:
+    wanted = (name for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES)
+    for name in _sorted_in_chunks(wanted):
+        path = directory / name
+        if not path.is_dir():
+            yield Source(str(path), path)
+
+
+def _sorted_in_chunks(names: Iterator[str]) -> Iterator[str]:
+    while chunk := sorted(islice(names, SORTED_AT_ONCE)):
+        yield from chunk

@@ -1,0 +1,175 @@
+"""The client against the embedded Triton: both protocols, the command line, hostile input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from client import Classifier, Connection, Options, Result
+from client.__main__ import main
+from client.errors import RequestError
+from client.preprocess import preprocess
+from client.transport import Inference, open_transport
+from serve.triton import TritonServer
+from tests.conftest import TINY_LABELS
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty images of many modes and shapes, and two files that are none."""
+    directory = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(3)
+    for number in range(12):
+        Image.fromarray(rng.integers(0, 256, (40 + number, 60, 3), dtype=np.uint8)).save(directory / f"{number:02}.png")
+    for mode in ("L", "LA", "P", "RGBA", "CMYK", "I;16"):
+        suffix = "tif" if mode == "CMYK" else "png"
+        Image.new(mode, (50, 40)).save(directory / f"mode {mode.replace(';', '')}.{suffix}")
+    Image.new("RGB", (1, 1)).save(directory / "one.png")
+    Image.new("RGB", (30000, 1)).save(directory / "wide.png")
+    (directory / "text.jpg").write_text("no image")
+    (directory / "empty.jpg").touch()
+    return directory
+
+
+def address(server: TritonServer, protocol: str) -> list[str]:
+    return ["--url", server.grpc_url if protocol == "grpc" else server.http_url, "--protocol", protocol]
+
+
+def connect(server: TritonServer, protocol: str, model: str = "tiny_onnx") -> Classifier:
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    return Classifier(url, model, connection=Connection(protocol))
+
+
+@pytest.fixture(params=["grpc", "http"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_contract_comes_from_the_server(tiny_server: TritonServer, protocol: str) -> None:
+    with connect(tiny_server, protocol) as classifier:
+        assert classifier.labels() == TINY_LABELS
+        assert (classifier.contract.max_batch_size, classifier.contract.trained) == (8, False)
+        assert classifier.contract.preprocessing.shape == (3, 32, 32)
+
+
+def test_results_come_in_order_and_are_the_models(tiny_server: TritonServer, pictures: Path, protocol: str) -> None:
+    with connect(tiny_server, protocol) as classifier:
+        results = list(classifier.classify([pictures], Options(batch_size=8)))
+        assert [result.image for result in results] == [str(path) for path in sorted(pictures.iterdir())]
+        assert {Path(r.image).name for r in results if r.error} == {"text.jpg", "empty.jpg"}
+        for result in results:
+            if not result.error:
+                assert_alone(classifier, result)
+
+
+def assert_alone(classifier: Classifier, result: Result) -> None:
+    """The image sent by itself, and its softmax, give the same."""
+    with Image.open(result.image) as image:
+        tensor = preprocess(image, classifier.contract.preprocessing)
+    logits = classifier.transport.infer(Inference(classifier.model, "INPUT__0", "OUTPUT__0", tensor[None])).values[0]
+    assert result.predictions[0].index == logits.argmax()
+    expected = np.exp(logits.astype(np.float64)) / np.exp(logits.astype(np.float64)).sum()
+    assert result.predictions[0].probability == pytest.approx(expected.max(), abs=1e-6)
+
+
+def test_protocols_and_backends_agree(tiny_server: TritonServer, pictures: Path) -> None:
+    answers = {}
+    for protocol in ("grpc", "http"):
+        for model in ("tiny_onnx", "tiny_torchscript"):
+            with connect(tiny_server, protocol, model) as classifier:
+                answers[protocol, model] = [
+                    [p.probability or 0.0 for p in sorted(result.predictions, key=lambda p: p.index)]
+                    for result in classifier.classify([pictures], Options(top=10))
+                    if not result.error
+                ]
+    reference = answers.pop(("grpc", "tiny_onnx"))
+    for answer in answers.values():
+        np.testing.assert_allclose(answer, reference, atol=1e-6)
+
+
+def test_json_is_as_documented(
+    tiny_server: TritonServer, pictures: Path, protocol: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["classify", str(pictures), "--model", "tiny_onnx", "--top", "3", "--format", "json"]
+    assert main([*words, *address(tiny_server, protocol)]) == 1
+    captured = capfd.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    assert len(lines) == 22
+    by_name = {Path(line["image"]).name: line for line in lines}
+    assert by_name["empty.jpg"].keys() == {"image", "error"}
+    good = by_name["00.png"]
+    assert list(good) == ["image", "model", "version", "predictions"]
+    assert (good["model"], good["version"], len(good["predictions"])) == ("tiny_onnx", "1", 3)
+    assert list(good["predictions"][0]) == ["index", "label", "probability"]
+    assert "untrained" in captured.err
+
+
+def test_csv_has_a_row_for_each_prediction(
+    tiny_server: TritonServer, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["classify", str(pictures / "0*.png"), "--top", "2", "--format", "csv", *address(tiny_server, "grpc")]
+    assert main(words) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert len(rows) == 20
+    assert [row["rank"] for row in rows[:2]] == ["1", "2"]
+
+
+def test_the_table_warns_and_names_what_failed(
+    tiny_server: TritonServer, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", str(pictures), *address(tiny_server, "grpc")]) == 1
+    out = capfd.readouterr().out
+    assert out.index("untrained") < out.index("00.png")
+    assert "text.jpg\n  error: not an image in a known format" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--model", "lion"], 2, "Ready: tiny_onnx, tiny_torchscript"),
+        (["--batch-size", "9"], 2, "takes at most 8"),
+        (["--top", "0"], 2, "top is 0"),
+        (["--url", "http://x:1"], 2, "without a scheme"),
+        (["--url", "127.0.0.1:1", "--timeout", "5"], 3, "python -m serve"),
+        (["--url", "127.0.0.1:1", "--protocol", "http"], 3, "python -m serve"),
+    ],
+)
+def test_wrong_words_and_missing_servers(
+    tiny_server: TritonServer,
+    pictures: Path,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    status: int,
+    message: str,
+) -> None:
+    assert main(["classify", str(pictures), *address(tiny_server, "grpc"), *words]) == status
+    captured = capfd.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_refused_request_is_named(tiny_server: TritonServer, protocol: str) -> None:
+    url = tiny_server.grpc_url if protocol == "grpc" else tiny_server.http_url
+    transport = open_transport(url, Connection(protocol))
+    tensor = np.zeros((1, 3, 5, 5), np.float32)
+    with pytest.raises(RequestError, match="unexpected shape"):
+        transport.infer(Inference("tiny_onnx", "INPUT__0", "OUTPUT__0", tensor))
+    transport.close()
+
+
+def test_compare_prints_speed_and_agreement(
+    tiny_server: TritonServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "--batch-sizes", "1", "--concurrency", "2", "--window", "0.05", "--output", str(tmp_path)]
+    assert main([*words, *address(tiny_server, "grpc")]) == 0
+    report = json.loads((tmp_path / "compare.json").read_text())
+    assert [row["model"] for row in report["latency"]] == ["tiny_onnx", "tiny_torchscript"]
+    assert all(0 < row["p50"] <= row["p95"] <= row["p99"] for row in report["latency"])
+    assert report["agreement"][0]["worst_difference"] < 1e-6
+    assert "tiny_torchscript" in capfd.readouterr().out
