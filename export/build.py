@@ -1,0 +1,177 @@
+"""The ordered steps of an export: weights, network, artifacts, verification, configuration, publication."""
+
+import importlib
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from export import config, models, photographs, publish, verify
+from export.config import Serving
+from export.errors import ExportError, MissingError
+from export.ngc import Progress
+from export.publish import Candidate, Publication, Repository
+from export.spec import Format, ModelSpec
+from export.verify import Reference, Verification
+from export.weights import Weights
+
+LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "triton-repository-builder")
+"""Recorded in the manifest, as far as they are installed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m export` was asked to do."""
+
+    model: str
+    weights: str | None
+    formats: tuple[Format, ...]
+    repository: Path
+    serving: Serving = field(default_factory=Serving)
+    labels: Path | None = None
+    name: str | None = None
+    images: Path | None = None
+    keep: int = publish.DEFAULT_KEEP
+    staging: Path | None = None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """How the steps tell what they do: `notice` takes a sentence, `step` what begins, `progress` a download's bytes."""
+
+    notice: Callable[[str], None] = lambda _: None
+    step: Callable[[str], None] = lambda _: None
+    progress: Progress = lambda _, __: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one format."""
+
+    format: Format
+    size: int | None = None
+    """Of the artifact, in bytes."""
+    seconds: float = 0.0
+    """Conversion and verification together."""
+    verification: Verification | None = None
+    publication: Publication | None = None
+    error: ExportError | None = None
+
+
+@dataclass(frozen=True)
+class Build:
+    """What became of an export. Nothing was published unless every format passed the gate."""
+
+    spec: ModelSpec
+    weights: Weights
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def errors(self) -> tuple[ExportError, ...]:
+        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None)
+
+
+def build(options: Options, watcher: Watcher) -> Build:
+    """Export, verify and publish. A format that fails is in the result's outcomes, and keeps all from publication.
+
+    Raises `ExportError` for whatever concerns the export as a whole.
+    """
+    converters = {format.name: _converter(format) for format in options.formats}
+    with publish.open_repository(options.repository, options.staging, watcher.notice) as repository:
+        module, spec, weights, expected = _prepare(options, watcher)
+        made = []
+        for format in options.formats:
+            watcher.step(f"{format.name}: convert and verify")
+            workspace = repository.workspace(f"{spec.name}_{format.name}")
+            made.append(_make(module, spec, format, converters[format.name], expected, workspace))
+        if all(outcome.error is None for outcome, _ in made):
+            watcher.step("publish")
+            made = [(_publish(repository, outcome, path, spec, weights, options), path) for outcome, path in made]
+        return Build(spec, weights, tuple(outcome for outcome, _ in made))
+
+
+def _converter(format: Format) -> ModuleType:
+    try:
+        return importlib.import_module(f"export.to_{format.name}")
+    except ModuleNotFoundError as exc:
+        raise MissingError(
+            f"{format.name}: the package {exc.name} is not installed; pip install '.[export]' brings it"
+        ) from exc
+
+
+def _prepare(options: Options, watcher: Watcher) -> tuple[nn.Module, ModelSpec, Weights, Reference]:
+    watcher.step("network and weights")
+    module, spec, weights = models.load(options.model, options.weights, watcher.progress, watcher.notice)
+    if options.name is not None:
+        spec = replace(spec, name=options.name)
+    watcher.step("reference: PyTorch on the verification photographs")
+    size = options.serving.max_batch_size
+    images = photographs.batch(photographs.find(options.images), spec.preprocessing, size)
+    expected = verify.reference(module, images, size)
+    return module, models.with_labels(spec, expected.logits.shape[1], options.labels), weights, expected
+
+
+def _make(
+    module: nn.Module, spec: ModelSpec, format: Format, converter: ModuleType, expected: Reference, workspace: Path
+) -> tuple[Outcome, Path]:
+    """Convert and verify: the gate that nothing passes unverified."""
+    started = time.perf_counter()
+    artifact = workspace / format.filename
+    outcome = Outcome(format)
+    try:
+        converter.convert(module, spec.image_shape, artifact)
+        outcome = replace(outcome, size=artifact.stat().st_size)
+        tolerance = verify.TOLERANCES[format.precision]
+        verification = verify.verify(converter.load(artifact), expected, tolerance, format.name)
+        outcome = replace(outcome, verification=verification)
+    except ExportError as exc:
+        outcome = replace(outcome, error=exc)
+    return replace(outcome, seconds=time.perf_counter() - started), artifact
+
+
+def _publish(
+    repository: Repository, outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options
+) -> Outcome:
+    name = f"{spec.name}_{outcome.format.name}"
+    candidate = Candidate(
+        name=name,
+        artifact=artifact,
+        config=config.to_text(config.model_config(spec, outcome.format, options.serving, weights)),
+        labels=spec.labels,
+        manifest=_manifest(name, outcome, weights),
+    )
+    try:
+        return replace(outcome, publication=repository.publish(candidate, options.keep))
+    except ExportError as exc:
+        return replace(outcome, error=exc)
+
+
+def _manifest(name: str, outcome: Outcome, weights: Weights) -> dict[str, Any]:
+    assert outcome.verification is not None  # only what passed the gate is published
+    return {
+        "model": name,
+        "format": outcome.format.name,
+        "precision": outcome.format.precision,
+        "trained": weights.trained,
+        "weights": weights.as_dict(),
+        "verification": outcome.verification.as_dict(),
+        "libraries": {"python": platform.python_version(), **_versions(LIBRARIES)},
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

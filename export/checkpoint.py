@@ -1,0 +1,101 @@
+"""Reading a checkpoint file into a module, strictly: every key accounted for, no code executed."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from re import fullmatch
+
+import torch
+from torch import Tensor, nn
+
+from export.errors import WeightsError
+
+KEYS_LISTED = 10
+_READ_SIZE = 1 << 20
+_UNUSED = "num_batches_tracked"
+"""BatchNorm's step counter: older checkpoints lack it, and evaluation never reads it."""
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes. Raises `OSError`."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_SIZE):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def load(module: nn.Module, path: Path) -> None:
+    """Copy the checkpoint's tensors into `module`.
+
+    Accepts a tensor dictionary or `{"state_dict": …}`, `module.` prefixes, and the `layerN` names of NVIDIA's 20.06.0
+    checkpoints. Raises `WeightsError` for anything else, and lists missing, unexpected and misshapen keys by name.
+    """
+    state = {_canonical(key): value for key, value in read(path).items()}
+    expected = module.state_dict()
+    state = {key: _fit(value, expected[key]) if key in expected else value for key, value in state.items()}
+    problems = _problems(state, expected)
+    if problems:
+        raise WeightsError(f"{path}: not a checkpoint of this network\n" + "\n".join(problems))
+    module.load_state_dict({**expected, **state})
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensor dictionary in a checkpoint file, on the CPU. Raises `WeightsError`."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such checkpoint file; --weights takes ngc, auto, seeded[:N] or a file's path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as exc:
+        raise WeightsError(
+            f"{path}: refused, it is not a file of plain tensors ({_first_line(exc)}); loading it could run code. "
+            "Save it again as torch.save(module.state_dict(), PATH)"
+        ) from exc
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
+        raise WeightsError(
+            f"{path}: cannot be read, truncated or not a PyTorch checkpoint ({_first_line(exc)}); fetch it again"
+        ) from exc
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
+    foreign = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
+    if foreign:
+        raise WeightsError(f"{path}: not a dictionary of tensors; these entries are something else: {_some(foreign)}")
+    return dict(content)
+
+
+def _canonical(key: str) -> str:
+    key = key.removeprefix("module.")
+    if match := fullmatch(r"layer(\d+)\.(.*)", key):
+        return f"layers.{int(match[1]) - 1}.{match[2]}"
+    return key
+
+
+def _fit(value: Tensor, expected: Tensor) -> Tensor:
+    """Squeeze-excitation weights come as Linear `[out, in]` or as 1x1 Conv2d `[out, in, 1, 1]`: the same numbers."""
+    if value.shape == (*expected.shape, 1, 1) or (*value.shape, 1, 1) == expected.shape:
+        return value.reshape(expected.shape)
+    return value
+
+
+def _problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    missing = [key for key in expected if key not in state and not key.endswith(_UNUSED)]
+    unexpected = [key for key in state if key not in expected]
+    misshapen = [
+        f"{key} is {list(state[key].shape)}, expected {list(expected[key].shape)}"
+        for key in expected
+        if key in state and state[key].shape != expected[key].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+    return [f"  {kind} ({len(keys)}): {_some(keys)}" for kind, keys in kinds if keys]
+
+
+def _some(keys: list[str]) -> str:
+    rest = len(keys) - KEYS_LISTED
+    return ", ".join(map(str, keys[:KEYS_LISTED])) + (f", and {rest} more" if rest > 0 else "")
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0]

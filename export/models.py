@@ -1,0 +1,116 @@
+"""`--model` and `--weights` into a module with its spec: a network that we know, or one that the user brings."""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from export import imagenet, network, ngc, weights
+from export.errors import UsageError
+from export.spec import ModelSpec
+from export.weights import Weights
+
+Loaded = tuple[nn.Module, ModelSpec, Weights]
+
+
+def load(model: str, source: str | None, progress: ngc.Progress, notice: Callable[[str], None]) -> Loaded:
+    """The module in evaluation mode on the CPU, its spec, and the provenance of its weights.
+
+    `model` is a name of `network.ARCHITECTURES` or `FILE.py:FACTORY`. `source` is as in `weights.load`; without one, a
+    known network comes from NGC, and a factory's module keeps the weights it came with.
+
+    Raises `UsageError` for a model that cannot be had, and what `weights.load` raises.
+    """
+    if ".py:" in model:
+        return _from_factory(model, source)
+    if model not in network.ARCHITECTURES:
+        known = ", ".join(network.ARCHITECTURES)
+        raise UsageError(f"--model {model}: unknown; take one of {known}, or FILE.py:FACTORY for your own")
+    module, provenance = weights.load(model, source or "ngc", progress, notice)
+    return module, ModelSpec(model, trained=provenance.trained), provenance
+
+
+def with_labels(spec: ModelSpec, classes: int, labels_file: Path | None) -> ModelSpec:
+    """`spec` with one label per class: from the file, its own, ImageNet's, or numbered, in that order.
+
+    Raises `UsageError` if the file cannot be read or the number of labels is not that of the classes.
+    """
+    if labels_file is not None:
+        spec = replace(spec, labels=_read_labels(labels_file), synsets=())
+    elif not spec.labels and classes == imagenet.CLASSES:
+        return replace(spec, labels=imagenet.labels(), synsets=imagenet.synsets())
+    elif not spec.labels:
+        return replace(spec, labels=tuple(f"class {index}" for index in range(classes)))
+    if len(spec.labels) != classes:
+        where = labels_file or f"the spec of {spec.name}"
+        raise UsageError(
+            f"{where}: {len(spec.labels)} labels for a model of {classes} classes; give one for each class"
+        )
+    return spec
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"--labels {path}: cannot be read: {exc}; it holds one label a line, in UTF-8") from exc
+
+
+def _from_factory(model: str, source: str | None) -> Loaded:
+    file, _, name = model.rpartition(":")
+    module, spec = _call(Path(file), name)
+    module = module.cpu().float().eval()
+    if source is None:
+        return module, spec, weights.of_module(module, f"factory {Path(file).name}:{name}", spec.trained)
+    if source in ("ngc", "auto") or source.split(":")[0] == "seeded":
+        raise UsageError(
+            f"--weights {source}: is for the networks that we know; with --model {model} take a file's path"
+        )
+    module, provenance = weights.from_file(module, Path(source), f"file {Path(source).name}")
+    return module, spec, provenance
+
+
+def _call(path: Path, name: str) -> tuple[nn.Module, ModelSpec]:
+    if not path.is_file():
+        raise UsageError(f"--model {path}:{name}: no such file")
+    try:
+        factory = getattr(_import(path), name, None)
+        if not callable(factory):
+            raise UsageError(f"--model {path}:{name}: the file defines no function {name!r}")
+        result = factory()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as exc:
+        line = next(
+            (f.lineno for f in reversed(traceback.extract_tb(exc.__traceback__)) if f.filename == str(path)), "?"
+        )
+        raise UsageError(f"--model {path}:{name}: {type(exc).__name__} at line {line}: {exc}") from exc
+    module, spec = result if isinstance(result, tuple) and len(result) == 2 else (result, ModelSpec(name))
+    if not isinstance(module, nn.Module) or not isinstance(spec, ModelSpec):
+        raise UsageError(
+            f"--model {path}:{name}: returned {_kind(result)}; expected a torch.nn.Module, or a pair of one and an "
+            "export.spec.ModelSpec"
+        )
+    return module, spec
+
+
+def _import(path: Path) -> object:
+    """The file as a module, able to import its neighbours as if it were run as a script."""
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None  # only unknown suffixes have none, and this one is .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _kind(result: object) -> str:
+    if isinstance(result, tuple):
+        return f"a tuple ({', '.join(type(item).__name__ for item in result)})"
+    return f"a {type(result).__name__}"

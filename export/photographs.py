@@ -1,0 +1,74 @@
+"""The photographs on which artifacts are verified and untrained networks are calibrated."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from client.errors import ImageError
+from client.preprocess import Preprocessing, open_image, preprocess
+from export.errors import UsageError
+
+BUNDLED = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "clock_motion.png",
+    "coffee.png",
+    "coins.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+"""Photographs that scikit-image ships: people, animals, things, textures; colour and grey."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def find(directory: Path | None = None) -> list[Path]:
+    """The image files of `directory`, sorted, or the bundled photographs. Raises `UsageError` if there are none."""
+    if directory is None:
+        return [Path(str(files("skimage") / "data" / name)) for name in BUNDLED]
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: not a directory; --images takes a directory of photographs")
+    found = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise UsageError(f"{directory}: holds no image ({', '.join(SUFFIXES)}); --images needs at least one")
+    return found
+
+
+def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDArray[np.float32]:
+    """`size` different preprocessed images, FP32 `[size, 3, crop, crop]`.
+
+    When there are fewer photographs than `size`, they come again mirrored and rotated (the eight symmetries of the
+    square); past eight times their number they repeat.
+
+    Raises `UsageError` for a file that is not an image.
+    """
+    images = np.empty((size, 3, preprocessing.crop, preprocessing.crop), np.float32)
+    opened = [_open(path) for path in paths[:size]]
+    for index in range(size):
+        round_, photograph = divmod(index, len(opened))
+        preprocess(_symmetry(opened[photograph], round_ % 8), preprocessing, out=images[index])
+    return images
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return open_image(path)
+    except ImageError as exc:
+        raise UsageError(f"verification photograph {exc}") from exc
+
+
+def _symmetry(image: Image.Image, number: int) -> Image.Image:
+    """One of the eight symmetries of the square; number 0 leaves the image alone."""
+    if number >= 4:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    quarter_turns = number % 4
+    return image.rotate(90 * quarter_turns, expand=True) if quarter_turns else image

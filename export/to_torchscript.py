@@ -1,0 +1,62 @@
+"""PyTorch module -> TorchScript, for Triton's pytorch backend. The only importer of torch.jit."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.errors import ConversionError
+
+EXAMPLE_BATCH = 2
+"""Traced at 2, so that nothing of size 1 is broadcast by accident; the batch stays dynamic."""
+
+
+def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
+    """Trace `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) and save it to `path`.
+
+    The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
+
+    Raises `ConversionError` if tracing fails or the trace creates tensors on a fixed device.
+    """
+    example = torch.zeros(EXAMPLE_BATCH, *image_shape)
+    try:
+        # TorchScript is deprecated in favour of torch.export, but it is what Triton's pytorch backend loads.
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+            pinned = list(_pinned_to_a_device(traced.inlined_graph))
+            torch.jit.save(traced, path)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as exc:
+        raise ConversionError(f"TorchScript: torch.jit.trace cannot follow the module: {exc}") from exc
+    if pinned:
+        raise ConversionError(
+            f"TorchScript: {len(pinned)} operation(s) create tensors on the device they were traced on, and would fail "
+            f"on a GPU; register them as buffers instead. The first: {pinned[0]}"
+        )
+
+
+def _pinned_to_a_device(graph: Any) -> Iterator[str]:
+    for node in graph.findAllNodes("prim::Constant", recurse=True):
+        output = node.output()
+        if output.type().kind() == "DeviceObjType":
+            for use in output.uses():
+                yield str(use.user).strip()
+
+
+def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A function that runs the artifact on the CPU: `[N, 3, H, W]` -> `[N, classes]`. Raises `RuntimeError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            logits: NDArray[np.float32] = loaded(torch.from_numpy(images)).numpy()
+        return logits
+
+    return run
