@@ -1,6 +1,7 @@
 """The models of a repository: which of them the embedded Triton can run, and how each of them fares."""
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,10 @@ from serve.errors import RepositoryError
 from serve.installation import BACKEND_PACKAGES, REMEDY
 
 # The names that configs used before `backend` existed; Triton still accepts them.
-PLATFORM_BACKENDS = {
-    "onnxruntime_onnx": "onnxruntime",
-    "pytorch_libtorch": "pytorch",
-    "tensorrt_plan": "tensorrt",
-    "ensemble": "",
-}
+PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
+READY = "READY"
+UNAVAILABLE = "UNAVAILABLE"
+LEFT_OUT = "LEFT OUT"
 
 
 @dataclass(frozen=True)
@@ -24,55 +23,72 @@ class RepositoryModel:
     """A model directory, before any server has looked at it."""
 
     name: str
-    backend: str
-    """Empty where the config does not say or does not parse: Triton decides, and reports."""
-    max_batch_size: int
-    left_out: str
-    """Why the embedded Triton is not asked to load it; empty if it is."""
+    backend: str = ""
+    """Empty where the config does not say: Triton decides."""
+    max_batch_size: int = 0
+    fault: str = ""
+    """Why the config cannot be read; empty if it can."""
+
+    @property
+    def left_out(self) -> str:
+        """Why the embedded Triton is not asked to load the model; empty if it is."""
+        if self.backend and self.backend not in BACKEND_PACKAGES:
+            return f"the embedded Triton has no backend {self.backend}; serve this model with the official image"
+        package = BACKEND_PACKAGES.get(self.backend, "numpy")
+        if importlib.util.find_spec(package) is None:
+            return f"the backend {self.backend} needs the package {package}; {REMEDY}"
+        return ""
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A model as the server reports it; `version` is empty unless a version is loaded."""
+    """A model as the server reports it."""
 
     name: str
     version: str
+    """Empty unless the server has tried to load a version."""
     backend: str
     max_batch_size: int
     state: str
-    """READY, UNAVAILABLE, LOADING, UNLOADING (Triton's words) or LEFT OUT."""
+    """READY, UNAVAILABLE, LOADING or UNLOADING (Triton's words), or LEFT OUT."""
     reason: str
+    """Why it is not ready; empty if it is."""
 
 
 def read_repository(repository: Path) -> list[RepositoryModel]:
-    """Return the models of a repository by name.
+    """Return the models of a repository, by name.
 
     Raises:
         RepositoryError: `repository` is missing or not a directory.
     """
     if not repository.exists():
-        raise RepositoryError(f"no model repository at {repository}; make one with: python -m export")
+        raise RepositoryError(f"there is no model repository at {repository}; make one with: python -m export")
     if not repository.is_dir():
-        raise RepositoryError(f"the model repository {repository} is not a directory; name one with --repository")
+        raise RepositoryError(f"the model repository {repository} is not a directory")
     directories = (path for path in repository.iterdir() if path.is_dir() and not path.name.startswith("."))
     return [read_model(path) for path in sorted(directories)]
 
 
 def read_model(directory: Path) -> RepositoryModel:
+    path = directory / "config.pbtxt"
     config = ModelConfig()
     try:
-        text_format.Parse((directory / "config.pbtxt").read_text(encoding="utf-8"), config)
-    except (OSError, UnicodeDecodeError, text_format.ParseError):
-        return RepositoryModel(directory.name, "", 0, "")
-    backend = config.backend or PLATFORM_BACKENDS.get(config.platform, config.platform)
-    return RepositoryModel(directory.name, backend, config.max_batch_size, explain_absence(backend))
+        text_format.Parse(path.read_text(encoding="utf-8"), config)
+    except OSError as error:
+        return RepositoryModel(directory.name, fault=f"cannot read {path}: {error.strerror}")
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        return RepositoryModel(directory.name, fault=f"{path} does not parse: {error}")
+    backend = config.backend or PLATFORM_BACKENDS.get(config.platform, "")
+    return RepositoryModel(directory.name, backend, config.max_batch_size)
 
 
-def explain_absence(backend: str) -> str:
-    """Say why `backend` cannot run here; empty if it can."""
-    if backend and backend not in BACKEND_PACKAGES:
-        return f"the embedded Triton has no backend {backend}; serve this model with the official image"
-    package = BACKEND_PACKAGES.get(backend, "numpy")
-    if importlib.util.find_spec(package) is None:
-        return f"the backend {backend} needs the package {package}; {REMEDY}"
-    return ""
+def find_logged_reason(name: str, log: str) -> str:
+    """Return why Triton did not even try to load a model, which it tells its log alone."""
+    pattern = rf"(?:Poll failed for model directory|failed to load model) '{re.escape(name)}': (.*?)\"?$"
+    reasons = re.findall(pattern, log, re.MULTILINE)
+    return str(reasons[-1]) if reasons else "Triton did not load it and gave no reason"
+
+
+def tidy_reason(reason: str) -> str:
+    """Cut the class of our stand-ins' exceptions and the Python stack from a reason."""
+    return reason.split("\n\nAt:")[0].removeprefix("Internal: ConfigurationError: ").strip()

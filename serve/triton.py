@@ -10,19 +10,30 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
+from urllib.parse import quote
 
 from serve import guardian
 from serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
 from serve.installation import find_installation
-from serve.models import ModelStatus, RepositoryModel, read_repository
+from serve.models import (
+    LEFT_OUT,
+    READY,
+    UNAVAILABLE,
+    ModelStatus,
+    RepositoryModel,
+    find_logged_reason,
+    read_repository,
+    tidy_reason,
+)
 
 ADDRESS = "127.0.0.1"
 POLL_SECONDS = 0.02
-TAIL_BYTES = 4096
+TAIL_LINES = 15
 START_ATTEMPTS = 3
 
 ModelControlMode = Literal["explicit", "poll", "none"]
@@ -36,8 +47,10 @@ class TritonServer:
 
     A port of 0 is replaced by a free one. In the mode `explicit` the models that can run here are loaded at the start,
     and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself. A
-    model that fails to load does not stop the others. `extra_args` are tritonserver's own. With `verbose` its log goes
-    to our standard error; otherwise `log()` returns it.
+    model that fails to load does not stop the others. `extra_args` are tritonserver's own; they must not switch HTTP
+    or metrics off, by which we know that it is ready.
+
+    Triton 2.51 does not restart the process behind a model that dies: its requests fail until it is loaded again.
     """
 
     address = ADDRESS
@@ -54,22 +67,20 @@ class TritonServer:
         extra_args: Sequence[str] = (),
         ready_timeout: float = 300.0,
         stop_grace: float = 30.0,
-        verbose: bool = False,
     ) -> None:
         self.repository = repository
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
         self.pid = 0
+        self.directory: Path | None = None
+        """Its temporary directory; the name of each of its shared-memory regions starts with this one's name."""
         self._asked_ports = (http_port, grpc_port, metrics_port)
         self._model_control_mode = model_control_mode
         self._repository_poll_secs = repository_poll_secs
         self._extra_args = tuple(extra_args)
         self._ready_timeout = ready_timeout
         self._stop_grace = stop_grace
-        self._verbose = verbose
         self._guardian: subprocess.Popen[str] | None = None
         self._log: IO[bytes] | None = None
-        self._last_log = ""
-        self._left_out: list[RepositoryModel] = []
 
     def __enter__(self) -> "TritonServer":
         self.start()
@@ -107,8 +118,7 @@ class TritonServer:
         for attempt in range(1, START_ATTEMPTS + 1):
             self.http_port, self.grpc_port, self.metrics_port = reserve_ports(self._asked_ports)
             try:
-                self._launch()
-                self._wait_until_ready()
+                self._wait_until_ready(self._launch())
                 return
             except BaseException as error:
                 lost_a_race = isinstance(error, StartError) and "already in use" in self.log()
@@ -124,15 +134,12 @@ class TritonServer:
         self._guardian.terminate()
         with self._guardian:
             self._guardian = None
-        if self._log is not None:
-            self._last_log = self.log()
-            self._log.close()
-            self._log = None
 
     def log(self) -> str:
-        """Return what the server has logged, also after its end; empty with `verbose`."""
+        """Return what the server has logged, also after its end."""
         if self._log is None:
-            return self._last_log
+            return ""
+        # pread, because the server writes at the file's own offset.
         return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
 
     def wait(self, timeout: float | None = None) -> None:
@@ -147,39 +154,38 @@ class TritonServer:
             raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self._tail()}")
 
     def models(self) -> list[ModelStatus]:
-        """Return every model of the repository: as the server reports it, or left out and why."""
-        listed = [self._status(entry) for entry in self._request("POST", "/v2/repository/index", "{}")]
-        skipped = {model.name: model for model in self._left_out}
-        statuses = [status for status in listed if status.name not in skipped or status.state == "READY"]
-        present = {status.name for status in statuses}
-        statuses += [
-            ModelStatus(model.name, "", model.backend, model.max_batch_size, "LEFT OUT", model.left_out)
-            for model in skipped.values()
-            if model.name not in present
-        ]
+        """Return every model of the repository, and every version that is loaded: ready, or why not.
+
+        Raises:
+            RepositoryError: the repository is gone.
+        """
+        index: list[dict[str, str]] = self._request("POST", "/v2/repository/index", "{}")
+        known = {model.name: model for model in read_repository(self.repository)}
+        listed = [entry for entry in index if not entry["name"].startswith(".")]
+        # Triton does not list a model that it cannot load at all, one without a version for example.
+        listed += [{"name": name} for name in known.keys() - {entry["name"] for entry in listed}]
+        statuses = [self._status(entry, known.get(entry["name"], RepositoryModel(entry["name"]))) for entry in listed]
         return sorted(statuses, key=lambda status: (status.name, status.version))
 
-    def _status(self, entry: dict[str, str]) -> ModelStatus:
-        name, version, state = entry["name"], entry.get("version", ""), entry.get("state", "UNAVAILABLE")
-        config: dict[str, Any] = {}
-        if state == "READY":
-            config = self._request("GET", f"/v2/models/{name}/versions/{version}/config")
-        else:
-            known = {model.name: model for model in read_repository(self.repository)}
-            if name in known:
-                config = {"backend": known[name].backend, "max_batch_size": known[name].max_batch_size}
-        return ModelStatus(
-            name, version, config.get("backend", ""), config.get("max_batch_size", 0), state, entry.get("reason", "")
-        )
+    def _status(self, entry: dict[str, str], model: RepositoryModel) -> ModelStatus:
+        version, state = entry.get("version", ""), entry.get("state", UNAVAILABLE)
+        if state == READY:
+            config = self._request("GET", f"/v2/models/{quote(model.name)}/versions/{version}/config")
+            return ModelStatus(model.name, version, config.get("backend", ""), config["max_batch_size"], READY, "")
+        if model.left_out:
+            return ModelStatus(model.name, "", model.backend, model.max_batch_size, LEFT_OUT, model.left_out)
+        reason = entry.get("reason") or model.fault or find_logged_reason(model.name, self.log())
+        return ModelStatus(model.name, version, model.backend, model.max_batch_size, state, tidy_reason(reason))
 
-    def _launch(self) -> None:
+    def _launch(self) -> Path:
+        """Start the guardian and return the server's temporary directory."""
         installation = find_installation()
         models = read_repository(self.repository)
-        self._left_out = [model for model in models if model.left_out]
-        directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
+        self.directory = directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
         try:
             installation.lay_out_backends(directory)
-            self._log = None if self._verbose else tempfile.TemporaryFile()  # noqa: SIM115 (unnamed: nothing to leave)
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
+            weakref.finalize(self, self._log.close)
             command = [str(installation.server), *self._arguments(models, directory)]
             cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
             self._guardian = subprocess.Popen(
@@ -196,9 +202,11 @@ class TritonServer:
             raise
         assert self._guardian.stdout is not None
         self.pid = int(self._guardian.stdout.readline() or 0)
+        return directory
 
     def _arguments(self, models: Sequence[RepositoryModel], directory: Path) -> list[str]:
         arguments = [
+            f"--id={directory.name}",
             f"--model-repository={self.repository.resolve()}",
             f"--backend-directory={directory}",
             f"--backend-config=python,shm-region-prefix-name={directory.name}",
@@ -223,13 +231,16 @@ class TritonServer:
             arguments.append(f"--repository-poll-secs={self._repository_poll_secs}")
         return [*arguments, *self._extra_args]
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, directory: Path) -> None:
         deadline = time.monotonic() + self._ready_timeout
         assert self._guardian is not None
         while self._guardian.poll() is None:
             with contextlib.suppress(ServeError, OSError):
-                self._request("GET", "/v2/health/ready")
-                return
+                # Triton opens its ports when the models are loaded, HTTP last but for the metrics. The name tells it
+                # from another server that took our port first.
+                if self._request("GET", "/v2")["name"] == directory.name:
+                    socket.create_connection((self.address, self.metrics_port), timeout=1).close()
+                    return
             if time.monotonic() > deadline:
                 raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {self._tail()}")
             time.sleep(POLL_SECONDS)
@@ -247,9 +258,8 @@ class TritonServer:
         return json.loads(answer) if answer else None
 
     def _tail(self) -> str:
-        if self._verbose:
-            return "its log is above"
-        return f"the end of its log:\n{self.log()[-TAIL_BYTES:].strip()}"
+        tail = "\n".join(self.log().splitlines()[-TAIL_LINES:])
+        return f"the end of its log:\n{tail}"
 
 
 def reserve_ports(asked: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -63,12 +63,15 @@ def read_bool(config: Mapping[str, Any], key: str, default: bool) -> bool:
 
 
 def refuse_unsupported(config: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for what the official backend can do and its stand-in cannot."""
+    """Raise ConfigurationError for what the official backend can do, or complete, and its stand-in cannot."""
+    for kind in ("input", "output"):
+        if not config[kind]:
+            raise ConfigurationError(f"model '{config['name']}': config.pbtxt must specify at least one {kind}")
     found = [key for key in UNSUPPORTED if config.get(key)]
     found += ["allow_ragged_batch" for tensor in config["input"] if tensor.get("allow_ragged_batch")]
     found += ["TYPE_STRING" for tensor in config["input"] + config["output"] if tensor["data_type"] == "TYPE_STRING"]
     if found:
         raise ConfigurationError(
-            f"model '{config['name']}' needs {', '.join(found)}, which the embedded Triton's stand-in for the backend "
-            f"'{config['backend']}' does not support; serve it with the official image"
+            f"model '{config['name']}' needs {', '.join(dict.fromkeys(found))}, which the embedded Triton's stand-in "
+            f"for the backend '{config['backend']}' does not support; serve it with the official image"
         )

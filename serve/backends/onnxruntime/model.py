@@ -78,7 +78,7 @@ def load_session(path: Path, config: Mapping[str, Any]) -> ort.InferenceSession:
     except ConfigurationError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no class but this one.
-        raise ConfigurationError(f"model '{config['name']}': ONNX Runtime cannot load {path}: {error}") from None
+        raise ConfigurationError(f"unable to load model '{config['name']}': {error}") from None
 
 
 def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:

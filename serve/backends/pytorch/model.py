@@ -48,7 +48,7 @@ class TritonPythonModel:
         try:
             self.module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).partition(". ")[0].splitlines()[0]
             raise ConfigurationError(f"failed to load model '{self.config['name']}' from {path}: {reason}") from None
         self.dictionary, arguments = read_arguments(self.config, self.module)
         self.inputs = order_inputs(self.config, arguments)
@@ -139,10 +139,10 @@ def order_inputs(config: Mapping[str, Any], arguments: Sequence[str]) -> list[st
     the configuration lists them in order.
 
     Raises:
-        ConfigurationError: no input, or one of a datatype that PyTorch lacks.
+        ConfigurationError: one is of a datatype that PyTorch lacks.
     """
     names = [tensor["name"] for tensor in config["input"]]
-    require_tensors(config, "input")
+    require_data_types(config, "input")
     if all(name in arguments for name in names):
         return sorted(names, key=arguments.index)
     return sorted(names, key=dict(zip(names, read_indices(names), strict=True)).__getitem__)
@@ -152,9 +152,9 @@ def index_outputs(config: Mapping[str, Any]) -> dict[str, tuple[int, torch.dtype
     """Return, for each output of the configuration, its index in what `forward` returns and its datatype.
 
     Raises:
-        ConfigurationError: no output, or one of a datatype that PyTorch lacks.
+        ConfigurationError: one is of a datatype that PyTorch lacks.
     """
-    require_tensors(config, "output")
+    require_data_types(config, "output")
     indices = read_indices([tensor["name"] for tensor in config["output"]])
     return {
         tensor["name"]: (index, DATA_TYPES[tensor["data_type"]])
@@ -170,12 +170,7 @@ def read_indices(names: Sequence[str]) -> list[int]:
     return list(range(len(names)))
 
 
-def require_tensors(config: Mapping[str, Any], kind: str) -> None:
-    if not config[kind]:
-        raise ConfigurationError(
-            f"unable to load model '{config['name']}', model configuration must contain at least one {kind}, none were "
-            "specified"
-        )
+def require_data_types(config: Mapping[str, Any], kind: str) -> None:
     for tensor in config[kind]:
         if tensor["data_type"] not in DATA_TYPES:
             raise ConfigurationError(

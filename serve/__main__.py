@@ -1,0 +1,172 @@
+"""`python -m serve`: the embedded Triton over a model repository, in the foreground, on loopback."""
+
+import argparse
+import json
+import math
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tritonclient.http as triton_http
+from rich.console import Console
+from rich.table import Table
+from tritonclient.utils import triton_to_np_dtype
+
+from serve.errors import RepositoryError, ServeError
+from serve.models import LEFT_OUT, READY, ModelStatus, read_repository
+from serve.triton import TritonServer
+
+FOLLOW_SECONDS = 0.2
+STYLES = {READY: "green", LEFT_OUT: "yellow"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serve",
+        description="Serve a model repository with the embedded Triton, on 127.0.0.1, until Ctrl-C.",
+    )
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    for service, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
+        parser.add_argument(
+            f"--{service}-port", type=port_number, default=port, metavar="N", help="default: %(default)s; 0: any"
+        )
+    parser.add_argument(
+        "--poll", type=int, default=0, metavar="SECONDS", help="look for changes of the repository this often"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
+    return parser
+
+
+def port_number(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port: it must be between 0 and 65535")
+    return port
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted. Returns 0 then, and 3 if there is nothing to serve or the server failed."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    ports = [port for port in (options.http_port, options.grpc_port, options.metrics_port) if port]
+    if len(set(ports)) < len(ports):
+        parser.error("the three ports must differ")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return serve(options)
+    except ServeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    if not read_repository(options.repository):
+        raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: python -m export")
+    server = TritonServer(
+        options.repository,
+        options.http_port,
+        options.grpc_port,
+        options.metrics_port,
+        model_control_mode="poll" if options.poll else "explicit",
+        repository_poll_secs=options.poll,
+    )
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    stop_following = follow_log(server) if options.verbose else None
+    try:
+        with server:
+            return run(server, console)
+    finally:
+        if stop_following:
+            stop_following()
+
+
+def run(server: TritonServer, console: Console) -> int:
+    """Show what the server has, and return when it must stop."""
+    statuses = server.models()
+    console.print(make_table(statuses))
+    ready = [status for status in statuses if status.state == READY]
+    if not ready:
+        raise ServeError(f"no model of {server.repository} can be served; the table above says why")
+    console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
+    console.print("Try it:", make_curl(server, ready[0]), "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        # Stopping takes a moment, and a second Ctrl-C must not leave it half done.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        console.print("Stopping …")
+    return 0
+
+
+def make_table(statuses: Sequence[ModelStatus]) -> Table:
+    table = Table("Model", "Version", "Backend", "Max batch", "State")
+    for status in statuses:
+        state = f"[{STYLES.get(status.state, 'red')}]{status.state.lower()}[/]"
+        reason = f": {status.reason}" if status.reason else ""
+        table.add_row(
+            status.name, status.version, status.backend, str(status.max_batch_size), state + reason.replace("[", "\\[")
+        )
+    return table
+
+
+def make_curl(server: TritonServer, status: ModelStatus) -> str:
+    """Return a shell command that infers zeros with a model and shows its five best classes."""
+    url = f"http://{server.http_url}/v2/models/{status.name}"
+    client = triton_http.InferenceServerClient(server.http_url)
+    metadata: dict[str, Any] = client.get_model_metadata(status.name)
+    client.close()
+    shapes = [[1 if size == -1 else int(size) for size in tensor["shape"]] for tensor in metadata["inputs"]]
+    sizes = [
+        math.prod(shape) * np.dtype(triton_to_np_dtype(tensor["datatype"])).itemsize
+        for shape, tensor in zip(shapes, metadata["inputs"], strict=True)
+    ]
+    inputs = [
+        {
+            "name": tensor["name"],
+            "shape": shape,
+            "datatype": tensor["datatype"],
+            "parameters": {"binary_data_size": size},
+        }
+        for tensor, shape, size in zip(metadata["inputs"], shapes, sizes, strict=True)
+    ]
+    outputs = [{"name": metadata["outputs"][0]["name"], "parameters": {"classification": 5}}]
+    header = json.dumps({"inputs": inputs, "outputs": outputs}, separators=(",", ":"))
+    return (
+        f"(printf %s '{header}'; head -c {sum(sizes)} /dev/zero) | "
+        f"curl -s -H 'Inference-Header-Content-Length: {len(header)}' --data-binary @- {url}/infer"
+    )
+
+
+def follow_log(server: TritonServer) -> Callable[[], None]:
+    """Copy the server's log to standard error as it grows; return what ends that."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        shown = 0
+        while True:
+            last = ended.wait(FOLLOW_SECONDS)
+            log = server.log()
+            print(log[shown:], end="", file=sys.stderr, flush=True)
+            shown = len(log)
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, name="follow-log", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        ended.set()
+        thread.join()
+
+    return stop
+
+
+if __name__ == "__main__":
+    sys.exit(main())
