@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from export.errors import ExportError, MissingError, UsageError
-from export.present import UNTRAINED, Steps, table
+from export.present import UNTRAINED, Steps, line, table
 from export.spec import DEFAULT_MAX_BATCH_SIZE, FORMATS, LARGEST_BATCH_SIZE, Format
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words[:1] == ["rollback"]:
             return _roll_back(_rollback_parser().parse_args(words[1:]), console)
+        if words[:1] == ["doctor"]:
+            return _examine(_doctor_parser().parse_args(words[1:]))
         return _export(_parser().parse_args(words), console)
     except ExportError as exc:
         console.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
@@ -38,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Export a PyTorch image classifier into a Triton model repository. Each artifact is verified "
         "against PyTorch; nothing is published unless all of them match.",
-        epilog="python -m export rollback NAME withdraws the newest version of a model.",
+        epilog="python -m export rollback NAME withdraws the newest version of a model; python -m export doctor says "
+        "what this machine has, and what in a repository would fail to load.",
     )
     add = parser.add_argument
     add(
@@ -83,6 +86,67 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where artifacts are built, on the repository's filesystem but outside it; without it beside it",
     )
+    _add_gpu_options(parser)
+    return parser
+
+
+def _add_gpu_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group(
+        "on a GPU", "For the format tensorrt, except where they say otherwise."
+    ).add_argument
+    add(
+        "--preferred-batch-size",
+        default=8,
+        type=_within(1, LARGEST_BATCH_SIZE),
+        metavar="N",
+        help="the batch size that TensorRT chooses its kernels for",
+    )
+    add(
+        "--workspace-mib",
+        default=4096,
+        type=_within(1, 1 << 20),
+        metavar="N",
+        help="scratch memory of a layer, at most",
+    )
+    add(
+        "--optimisation-level",
+        default=3,
+        type=_within(0, 5),
+        metavar="0..5",
+        help="from building fast to running fast",
+    )
+    add("--hardware-compatible", action="store_true", help="an engine for every GPU from Ampere on, somewhat slower")
+    add(
+        "--version-compatible",
+        action="store_true",
+        help="an engine for later TensorRT releases too; Triton loads it with "
+        "--backend-config=tensorrt,version-compatible=true",
+    )
+    add(
+        "--compute-capability",
+        default="8.9",
+        metavar="X.Y",
+        help="what is compiled for where there is no GPU; nothing is published then",
+    )
+    add("--eager-batching", action="store_true", help="prepare the next batch while one executes")
+    add("--output-copy-stream", action="store_true", help="copy outputs to the host in a stream of their own")
+    add(
+        "--onnx-accelerator",
+        choices=["tensorrt"],
+        help="for onnx and onnx_fp16: ONNX Runtime hands the graph to TensorRT; without it, it runs it on CUDA",
+    )
+
+
+def _doctor_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export doctor",
+        description="Say what this machine has, what each format needs, and what in the repository Triton would fail "
+        "to load. Changes nothing. Exit status 1 if something would fail.",
+    )
+    parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
+    parser.add_argument(
+        "--triton-release", metavar="YY.MM", help="the release that is to serve; without it the one that .env pins"
+    )
     return parser
 
 
@@ -118,22 +182,39 @@ def _export(options: argparse.Namespace, console: Console) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         from export.build import Options, Watcher, build
-        from export.config import Serving
+        from export.config import EngineOptions, Serving
     except ModuleNotFoundError as exc:
         raise MissingError(f"the package {exc.name} is not installed; pip install '.[export]' brings it") from exc
     words = vars(options)
     serving = Serving(**{field.name: words.pop(field.name) for field in fields(Serving)})
+    engine = EngineOptions(**{field.name: words.pop(field.name) for field in fields(EngineOptions)})
+    chosen = Options(serving=serving, engine=engine, **words)
     with Steps(console) as steps:
-        result = build(Options(serving=serving, **words), Watcher(steps.notice, steps.begin, steps.download))
+        result = build(chosen, Watcher(steps.notice, steps.begin, steps.download))
     output = Console(highlight=False)
     output.print(table(result))
     for error in result.errors:
         output.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-    if result.errors:
+    if result.exit_status:
         output.print(f"nothing was published: {options.repository} is as it was")
     elif not result.weights.trained:
         output.print(UNTRAINED, style="yellow")
-    return max((error.exit_status for error in result.errors), default=0)
+    return result.exit_status
+
+
+def _examine(options: argparse.Namespace) -> int:
+    try:
+        from export import doctor
+    except ModuleNotFoundError as exc:
+        raise MissingError(f"the package {exc.name} is not installed; pip install '.[export]' brings it") from exc
+    release = options.triton_release or doctor.pinned_release()
+    findings = [*doctor.examine_host(), *doctor.examine_repository(options.repository, release)]
+    output = Console(highlight=False)
+    for finding in findings:
+        output.print(line(finding), soft_wrap=True)
+    failures = sum(finding.level == "fail" for finding in findings)
+    output.print(f"{failures} of {len(findings)} findings would keep Triton {release} from loading a model")
+    return 1 if failures else 0
 
 
 def _roll_back(options: argparse.Namespace, console: Console) -> int:

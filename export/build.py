@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,12 @@ from typing import Any
 from torch import nn
 
 from export import config, models, photographs, publish, verify
-from export.config import Serving
-from export.errors import ExportError, MissingError
+from export.config import EngineOptions, Serving
+from export.errors import ExportError, MissingError, NotPublishableError
 from export.ngc import Progress
 from export.publish import Candidate, Publication, Repository
-from export.spec import Format, ModelSpec
-from export.verify import Reference, Verification
+from export.spec import TENSORRT, Format, ModelSpec
+from export.verify import Reference, Runner, Verification
 from export.weights import Weights
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "triton-repository-builder")
@@ -40,6 +41,7 @@ class Options:
     images: Path | None = None
     keep: int = publish.DEFAULT_KEEP
     staging: Path | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,20 @@ class Outcome:
     """Of the artifact, in bytes."""
     seconds: float = 0.0
     """Conversion and verification together."""
+    facts: dict[str, object] = field(default_factory=dict)
+    """What the converter says of the artifact, for the manifest."""
     verification: Verification | None = None
     publication: Publication | None = None
     error: ExportError | None = None
 
+    @property
+    def failed(self) -> bool:
+        return self.error is not None and not isinstance(self.error, NotPublishableError)
+
 
 @dataclass(frozen=True)
 class Build:
-    """What became of an export. Nothing was published unless every format passed the gate."""
+    """What became of an export. Nothing was published unless every format that can be verified here passed the gate."""
 
     spec: ModelSpec
     weights: Weights
@@ -75,7 +83,14 @@ class Build:
 
     @property
     def errors(self) -> tuple[ExportError, ...]:
-        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None)
+        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None and outcome.failed)
+
+    @property
+    def exit_status(self) -> int:
+        """That of the worst error; 3 if nothing that was asked for can be published here; else 0."""
+        if all(isinstance(outcome.error, NotPublishableError) for outcome in self.outcomes):
+            return NotPublishableError.exit_status
+        return max((error.exit_status for error in self.errors), default=0)
 
 
 def build(options: Options, watcher: Watcher) -> Build:
@@ -90,8 +105,10 @@ def build(options: Options, watcher: Watcher) -> Build:
         for format in options.formats:
             watcher.step(f"{format.name}: convert and verify")
             workspace = repository.workspace(f"{spec.name}_{format.name}")
-            made.append(_make(module, spec, format, converters[format.name], expected, workspace))
-        if all(outcome.error is None for outcome, _ in made):
+            artifact = workspace / format.filename
+            convert = partial(_convert, converters[format.name], module, spec, format, artifact, options)
+            made.append((_make(format, artifact, convert, converters[format.name].load, expected), artifact))
+        if not any(outcome.failed for outcome, _ in made):
             watcher.step("publish")
             made = [(_publish(repository, outcome, path, spec, weights, options), path) for outcome, path in made]
         return Build(spec, weights, tuple(outcome for outcome, _ in made))
@@ -118,27 +135,44 @@ def _prepare(options: Options, watcher: Watcher) -> tuple[nn.Module, ModelSpec, 
     return module, models.with_labels(spec, expected.logits.shape[1], options.labels), weights, expected
 
 
+def _convert(
+    converter: ModuleType, module: nn.Module, spec: ModelSpec, format: Format, artifact: Path, options: Options
+) -> dict[str, object]:
+    """Write the artifact; returns what the manifest is to say of it."""
+    if format is TENSORRT:
+        facts: dict[str, object] = converter.convert(
+            module, spec.image_shape, artifact, options.serving.profile, options.engine
+        )
+        return facts
+    converter.convert(module, spec.image_shape, artifact)
+    return {}
+
+
 def _make(
-    module: nn.Module, spec: ModelSpec, format: Format, converter: ModuleType, expected: Reference, workspace: Path
-) -> tuple[Outcome, Path]:
+    format: Format,
+    artifact: Path,
+    convert: Callable[[], dict[str, object]],
+    load: Callable[[Path], Runner],
+    expected: Reference,
+) -> Outcome:
     """Convert and verify: the gate that nothing passes unverified."""
     started = time.perf_counter()
-    artifact = workspace / format.filename
     outcome = Outcome(format)
     try:
-        converter.convert(module, spec.image_shape, artifact)
-        outcome = replace(outcome, size=artifact.stat().st_size)
+        outcome = replace(outcome, facts=convert(), size=artifact.stat().st_size)
         tolerance = verify.TOLERANCES[format.precision]
-        verification = verify.verify(converter.load(artifact), expected, tolerance, format.name)
+        verification = verify.verify(load(artifact), expected, tolerance, format.name)
         outcome = replace(outcome, verification=verification)
     except ExportError as exc:
         outcome = replace(outcome, error=exc)
-    return replace(outcome, seconds=time.perf_counter() - started), artifact
+    return replace(outcome, seconds=time.perf_counter() - started)
 
 
 def _publish(
     repository: Repository, outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options
 ) -> Outcome:
+    if outcome.error is not None:
+        return outcome
     name = f"{spec.name}_{outcome.format.name}"
     candidate = Candidate(
         name=name,
@@ -161,6 +195,7 @@ def _manifest(name: str, outcome: Outcome, weights: Weights) -> dict[str, Any]:
         "precision": outcome.format.precision,
         "trained": weights.trained,
         "weights": weights.as_dict(),
+        "conversion": outcome.facts,
         "verification": outcome.verification.as_dict(),
         "libraries": {"python": platform.python_version(), **_versions(LIBRARIES)},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -19,6 +19,10 @@ class MissingError(ExportError):
     exit_status = 3
 
 
+class NotPublishableError(MissingError):
+    """The artifact can be made here but not verified, for want of hardware. The message says what was made."""
+
+
 class WeightsError(ExportError):
     """A checkpoint cannot be read, is not a tensor dictionary, or belongs to another network."""
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:  # torch is not needed to show a table, nor for --help
     from export.build import Build, Outcome
+    from export.doctor import Finding
 
 UNTRAINED = (
     "The weights are untrained: the network computes, and as fast as the real one, but its labels mean nothing. "
@@ -63,7 +66,7 @@ def table(build: Build) -> Table:
         box=SIMPLE_HEAD,
     )
     result.add_column("format", no_wrap=True)
-    result.add_column("status")
+    result.add_column("status", min_width=14, overflow="fold")
     for heading in ("size", "worst difference", "top-1 agreement", "seconds"):
         result.add_column(heading, justify="right")
     for outcome in build.outcomes:
@@ -79,8 +82,10 @@ def _tolerance(build: Build) -> str | None:
 
 
 def _status(outcome: Outcome) -> str:
-    if outcome.error is not None:
+    if outcome.failed:
         return "[red]refused[/red]"
+    if outcome.error is not None:
+        return f"[yellow]{escape(str(outcome.error))}[/yellow]"
     if outcome.publication is None:
         return "verified, not published"
     pruned = ", ".join(map(str, outcome.publication.pruned))
@@ -93,3 +98,10 @@ def _figures(outcome: Outcome) -> tuple[str, str, str]:
     if found is None:
         return size, "-", "-"
     return size, f"{found.worst_absolute:.1e}", f"{found.top1_agreement:.1%}"
+
+
+def line(finding: Finding) -> Text:
+    """One line of the doctor's: how it stands, about what, and what mends it."""
+    style = {"ok": "green", "note": "yellow", "fail": "red"}[finding.level]
+    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    return Text.assemble((f"{finding.level:<5}", style), f"{finding.subject}: {finding.text}{remedy}")

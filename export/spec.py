@@ -29,7 +29,9 @@ class Format:
 
 TORCHSCRIPT = Format("torchscript", "pytorch", "model.pt")
 ONNX = Format("onnx", "onnxruntime", "model.onnx")
-FORMATS = {format.name: format for format in (TORCHSCRIPT, ONNX)}
+ONNX_FP16 = Format("onnx_fp16", "onnxruntime", "model.onnx", "FP16")
+TENSORRT = Format("tensorrt", "tensorrt", "model.plan", "FP16")
+FORMATS = {format.name: format for format in (TORCHSCRIPT, ONNX, ONNX_FP16, TENSORRT)}
 
 
 @dataclass(frozen=True)

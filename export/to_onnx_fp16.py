@@ -1,0 +1,31 @@
+"""PyTorch module -> ONNX that computes in FP16, with FP32 at both ends: Triton's classification extension has no FP16
+case, and clients need not know what is inside. From the half-precision module itself, so that no converter decides."""
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from export import to_onnx
+from export.to_onnx import load as load
+
+
+class HalfPrecision(nn.Module):
+    """A copy of `module` in FP16 that takes FP32 `[N, ...]` and gives FP32 `[N, classes]`."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(module).half()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.module(images.half())
+        return logits.float()
+
+
+def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
+    """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with FP16 weights and arithmetic.
+
+    Raises `ConversionError` as `to_onnx.convert` does.
+    """
+    to_onnx.convert(HalfPrecision(module), image_shape, path)
