@@ -1,0 +1,236 @@
+"""The doctor finds each fault that is planted in a repository, and nothing in a sound one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from export import doctor
+from export.__main__ import main
+from export.config import EngineOptions
+from export.errors import UsageError
+from export.publish import Candidate, open_repository
+from tests.test_export_gpu_command import FACTORY
+
+RELEASE = "26.09"
+BUILT_BY = (11, 4, 0, 106)
+
+
+def plan(built_by: tuple[int, ...] = BUILT_BY, tag: bytes = b"ftrt") -> bytes:
+    """The head of a TensorRT engine, which is all that can be had without a GPU."""
+    return tag + bytes(20) + bytes(built_by) + bytes(100)
+
+
+def publish_plan(root: Path, artifact: bytes, conversion: dict[str, Any]) -> None:
+    with open_repository(root) as repository:
+        path = repository.workspace("tiny_tensorrt") / "model.plan"
+        path.write_bytes(artifact)
+        config = 'name: "tiny_tensorrt"\nbackend: "tensorrt"\ndefault_model_filename: "model.plan"\n'
+        repository.publish(
+            Candidate("tiny_tensorrt", path, config, (), {"format": "tensorrt", "conversion": conversion})
+        )
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as the exporter publishes it: tiny_torchscript, tiny_onnx, and an engine of Triton's image."""
+    directory = tmp_path_factory.mktemp("sound")
+    (directory / "factory.py").write_text(FACTORY)
+    root = directory / "model_repository"
+    words = ["--model", f"{directory}/factory.py:tiny", "--max-batch-size", "4", "--repository", str(root)]
+    assert main([*words, "--formats", "torchscript,onnx"]) == 0
+    publish_plan(root, plan(), {"tensorrt": "11.4.0.99", "triton_release": RELEASE})
+    return root
+
+
+@pytest.fixture
+def root(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "model_repository"))
+
+
+def failures(root: Path, release: str = RELEASE) -> list[tuple[str, str]]:
+    found = doctor.examine_repository(root, release)
+    assert all(finding.remedy for finding in found if finding.level != "ok"), "a finding without its remedy"
+    return [(finding.subject, finding.text) for finding in found if finding.level == "fail"]
+
+
+def test_a_sound_repository_has_one_good_line_for_each_model(root: Path) -> None:
+    assert [(finding.level, finding.subject) for finding in doctor.examine_repository(root, RELEASE)] == [
+        ("ok", "tiny_onnx"),
+        ("ok", "tiny_tensorrt"),
+        ("ok", "tiny_torchscript"),
+    ]
+
+
+def edit_manifest(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def wrong_tensorrt(root: Path) -> None:
+    change = lambda manifest: manifest["conversion"].update(tensorrt="10.13.0.35")  # noqa: E731
+    edit_manifest(root / "tiny_tensorrt/1/manifest.json", change)
+
+
+def other_release(root: Path) -> None:
+    change = lambda manifest: manifest["conversion"].update(triton_release="25.12")  # noqa: E731
+    edit_manifest(root / "tiny_tensorrt/1/manifest.json", change)
+
+
+def truncated_onnx(root: Path) -> None:
+    path = root / "tiny_onnx/1/model.onnx"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def changed_byte(root: Path) -> None:
+    path = root / "tiny_torchscript/1/model.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def label_short(root: Path) -> None:
+    path = root / "tiny_onnx/labels.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def no_labels(root: Path) -> None:
+    (root / "tiny_onnx/labels.txt").unlink()
+
+
+def other_backend(root: Path) -> None:
+    path = root / "tiny_onnx/config.pbtxt"
+    path.write_text(path.read_text().replace('backend: "onnxruntime"', 'backend: "pytorch"'))
+
+
+def opset_too_new(root: Path) -> None:
+    path = root / "tiny_onnx/1/model.onnx"
+    model = onnx.load(path)
+    model.opset_import[0].version = 99
+    onnx.save_model(model, path)
+
+
+def ir_too_new(root: Path) -> None:
+    path = root / "tiny_onnx/1/model.onnx"
+    model = onnx.load(path)
+    model.ir_version = 99
+    onnx.save_model(model, path)
+
+
+def broken_config(root: Path) -> None:
+    (root / "tiny_onnx/config.pbtxt").write_text('backend: "onnxruntime"\nmax_batch: 3\n')
+
+
+def other_name(root: Path) -> None:
+    (root / "tiny_onnx").rename(root / "renamed_onnx")
+
+
+def no_artifact(root: Path) -> None:
+    (root / "tiny_onnx/1/model.onnx").unlink()
+
+
+def no_version(root: Path) -> None:
+    shutil.rmtree(root / "tiny_onnx/1")
+
+
+def not_a_plan(root: Path) -> None:
+    (root / "tiny_tensorrt/1/model.plan").write_bytes(b"ftrt, but short")
+
+
+def rtx_plan(root: Path) -> None:
+    (root / "tiny_tensorrt/1/model.plan").write_bytes(plan((1, 7, 1, 116), b"vtrt"))
+
+
+@pytest.mark.parametrize(
+    ("plant", "subject", "words"),
+    [
+        (wrong_tensorrt, "tiny_tensorrt/1", "was built by TensorRT 11.4.0.106, the manifest says 10.13.0.35"),
+        (other_release, "tiny_tensorrt/1", "TensorRT 11.4.0.106 of Triton 25.12, .env pins 26.09"),
+        (truncated_onnx, "tiny_onnx/1", "model.onnx cannot be read"),
+        (truncated_onnx, "tiny_onnx/1", "model.onnx has 1000 bytes"),
+        (changed_byte, "tiny_torchscript/1", "model.pt is not what was published"),
+        (label_short, "tiny_onnx", "labels.txt has 9 labels for the 10 classes of OUTPUT__0"),
+        (no_labels, "tiny_onnx", "labels.txt is missing"),
+        (other_backend, "tiny_onnx/1", "names the backend 'pytorch', the artifact is for 'onnxruntime'"),
+        (opset_too_new, "tiny_onnx/1", "opset 99 is newer than 23, the newest that ONNX Runtime 1.27 (Triton 26.09)"),
+        (ir_too_new, "tiny_onnx/1", "IR version 99 is newer than 11"),
+        (broken_config, "tiny_onnx", "config.pbtxt: 2:1 : "),
+        (other_name, "renamed_onnx", "config.pbtxt names the model tiny_onnx"),
+        (no_artifact, "tiny_onnx/1", "onnxruntime needs model.onnx, the version holds no artifact"),
+        (no_version, "tiny_onnx", "has no version directory"),
+        (not_a_plan, "tiny_tensorrt/1", "model.plan is not a TensorRT engine"),
+        (rtx_plan, "tiny_tensorrt/1", "was built by TensorRT for RTX"),
+    ],
+)
+def test_a_planted_fault_is_found(root: Path, plant: Callable[[Path], None], subject: str, words: str) -> None:
+    plant(root)
+    found = failures(root)
+    assert any(where == subject and words in text for where, text in found), found
+    assert {where.split("/")[0] for where, _ in found} == {subject.split("/")[0]}, "a sound model is blamed"
+
+
+def test_an_engine_built_outside_the_image_is_a_note(root: Path) -> None:
+    change = lambda manifest: manifest["conversion"].update(triton_release=None)  # noqa: E731
+    edit_manifest(root / "tiny_tensorrt/1/manifest.json", change)
+    note = next(f for f in doctor.examine_repository(root, RELEASE) if f.level == "note")
+    assert "whether 26.09 carries it cannot be told here" in note.text
+    assert "make export-gpu" in note.remedy
+
+
+def test_a_model_from_elsewhere_is_examined_as_far_as_it_goes(root: Path) -> None:
+    (root / "tiny_onnx/1/manifest.json").unlink()
+    found = [finding for finding in doctor.examine_repository(root, RELEASE) if "tiny_onnx" in finding.subject]
+    assert [finding.level for finding in found] == ["ok", "note"]
+
+
+def test_an_older_triton_reads_less(root: Path) -> None:
+    path = root / "tiny_onnx/1/model.onnx"
+    model = onnx.load(path)
+    model.opset_import[0].version = 21
+    onnx.save_model(model, path)
+    assert any("newer than 20, the newest that ONNX Runtime 1.17" in text for _, text in failures(root, "24.01"))
+    assert not any("newer" in text for _, text in failures(root))
+
+
+def test_the_command_prints_a_line_for_each_finding(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--repository", str(root)]) == 0
+    assert "ok   tiny_onnx: onnxruntime, version 1" in capsys.readouterr().out
+    changed_byte(root)
+    assert main(["doctor", "--repository", str(root), "--triton-release", RELEASE]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    wanted = "fail tiny_torchscript/1: model.pt is not what was published: its SHA-256 is another -> export it again"
+    assert wanted in printed
+    assert printed[-1].startswith("1 of ")
+
+
+def test_the_host_is_described_with_remedies_for_what_is_missing() -> None:
+    found = {finding.subject: finding for finding in doctor.examine_host()}
+    assert {"python", "torch", "onnxruntime", "onnxruntime providers", "tritonclient", "NVIDIA GPU"} <= set(found)
+    assert {"TensorRT", "Docker daemon", "format torchscript", "format onnx", "format tensorrt"} <= set(found)
+    assert all(finding.level != "fail" for finding in found.values())
+    assert all(finding.remedy for finding in found.values() if finding.level == "note")
+    assert "CPUExecutionProvider" in found["onnxruntime providers"].text
+
+
+def test_what_is_no_repository_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a directory"):
+        doctor.examine_repository(tmp_path / "nothing", RELEASE)
+    assert [finding.level for finding in doctor.examine_repository(tmp_path, RELEASE)] == ["note"]
+
+
+def test_the_release_comes_from_dot_env(tmp_path: Path) -> None:
+    assert doctor.pinned_release().count(".") == 1
+    with pytest.raises(UsageError, match="--triton-release"):
+        doctor.pinned_release(tmp_path / ".env")
+
+
+def test_engine_options_have_the_defaults_of_the_command() -> None:
+    from export.__main__ import _parser
+
+    words = vars(_parser().parse_args([]))
+    assert {name: words[name] for name in EngineOptions.__dataclass_fields__} == vars(EngineOptions())
