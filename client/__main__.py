@@ -1,4 +1,4 @@
-"""python -m client classify | compare: the only place of the client that prints or ends the program."""
+"""python -m client classify | compare | evaluate: the only place of the client that prints or ends the program."""
 
 from __future__ import annotations
 
@@ -6,46 +6,52 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from types import FrameType
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from client.classifier import PATIENCE, Classifier
+from client import arguments, terminal
+from client.classifier import Classifier
 from client.contract import ModelContract, read_contract
-from client.errors import ClientError, ServerUnavailableError, UsageError
+from client.errors import ClientError, ModelUnavailableError, RequestError, ServerUnavailableError, UsageError
+from client.evaluate import Example, Outcome, Score, class_index, examples, outcomes, read_outcomes
 from client.failover import Servers
+from client.gallery import Gallery
 from client.latency import Agreement, Latency, compare_answers, measure
-from client.pipeline import DECODERS, Options
 from client.preprocess import Preprocessing, preprocess
-from client.present import FORMATS, as_csv, as_json, as_table, csv_header, printable, untrained_warning
+from client.present import as_csv, as_json, as_table, csv_header, printable, untrained_warning
 from client.results import Result
-from client.sources import expand
-from client.transport import PROTOCOLS, Connection, Transport, open_transport
+from client.resume import Done, format_of, open_to_go_on, read_done, skip_done
+from client.sources import Source, expand
+from client.tables import accuracy_table, agreement_table, confusion_table, latency_table, mistake_table
+from client.transport import Transport, open_transport
 
-EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_MISSING, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
-# Wide enough for a label, its figure and its bar where the output is no terminal and has no width.
-PIPE_WIDTH = 100
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 COMPARED_IMAGES = 32
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the command; the exit status. argparse ends the program by itself for --help and for wrong words (2)."""
     # Pillow warns of odd files; whatever is wrong with a file is said in that image's result.
     warnings.filterwarnings("ignore", module="PIL")
-    args = _parser().parse_args(arguments)
+    args = arguments.parser(_classify, _compare, _evaluate).parse_args(words)
     try:
         return int(args.run(args))
     except ClientError as exc:
-        print(f"error: {printable(str(exc))}{_remedy(exc)}", file=sys.stderr)
+        print(f"error: {_safe(exc)}{_remedy(exc)}", file=sys.stderr)
         return exc.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -54,6 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has had enough. Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_SOME_FAILED
+    except OSError as exc:
+        print(f"error: {printable(str(exc))}", file=sys.stderr)
+        return EXIT_SOME_FAILED
+
+
+def _safe(exc: ClientError) -> str:
+    return "\n".join(map(printable, str(exc).splitlines()))
 
 
 def _remedy(exc: ClientError) -> str:
@@ -62,139 +75,203 @@ def _remedy(exc: ClientError) -> str:
     return ""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m client", description="Call an image classifier that Triton serves.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _classify_parser(commands.add_parser("classify", help="classify images"))
-    _compare_parser(commands.add_parser("compare", help="compare the served models: speed and agreement"))
-    return parser
-
-
-def _connection_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("connection")
-    group.add_argument(
-        "--url",
-        default="localhost",
-        metavar="HOST:PORT[,…]",
-        help="the server, or several with the same models (port: 8001 for grpc, 8000 for http)",
-    )
-    group.add_argument("--protocol", choices=PROTOCOLS, default="grpc", help="default: %(default)s")
-    group.add_argument("--timeout", type=float, default=60.0, metavar="S", help="deadline of a request (%(default)s s)")
-    group.add_argument(
-        "--patience",
-        type=float,
-        default=PATIENCE,
-        metavar="S",
-        help="in the middle of the work, go on trying for this long while no server answers (%(default)s s)",
-    )
-
-
-def _classify_parser(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=_classify)
-    parser.add_argument("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
-    parser.add_argument("--model", metavar="NAME", help="default: the only one that is ready")
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="predictions per image (%(default)s)")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
-    _pipeline_options(parser)
-    _connection_options(parser)
-
-
-def _pipeline_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("pipeline")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images per request (default: 8 or the maximum)")
-    group.add_argument("--concurrency", type=int, default=4, metavar="N", help="requests in flight (%(default)s)")
-    group.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: one per CPU)")
-    group.add_argument("--decode", choices=DECODERS, default="exact", help="fast: scale JPEGs while decoding them")
-    group.add_argument("--ignore-orientation", action="store_true", help="do not turn images as their EXIF data says")
-
-
-def _compare_parser(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=_compare)
-    parser.add_argument("images", nargs="*", metavar="IMAGE|DIR|URL", help="what to compare on (default: generated)")
-    parser.add_argument("--models", default="all", metavar="A,B|all", help="default: all that are ready")
-    parser.add_argument("--batch-sizes", type=_numbers, default=[1, 8], metavar="N,N", help="default: 1,8")
-    parser.add_argument("--concurrency", type=_numbers, default=[1, 4], metavar="N,N", help="default: 1,4")
-    parser.add_argument("--window", type=float, default=2.0, metavar="S", help="seconds per window (%(default)s)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="write compare.json there")
-    _connection_options(parser)
-
-
-def _numbers(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if min(numbers) < 1:
-        raise ValueError
-    return numbers
-
-
-def _connection(args: argparse.Namespace) -> Connection:
-    return Connection(protocol=args.protocol, deadline=args.timeout)
-
-
-def _console(file: TextIO) -> Console:
-    return Console(file=file, width=None if file.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
-
-
 # classify
 
 
+@dataclass
+class _Tally:
+    """What was done so far, for the last words."""
+
+    done: int = 0
+    failed: int = 0
+
+    def add(self, result: Result | Outcome) -> None:
+        self.done += 1
+        self.failed += result.error is not None
+
+
 def _classify(args: argparse.Namespace) -> int:
-    options = Options(
-        top=args.top,
-        batch_size=args.batch_size,
-        concurrency=args.concurrency,
-        workers=args.workers,
-        decode=args.decode,
-        orient=not args.ignore_orientation,
+    if args.resume and args.gallery:
+        raise UsageError("--gallery shows one run's images, so it does not go with --resume")
+    options = dataclasses.replace(
+        arguments.options(args), top=args.top, server_top=args.server_top_n, thumbnails=args.gallery is not None
     )
-    with Classifier(args.url, args.model, connection=_connection(args), patience=args.patience) as classifier:
-        results = classifier.run(expand(args.images), options)
-        failed = _print_results(results, args.format, classifier.contract)
+    done = read_done(args.resume) if args.resume else None
+    with ExitStack() as stack:
+        classifier = stack.enter_context(arguments.classifier(args, args.model))
+        console = terminal.console()
+        emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
+        gallery = stack.enter_context(Gallery(args.gallery, classifier.contract)) if args.gallery else None
+        advance = stack.enter_context(
+            terminal.progress(lambda: _sources(args.images, done), console if table else None)
+        )
+        tally = stack.enter_context(_last_words(args.resume))
+        for result in classifier.run(_sources(args.images, done), options):
+            tally.add(result)
+            emit(result)
+            if gallery:
+                gallery.add(result)
+            advance()
+    return _conclude(tally, done, args.resume)
+
+
+def _sources(words: Sequence[str], done: Done | None) -> Iterator[Source]:
+    return skip_done(expand(words), done.images) if done else expand(words)
+
+
+def _conclude(tally: _Tally, done: Done | None, path: Path | None) -> int:
+    before, failed = (done.images.total(), done.failed + tally.failed) if done else (0, tally.failed)
+    total = before + tally.done
+    if path:
+        already = f" ({before:,} of them were there already)" if before else ""
+        print(f"{path}: {total:,} images{already}, {failed:,} could not be classified", file=sys.stderr)
+    elif failed:
+        print(f"{failed:,} of {total:,} images could not be classified", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else EXIT_DONE
 
 
-def _print_results(results: Iterator[Result], format_: str, contract: ModelContract) -> int:
-    """Print every result as it comes; the number of images that failed."""
+@contextmanager
+def _output(
+    args: argparse.Namespace, contract: ModelContract, console: Console, done: Done | None
+) -> Iterator[tuple[Callable[[Result], None], bool]]:
+    """How to show a result, and whether that is the table."""
+    format_ = _chosen_format(args)
+    table = format_ == "table"
+    if table:
+        console.print(Text(contract.name, style="dim"))
     warning = untrained_warning(contract)
-    console = _console(sys.stdout)
-    if format_ == "table":
-        console.print(Text(f"{contract.name}", style="dim"))
     if warning:
-        print(warning, file=sys.stdout if format_ == "table" else sys.stderr, flush=True)
-    if format_ == "csv":
-        print(csv_header())
-    failed = 0
-    for result in results:
-        failed += result.error is not None
-        if format_ == "table":
-            console.print(as_table(result))
-        else:
-            _print_raw(as_json(result) if format_ == "json" else as_csv(result))
-    return failed
+        print(warning, file=sys.stdout if table else sys.stderr, flush=True)
+    if table:
+        yield lambda result: console.print(as_table(result)), True
+        return
+    lines = as_json if format_ == "json" else as_csv
+    with open_to_go_on(args.resume, done.size) if done else nullcontext(sys.stdout.buffer) as file:
+        if format_ == "csv" and not (done and done.size):
+            _write_line(file, csv_header())
+        yield lambda result: _emit_line(file, lines(result), result, named=bool(done)), False
 
 
-def _print_raw(line: str) -> None:
-    """File names which are not UTF-8 are written as the bytes that they are."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
-    sys.stdout.buffer.flush()
+def _chosen_format(args: argparse.Namespace) -> str:
+    if not args.resume:
+        return args.format or "table"
+    format_ = format_of(args.resume)
+    if args.format not in (None, format_):
+        raise UsageError(f"--format {args.format} does not go with --resume {args.resume}")
+    return format_
+
+
+def _emit_line(file: BinaryIO, line: str, result: Result, named: bool) -> None:
+    _write_line(file, line)
+    if named and result.error is not None:
+        print(f"{printable(result.image)}: {printable(result.error)}", file=sys.stderr)
+
+
+def _write_line(file: BinaryIO, line: str) -> None:
+    """File names which are not UTF-8 are written as the bytes that they are. One write, so that lines stay whole."""
+    file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+    file.flush()
+
+
+@contextmanager
+def _last_words(path: Path | None) -> Iterator[_Tally]:
+    """Whatever ends the work early, say how much was done and how to go on."""
+    tally = _Tally()
+    try:
+        yield tally
+    except (KeyboardInterrupt, ServerUnavailableError, ModelUnavailableError, RequestError):
+        how = "the same command goes on from there" if path else "with --resume FILE a run can be continued"
+        print(f"stopped after {tally.done:,} images ({tally.failed:,} failed); {how}", file=sys.stderr)
+        raise
+
+
+# evaluate
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    if args.min_top1 is not None and not 0 <= args.min_top1 <= 1:
+        raise UsageError(f"--min-top1 is {args.min_top1}; a share from 0 to 1 is wanted")
+    earlier, size = read_outcomes(args.resume) if args.resume else ([], 0)
+    reports: dict[str, tuple[Score, Sequence[str]]] = {}
+    with open_to_go_on(args.resume, size) if args.resume else nullcontext() as file:
+        for name in _evaluated_models(args):
+            with arguments.classifier(args, name) as classifier:
+                score = Score(args.worst)
+                _evaluate_model(args, classifier, score, [o for o in earlier if o.model == name], file)
+                reports[name] = score, classifier.labels()
+                warning = untrained_warning(classifier.contract)
+                if warning:
+                    print(warning, file=sys.stderr)
+    _print_scores(args.format, reports)
+    scores = [score for score, _ in reports.values()]
+    below = args.min_top1 is not None and not all(score.top1.value >= args.min_top1 for score in scores)
+    if below:
+        print(f"top-1 is below {args.min_top1}", file=sys.stderr)
+    return EXIT_SOME_FAILED if below or any(score.failed for score in scores) else EXIT_DONE
+
+
+def _evaluated_models(args: argparse.Namespace) -> list[str]:
+    if args.model != "all":
+        return list(dict.fromkeys(args.model.split(",")))
+    transport = _servers(args)
+    try:
+        return [contract.name for contract in _compared_models(transport, "all")]
+    finally:
+        transport.close()
+
+
+def _evaluate_model(
+    args: argparse.Namespace, classifier: Classifier, score: Score, earlier: list[Outcome], file: BinaryIO | None
+) -> None:
+    """Add to the score what an earlier run found out, then what is left to find out."""
+    classes = class_index(classifier.contract, classifier.labels())
+    done = Counter(old.image for old in earlier)
+    for old in earlier:
+        score.add(old)
+
+    def remaining() -> Iterator[Example]:
+        return skip_done(examples(args.dataset, classes), done)
+
+    with terminal.progress(remaining, None) as advance, _last_words(args.resume) as tally:
+        for one in outcomes(classifier, remaining(), arguments.options(args)):
+            score.add(one)
+            tally.add(one)
+            if file:
+                _write_line(file, one.as_json())
+            if one.error:
+                print(f"{printable(one.image)}: {printable(one.error)}", file=sys.stderr)
+            advance()
+
+
+def _print_scores(format_: str, reports: Mapping[str, tuple[Score, Sequence[str]]]) -> None:
+    if format_ == "json":
+        for name, (score, labels) in reports.items():
+            print(json.dumps({"model": name, **score.as_dict(labels)}))
+        return
+    console = terminal.console()
+    console.print(accuracy_table({name: score for name, (score, _) in reports.items()}))
+    for name, (score, labels) in reports.items():
+        if score.confusions():
+            console.print(confusion_table(name, score, labels))
+            console.print(mistake_table(name, score, labels))
 
 
 # compare
 
 
 def _compare(args: argparse.Namespace) -> int:
-    transport = Servers([open_transport(url, _connection(args)) for url in args.url.split(",")], args.patience)
+    transport = _servers(args)
     try:
         contracts = _compared_models(transport, args.models)
         latencies, agreements = _measure_all(args, transport, contracts)
     finally:
         transport.close()
-    console = _console(sys.stdout)
+    console = terminal.console()
     for warning in filter(None, map(untrained_warning, contracts)):
         console.print(warning)
-    console.print(_latency_table(latencies))
+    console.print(latency_table(latencies))
     if agreements:
-        console.print(_agreement_table(agreements))
+        console.print(agreement_table(agreements))
     if args.output:
         report = {
             "latency": [dataclasses.asdict(latency) for latency in latencies],
@@ -203,6 +280,11 @@ def _compare(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "compare.json").write_text(json.dumps(report, indent=2) + "\n")
     return EXIT_DONE
+
+
+def _servers(args: argparse.Namespace) -> Transport:
+    connection = arguments.connection(args)
+    return Servers([open_transport(url, connection) for url in args.url.split(",")], args.patience)
 
 
 def _measure_all(
@@ -243,24 +325,16 @@ def _tensors(words: Sequence[str], spec: Preprocessing, count: int) -> NDArray[n
     return np.stack([tensors[i % len(tensors)] for i in range(count)])
 
 
-def _latency_table(latencies: Iterable[Latency]) -> Table:
-    table = Table("model", title="Speed", title_justify="left")
-    for column in ("batch", "concurrency", "images/s", "p50 ms", "p95 ms", "p99 ms", "requests"):
-        table.add_column(column, justify="right")
-    for row in latencies:
-        figures = (f"{value:.1f}" for value in (row.images_per_second, row.p50, row.p95, row.p99))
-        table.add_row(row.model, str(row.batch_size), str(row.concurrency), *figures, str(row.requests))
-    return table
-
-
-def _agreement_table(agreements: Iterable[Agreement]) -> Table:
-    table = Table("model", "against", title="Agreement", title_justify="left")
-    for column in ("worst probability difference", "top-1 agreement", "images"):
-        table.add_column(column, justify="right")
-    for row in agreements:
-        table.add_row(row.model, row.reference, f"{row.worst_difference:.2e}", f"{row.top1:.1%}", str(row.images))
-    return table
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the work as Ctrl-C does, so that shared memory is removed."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, _terminate)
+    status = main()
+    if status == EXIT_INTERRUPTED:
+        # A request that hangs would keep Python from ending until its deadline.
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from types import TracebackType
 
 from client.contract import ModelContract, choose_model, read_contract, read_labels
-from client.errors import ContractError, UsageError
+from client.errors import UsageError
 from client.failover import Servers
 from client.pipeline import Options, Pipeline, batch_size
 from client.results import Result
+from client.shared_memory import SharedBuffers, SharedMemoryTransport
 from client.sources import Picture, Source, sources
 from client.transport import Connection, Transport, open_transport
 
@@ -28,6 +29,7 @@ class Classifier:
     `url`: HOST:PORT, or several of them (a list, or separated by commas) that serve the same model: requests go to each
     in turn and, when one fails, to the others. `model`: by default the only one that is ready. `labels`: to use instead
     of the server's. `patience`: seconds to go on trying while no server answers in the middle of the work.
+    `shared_memory`: hand images over in shared memory, for servers on the same host; `close` removes it.
 
     Raises, on construction: UsageError, ServerUnavailableError, ModelUnavailableError, ContractError, RequestError.
     """
@@ -40,11 +42,16 @@ class Classifier:
         connection: Connection | None = None,
         labels: Sequence[str] | None = None,
         patience: float = PATIENCE,
+        shared_memory: bool = False,
     ) -> None:
         urls = [part for text in ([url] if isinstance(url, str) else url) for part in text.split(",") if part]
         if not urls:
             raise UsageError("no server address")
-        self.transport: Transport = Servers([open_transport(one, connection) for one in urls], patience)
+        transports = [open_transport(one, connection) for one in urls]
+        self._shared = SharedBuffers() if shared_memory else None
+        if self._shared:
+            transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]
+        self.transport: Transport = Servers(transports, patience)
         try:
             self.contract = read_contract(self.transport, choose_model(self.transport.models(), model))
             self._labels = _Labels(self.transport, self.contract, labels)
@@ -68,14 +75,17 @@ class Classifier:
     def run(self, chosen: Iterable[Source], options: Options) -> Iterator[Result]:
         """`classify` for sources that are made already."""
         batch_size(options, self.contract)
-        return Pipeline(self.transport, self.contract, self._labels, options).run(chosen)
+        return Pipeline(self.transport, self.contract, self._labels, options, self._shared).run(chosen)
 
     def labels(self) -> Sequence[str]:
         """The label of each class, by index: the server's, unless others were given."""
         return self._labels("")
 
     def close(self) -> None:
+        """End what is under way, drop the connections, and remove the shared memory."""
         self.transport.close()
+        if self._shared:
+            self._shared.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -100,8 +110,11 @@ class AsyncClassifier:
         connection: Connection | None = None,
         labels: Sequence[str] | None = None,
         patience: float = PATIENCE,
+        shared_memory: bool = False,
     ) -> None:
-        self._open = lambda: Classifier(url, model, connection=connection, labels=labels, patience=patience)
+        self._open = lambda: Classifier(
+            url, model, connection=connection, labels=labels, patience=patience, shared_memory=shared_memory
+        )
         self._classifier: Classifier | None = None
 
     async def __aenter__(self) -> AsyncClassifier:
@@ -135,7 +148,7 @@ class _Labels:
 
     def __init__(self, transport: Transport, contract: ModelContract, given: Sequence[str] | None) -> None:
         if given is not None and len(given) != contract.classes:
-            raise ContractError(f"{len(given)} labels given for the {contract.classes} classes of {contract.name}")
+            raise UsageError(f"{len(given)} labels given for the {contract.classes} classes of {contract.name}")
         self._transport = transport
         self._contract = contract
         self._given = given

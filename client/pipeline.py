@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,26 @@ class _Batch:
     answer: Future[list[Result]] | None = None
 
 
-class Pipeline:
-    """One model's pipeline. `labels`: index -> label, asked for whenever an answer comes from a new model version.
+class Buffers(Protocol):
+    """Where batch buffers come from; shared memory has its own."""
 
-    `allocate` makes a batch buffer of a shape and dtype; the shared memory transport has its own.
-    """
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]: ...
+
+    def release(self, buffers: Iterable[NDArray[Any]]) -> None: ...
+
+
+class HeapBuffers:
+    """Ordinary memory."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        return np.empty(shape, dtype)
+
+    def release(self, buffers: Iterable[NDArray[Any]]) -> None:
+        """Nothing to do: Python's memory goes when it is not used."""
+
+
+class Pipeline:
+    """One model's pipeline, for one run. `labels`: of a model version, asked for with each answer."""
 
     def __init__(
         self,
@@ -89,7 +104,7 @@ class Pipeline:
         contract: ModelContract,
         labels: Callable[[str], Sequence[str]],
         options: Options,
-        allocate: Callable[[tuple[int, ...], type[np.floating[Any]]], NDArray[Any]] = np.empty,
+        buffers: Buffers | None = None,
     ) -> None:
         self._transport = transport
         self._contract = contract
@@ -100,7 +115,8 @@ class Pipeline:
         # Enough batches that both pools have work while the oldest is waited for.
         self._depth = 2 * options.concurrency + -(-workers // self._size)
         shape = (self._size, *contract.input.shape)
-        self._buffers = [allocate(shape, contract.preprocessing.numpy_dtype) for _ in range(self._depth)]
+        self._origin = buffers or HeapBuffers()
+        self._idle = [self._origin.allocate(shape, contract.preprocessing.numpy_dtype) for _ in range(self._depth)]
         self._decoders = ThreadPoolExecutor(workers, "decode")
         self._requests = ThreadPoolExecutor(options.concurrency, "request")
 
@@ -120,14 +136,16 @@ class Pipeline:
                 batch = underway.popleft()
                 assert batch.answer is not None
                 results = batch.answer.result()
-                self._buffers.append(batch.buffer)
+                self._idle.append(batch.buffer)
                 yield from results
         finally:
             self._decoders.shutdown(wait=False, cancel_futures=True)
             self._requests.shutdown(wait=False, cancel_futures=True)
+            # Those of unfinished batches are not given back: a thread may still be writing there.
+            self._origin.release(self._idle)
 
     def _start(self, sources: list[Source]) -> _Batch:
-        buffer = self._buffers.pop()
+        buffer = self._idle.pop()
         decoded = [self._decoders.submit(self._prepare, source, buffer[i]) for i, source in enumerate(sources)]
         batch = _Batch(sources, buffer, decoded)
         # Requests are taken up in order, as are the decodings that they wait for: no wait is in vain.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
@@ -70,13 +70,18 @@ def as_json(result: Result) -> str:
 
 def as_csv(result: Result) -> str:
     """A line for each prediction, or one with the error; without the final line end."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_csv_rows(result))
-    return text.getvalue().removesuffix("\n")
+    return "\n".join(map(csv_line, _csv_rows(result)))
 
 
 def csv_header() -> str:
-    return ",".join(CSV_COLUMNS)
+    return csv_line(CSV_COLUMNS)
+
+
+def csv_line(row: Iterable[object]) -> str:
+    """Without the line end. The writer quotes what has a character of *its* line end, so it keeps its usual \\r\\n."""
+    text = io.StringIO()
+    csv.writer(text).writerow(row)
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _csv_rows(result: Result) -> Iterator[tuple[object, ...]]:

@@ -33,6 +33,12 @@ class Result:
             "predictions": [_prediction(p) for p in self.predictions],
         }
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, if there is a thumbnail, and its predictions with bars."""
+        from client.gallery import standalone_card  # Here, since a gallery is made of results.
+
+        return standalone_card(self)
+
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:
     value = {"score": prediction.score} if prediction.probability is None else {"probability": prediction.probability}

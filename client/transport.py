@@ -190,7 +190,8 @@ class GrpcTransport:
     def __init__(self, url: str, connection: Connection) -> None:
         self.url = url
         self._compression = connection.compression
-        self._common = {"headers": dict(connection.headers) or None, "client_timeout": connection.deadline}
+        headers = {name.lower(): value for name, value in connection.headers.items()}
+        self._common = {"headers": headers or None, "client_timeout": connection.deadline}
         tls = connection.tls
         self._client = tritonclient.grpc.InferenceServerClient(
             url,

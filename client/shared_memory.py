@@ -1,0 +1,155 @@
+"""Batches that a server on the same host reads where they are, through tritonclient's system shared memory."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import uuid
+import weakref
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tritonclient.utils.shared_memory as triton_shm
+from numpy.typing import NDArray
+
+from client.errors import ClientError, RegionLostError, RequestError, ServerUnavailableError, UsageError
+from client.transport import Answer, Inference, ModelStatus, Region, Transport
+
+_DEVICE = Path("/dev/shm")
+
+
+class SharedBuffers:
+    """Arrays in POSIX shared memory. Every region is unlinked by `close`, at the latest when the program ends.
+
+    A program that is killed leaves nothing either: Python's resource tracker outlives it and unlinks its regions.
+    """
+
+    def __init__(self) -> None:
+        self._handles: dict[int, tuple[Region, Any]] = {}
+        self._idle: list[NDArray[Any]] = []
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, _destroy, self._handles, self._idle)
+
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """An array in a region of its own, perhaps one that was released. Raises UsageError when there is no room."""
+        with self._lock:
+            for buffer in self._idle:
+                if buffer.shape == shape and buffer.dtype == dtype:
+                    self._idle.remove(buffer)
+                    return buffer
+            return self._create(shape, dtype)
+
+    def _create(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        # The system hands out more than it has, and kills the program that then writes there.
+        free = shutil.disk_usage(_DEVICE).free
+        if free < size:
+            raise UsageError(f"shared memory is full: {free:,} bytes free in {_DEVICE}, {size:,} more needed")
+        region = Region(f"client_{uuid.uuid4().hex}", size)
+        handle = triton_shm.create_shared_memory_region(region.name, region.name, size, create_only=True)
+        buffer: NDArray[Any] = triton_shm.get_contents_as_numpy(handle, dtype, list(shape))
+        self._handles[_address(buffer)] = region, handle
+        return buffer
+
+    def release(self, buffers: Iterable[NDArray[Any]]) -> None:
+        with self._lock:
+            self._idle += buffers
+
+    def find(self, tensor: NDArray[Any]) -> Region | None:
+        """The region that the tensor begins, if it is in one."""
+        found = self._handles.get(_address(tensor))
+        return found[0] if found else None
+
+    @property
+    def regions(self) -> list[Region]:
+        return [region for region, _ in self._handles.values()]
+
+    def close(self) -> None:
+        self._finalizer()
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _destroy(handles: dict[int, tuple[Region, Any]], idle: list[NDArray[Any]]) -> None:
+    idle.clear()
+    for _, handle in handles.values():
+        shared = handle._mpsm_handle
+        # Unlinked even where a thread still holds the array; the memory goes when that does.
+        with contextlib.suppress(FileNotFoundError):
+            shared.unlink()
+        with contextlib.suppress(BufferError):
+            shared.close()
+            continue
+        shared.close = lambda: None
+    handles.clear()
+
+
+class SharedMemoryTransport:
+    """The transport seam, sending only the address of a tensor that lies in `buffers`."""
+
+    def __init__(self, transport: Transport, buffers: SharedBuffers) -> None:
+        self.url = transport.url
+        self._transport = transport
+        self._buffers = buffers
+        self._registered: set[str] = set()
+        self._lock = threading.Lock()
+
+    def infer(self, request: Inference) -> Answer:
+        region = self._buffers.find(request.tensor)
+        if region is None:
+            return self._transport.infer(request)
+        self._introduce(region)
+        placed = replace(request, region=region)
+        try:
+            return self._transport.infer(placed)
+        except RegionLostError:
+            with self._lock:
+                self._registered.discard(region.name)
+            self._introduce(region)
+            return self._transport.infer(placed)
+
+    def _introduce(self, region: Region) -> None:
+        with self._lock:
+            if region.name in self._registered:
+                return
+            try:
+                self._transport.register(region, region.name)
+            except RequestError as exc:
+                raise UsageError(f"{exc}\nShared memory needs a server on the same host that shares /dev/shm.") from exc
+            self._registered.add(region.name)
+
+    def close(self) -> None:
+        """Also lets the server forget the regions, if it still answers."""
+        for region in self._buffers.regions:
+            if region.name in self._registered:
+                try:
+                    self._transport.unregister(region)
+                except ServerUnavailableError:
+                    break
+                except ClientError:
+                    continue
+        self._transport.close()
+
+    def server(self) -> dict[str, Any]:
+        return self._transport.server()
+
+    def models(self) -> tuple[ModelStatus, ...]:
+        return self._transport.models()
+
+    def config(self, model: str) -> dict[str, Any]:
+        return self._transport.config(model)
+
+    def statistics(self, model: str) -> dict[str, Any]:
+        return self._transport.statistics(model)
+
+    def register(self, region: Region, key: str) -> None:
+        self._transport.register(region, key)
+
+    def unregister(self, region: Region) -> None:
+        self._transport.unregister(region)

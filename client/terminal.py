@@ -1,0 +1,55 @@
+"""The terminal: how wide it is, and a progress bar where there is one."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+# Wide enough for a label, its figure and its bar where the output is no terminal and has no width.
+PIPE_WIDTH = 100
+
+
+def console() -> Console:
+    """Standard output's."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+
+
+@contextmanager
+def progress(items: Callable[[], Iterator[object]], console: Console | None) -> Iterator[Callable[[], None]]:
+    """A bar with rate and remaining time while the block runs, where a terminal can show it; none in a pipe.
+
+    `items`: what there is to do, counted meanwhile. `console`: where results go, if the bar has to keep clear of them.
+    """
+    shown = console.is_terminal if console else sys.stderr.isatty() and not sys.stdout.isatty()
+    if not shown:
+        yield lambda: None
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console or Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rate="")
+        stopped = threading.Event()
+
+        everything = items()
+
+        def count() -> None:
+            total = 0
+            for _ in everything:
+                total += 1
+                if stopped.is_set():
+                    return
+            bar.update(task, total=total)
+
+        def advance() -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, advance=1, rate=f"{speed:.1f} images/s" if speed else "")
+
+        threading.Thread(target=count, daemon=True).start()
+        try:
+            yield advance
+        finally:
+            stopped.set()
