@@ -112,4 +112,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _reason(exc: Exception) -> str:
+    if isinstance(exc, urllib.error.HTTPError):
+        exc.close()
+        return str(exc)
     return str(getattr(exc, "reason", "") or exc) or type(exc).__name__

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,8 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
     refuses the result.
     """
     example = torch.zeros(2, *image_shape)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision's operators are not there
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
+        with _quiet():
             program = torch.onnx.export(
                 module,
                 (example,),
@@ -48,10 +46,30 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
         assert program is not None  # only the deprecated exporter returns None
         model = program.model_proto
         model.ir_version = IR_VERSION
+        _strip(model.graph)
         onnx.checker.check_model(model, full_check=True)
     except Exception as exc:  # the exporter raises whatever the module's own code and its many passes raise
         raise ConversionError(f"ONNX: {_explain(exc)}") from exc
     onnx.save_model(model, path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints, warns and logs pages, in success as in failure; what went wrong is in what it raises."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove the exporter's notes: they hold paths of this machine, and make equal networks differ."""
+    for item in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        item.ClearField("metadata_props")
 
 
 def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

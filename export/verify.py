@@ -90,7 +90,7 @@ def reference(module: nn.Module, images: NDArray[np.float32], max_batch_size: in
     """
     try:
         with torch.inference_mode():
-            outputs = [module(chunk) for chunk in torch.from_numpy(images).split(REFERENCE_CHUNK)]
+            outputs = [module(chunk) for chunk in torch.split(torch.from_numpy(images), REFERENCE_CHUNK)]
     except Exception as exc:  # a module of the user's may raise anything
         raise VerificationError(
             f"PyTorch: the module fails on a batch {list(images.shape)}: {type(exc).__name__}: {exc}"

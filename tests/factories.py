@@ -1,0 +1,124 @@
+"""Models for `--model tests/factories.py:NAME`: a good one, and each way in which a factory can go wrong."""
+
+import torch
+from torch import Tensor, nn
+
+from client.preprocess import Preprocessing
+from export.spec import ModelSpec
+
+SIDE = 32
+CLASSES = 10
+PREPROCESSING = Preprocessing(resize=36, crop=SIDE)
+LABELS = tuple(f"label {index}" for index in range(CLASSES))
+
+
+def network(seed: int = 0) -> nn.Sequential:
+    """FP32 `[N, 3, H, W]` -> `[N, 10]`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(16, CLASSES),
+        ).eval()
+
+
+def spec(name: str = "tiny") -> ModelSpec:
+    return ModelSpec(name, labels=LABELS, preprocessing=PREPROCESSING, trained=False)
+
+
+def tiny() -> tuple[nn.Module, ModelSpec]:
+    return network(), spec()
+
+
+def other_weights() -> tuple[nn.Module, ModelSpec]:
+    return network(seed=1), spec()
+
+
+def module_alone() -> nn.Module:
+    return network()
+
+
+def raises() -> nn.Module:
+    raise RuntimeError("no such file: weights.bin")
+
+
+def exits() -> nn.Module:
+    raise SystemExit(0)
+
+
+def number() -> int:
+    return 7
+
+
+def triple() -> tuple[nn.Module, ModelSpec, int]:
+    return network(), spec(), 3
+
+
+def one_label_short() -> tuple[nn.Module, ModelSpec]:
+    return network(), ModelSpec("short", labels=LABELS[:-1], preprocessing=PREPROCESSING)
+
+
+class FixedBatch(nn.Module):
+    """Reshapes to the batch size that it was traced with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits.reshape(int(x.shape[0]), CLASSES)
+
+
+def fixed_batch() -> tuple[nn.Module, ModelSpec]:
+    return FixedBatch().eval(), spec("fixed")
+
+
+class DevicePinned(nn.Module):
+    """Makes a tensor on the input's device, which a trace writes down as a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits + torch.arange(CLASSES, device=x.device)
+
+
+def device_pinned() -> tuple[nn.Module, ModelSpec]:
+    return DevicePinned().eval(), spec("pinned")
+
+
+class DataDependent(nn.Module):
+    """Branches on a value: a trace follows one branch only, and torch.export refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        if float(x.sum()) > 0:
+            logits = logits + 1
+        return logits
+
+
+def data_dependent() -> tuple[nn.Module, ModelSpec]:
+    return DataDependent().eval(), spec("dependent")
+
+
+def not_a_number() -> tuple[nn.Module, ModelSpec]:
+    module = network()
+    nn.init.constant_(module[-1].bias, float("nan"))
+    return module, spec("nan")
+
+
+def features() -> tuple[nn.Module, ModelSpec]:
+    return network()[:2], spec("features")
