@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test up down logs export-gpu
+.PHONY: help setup lint test doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ lint: setup ## ruff and strict mypy
 
 test: setup ## all tests, live ones included
 	$(BIN)/python -m pytest
+
+doctor: setup ## what this machine has, and what in the model repository would fail to load
+	$(BIN)/python -m export doctor
 
 up: ## start Triton with Docker, on the GPU if there is one, and wait until it is healthy (PROFILE=gpu|cpu, MONITORING=1)
 	@deploy/compose.sh up $(PROFILE) $(if $(MONITORING),--monitoring)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,6 +43,11 @@ def services() -> dict[str, dict[str, Any]]:
     return resolved
 
 
+def words(command: str | list[str]) -> list[str]:
+    """A command as compose resolves it, which keeps the form that the file has."""
+    return shlex.split(command) if isinstance(command, str) else command
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_docker_compose_accepts_each_profile(profile: str) -> None:
     command = [require("docker-compose"), "--profile", profile, "config", "--quiet"]
@@ -70,7 +76,8 @@ def test_everything_that_it_mounts_or_runs_exists(services: dict[str, dict[str, 
     assert bound
     assert [path for path in bound if not path.exists()] == []
     targets = {target: Path(source) for source, target, *_ in mounts if source.startswith("/")}
-    assert targets[services["triton-gpu"]["command"][1]].is_file()
+    for name in SERVERS:
+        assert targets[words(services[name]["command"])[1]].is_file()
     assert targets["/etc/prometheus/prometheus.yml"].is_file()
     script = services["export-gpu"]["entrypoint"][1]
     assert (targets["/source"] / Path(script).relative_to("/source")).is_file()
@@ -91,6 +98,17 @@ def test_servers_are_fit_for_production(services: dict[str, dict[str, Any]], nam
     assert service["cap_drop"] == ["ALL"]
     assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
     assert next(mount for mount in service["volumes"] if ":/models:" in mount).endswith(":ro")
+
+
+def test_options_of_the_server_come_from_the_environment() -> None:
+    environment = os.environ | {"TRITON_OPTIONS": "--backend-config=tensorrt,version-compatible=true --log-verbose=1"}
+    command = [require("docker-compose"), "--profile=gpu", "config"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    resolved = words(yaml.safe_load(done.stdout)["services"]["triton-gpu"]["command"])
+    assert resolved == [
+        *("bash", "/start-triton.sh", "gpu"),
+        *("--backend-config=tensorrt,version-compatible=true", "--log-verbose=1"),
+    ]
 
 
 def test_ports_are_on_loopback(services: dict[str, dict[str, Any]]) -> None:
