@@ -1,6 +1,5 @@
 """Reading a checkpoint file into a module, strictly: every key accounted for, no code executed."""
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +11,8 @@ from torch import Tensor, nn
 from export.errors import WeightsError
 
 KEYS_LISTED = 10
-_READ_SIZE = 1 << 20
 _UNUSED = "num_batches_tracked"
 """BatchNorm's step counter: older checkpoints lack it, and evaluation never reads it."""
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes. Raises `OSError`."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_READ_SIZE):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def load(module: nn.Module, path: Path) -> None:

@@ -17,7 +17,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from export.checkpoint import sha256
+from export.digest import sha256
 from export.errors import UsageError
 from export.publish import CONFIG_FILENAME, MANIFEST_FILENAME, version_numbers
 from export.spec import FORMATS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from export.checkpoint import sha256
+from export.digest import sha256
 from export.errors import MissingError, WeightsError
 
 _MODELS = "https://api.ngc.nvidia.com/v2/models/nvidia"

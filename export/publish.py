@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.checkpoint import sha256
+from export.digest import sha256
 from export.errors import ExportError, MissingError, PublishError, UsageError
 from export.spec import LABELS_FILENAME
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from client.preprocess import Preprocessing
 from export import checkpoint, network, ngc, photographs
+from export.digest import sha256
 from export.errors import MissingError, UsageError, WeightsError
 
 CALIBRATION_IMAGES = 12
@@ -59,7 +60,7 @@ def load(name: str, source: str, progress: ngc.Progress, notice: Callable[[str],
 def from_file(module: nn.Module, path: Path, source: str) -> tuple[nn.Module, Weights]:
     """`module` with the checkpoint's tensors, in evaluation mode. Raises `WeightsError`."""
     checkpoint.load(module, path)
-    return module.eval(), Weights(source, checkpoint.sha256(path), trained=True)
+    return module.eval(), Weights(source, sha256(path), trained=True)
 
 
 def of_module(module: nn.Module, source: str, trained: bool) -> Weights:

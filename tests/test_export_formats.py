@@ -77,5 +77,5 @@ def test_a_module_that_onnx_cannot_express_is_refused_in_a_line(tmp_path: Path) 
 
 @pytest.mark.parametrize("converter", CONVERTERS)
 def test_a_module_that_fails_is_refused(converter: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match="dim|shapes"):
+    with pytest.raises(ConversionError, match=r"dim|shapes"):
         converter.convert(nn.Linear(7, 3), SHAPE, tmp_path / "model")

@@ -105,9 +105,7 @@ def nan_in_the_last(logits: Images) -> Images:
     ],
     ids=["nan", "one row", "first row repeated", "rows reversed", "double", "a class less", "largest batch only"],
 )
-def test_spoiled_logits_are_found(
-    change: Callable[[Images], Images], message: str, expected: verify.Reference
-) -> None:
+def test_spoiled_logits_are_found(change: Callable[[Images], Images], message: str, expected: verify.Reference) -> None:
     with pytest.raises(VerificationError, match=message):
         verify.verify(of_network(change), expected, verify.FP32, "x")
 
@@ -117,7 +115,8 @@ def test_the_tolerance_of_fp16_lets_fp16_through_and_no_more(expected: verify.Re
 
     def run(images: Images) -> Images:
         with torch.inference_mode():
-            return half(torch.from_numpy(images).half()).float().numpy()
+            logits: Images = half(torch.from_numpy(images).half()).float().numpy()
+        return logits
 
     found = verify.verify(run, expected, verify.FP16, "x")
     assert found.top1_agreement == 1
@@ -141,9 +140,10 @@ def test_a_reference_that_is_no_classifier_is_refused(module: nn.Module, message
 
 
 def test_constant_logits_are_refused(images: Images) -> None:
-    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
-    nn.init.zeros_(module[2].weight)
-    nn.init.zeros_(module[2].bias)
+    classifier = nn.Linear(3, 4)
+    nn.init.zeros_(classifier.weight)
+    nn.init.zeros_(classifier.bias)
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), classifier)
     with pytest.raises(VerificationError, match="the same logit"):
         verify.reference(module, images, MAX_BATCH)
 
