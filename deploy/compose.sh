@@ -110,8 +110,10 @@ export)
     shift
     find_compose
     has_gpu || missing "no NVIDIA GPU here; export without one with: make export"
-    EXPORT_USER="$(id -u):$(id -g)"
+    # What is published belongs to whom the directory belongs to.
+    EXPORT_USER=$(stat --format '%u:%g' "$(setting REPOSITORY_ROOT)")
     export EXPORT_USER
+    if [ $# -gt 0 ]; then set -- python3 /source/deploy/export_gpu.py "$@"; fi
     "${compose[@]}" --profile export-gpu run --rm export-gpu "$@"
     ;;
 *) usage ;;

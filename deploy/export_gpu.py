@@ -10,7 +10,6 @@ this repository's CI.
 """
 
 import ctypes
-import ctypes.util
 import hashlib
 import os
 import shutil
@@ -24,13 +23,20 @@ import tomllib
 SOURCE = Path(__file__).resolve().parent.parent
 CACHE = Path("/var/tmp/export")
 REPOSITORY = Path("/repository-root/model_repository")
+LIBRARIES = tuple(f"libnvinfer.so.{major}" for major in range(19, 9, -1))
+"""TensorRT's runtime library, newest release first; 10 is the oldest that builds strongly typed networks."""
 EXIT_MISSING = 3
 
 
-def library_version(library: str) -> str:
-    """The version "major.minor.patch" that a TensorRT shared library gives as its own; raises OSError without it."""
-    nvinfer = ctypes.CDLL(library)
-    return ".".join(str(nvinfer[f"getInferLib{part}Version"]()) for part in ("Major", "Minor", "Patch"))
+def find_tensorrt() -> str | None:
+    """The version "major.minor.patch" that the TensorRT on the loader's path gives as its own, if there is one."""
+    for name in LIBRARIES:
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        return ".".join(str(library[f"getInferLib{part}Version"]()) for part in ("Major", "Minor", "Patch"))
+    return None
 
 
 def bindings_requirement(tensorrt: str, cuda: str) -> str:
@@ -74,11 +80,10 @@ def environment(packages: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def main(options: Sequence[str]) -> int:
-    library = ctypes.util.find_library("nvinfer")
-    if library is None:
-        print("export_gpu.py: this image has no TensorRT (libnvinfer); use tritonserver:YY.MM-py3", file=sys.stderr)
+    tensorrt = find_tensorrt()
+    if tensorrt is None:
+        print("export_gpu.py: no TensorRT (libnvinfer) here; run it in tritonserver:YY.MM-py3", file=sys.stderr)
         return EXIT_MISSING
-    tensorrt = library_version(library)
     release = os.environ.get("NVIDIA_TRITON_SERVER_VERSION", "unknown")
     print(f"Triton release {release} with TensorRT {tensorrt}", flush=True)
     bindings = bindings_requirement(tensorrt, os.environ.get("CUDA_VERSION", "13"))

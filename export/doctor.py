@@ -147,7 +147,15 @@ def examine_repository(root: Path, release: str) -> list[Finding]:
     models = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not models:
         return [Finding("note", str(root), "holds no model", "python -m export")]
-    return [finding for model in models for finding in _model(model, release)]
+    return [finding for model in models for finding in _readable(model, release)]
+
+
+def _readable(directory: Path, release: str) -> list[Finding]:
+    try:
+        return _model(directory, release)
+    except OSError as exc:
+        text = f"{exc.filename or directory} cannot be read: {exc.strerror or exc}"
+        return [Finding("fail", directory.name, text, "let Triton's user (uid 1000 in the image) read it")]
 
 
 def _model(directory: Path, release: str) -> list[Finding]:
@@ -216,12 +224,17 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
+def _section(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    section = manifest.get(key)
+    return section if isinstance(section, dict) else {}
+
+
 def _hash(subject: str, artifact: Path, manifest: dict[str, Any]) -> Iterator[Finding]:
     if not manifest:
         text = f"no {MANIFEST_FILENAME} that can be read: whether {artifact.name} is whole cannot be told"
         yield Finding("note", subject, text, AGAIN)
         return
-    recorded = manifest.get("artifact", {})
+    recorded = _section(manifest, "artifact")
     size, digest = artifact.stat().st_size, recorded.get("sha256")
     if size != recorded.get("bytes"):
         yield Finding(
@@ -257,8 +270,8 @@ def _plan(subject: str, artifact: Path, manifest: dict[str, Any], release: str) 
         yield Finding("fail", subject, f"{artifact.name} is not a TensorRT engine", IN_IMAGE)
         return
     built_by = ".".join(map(str, header[PLAN_VERSION]))
-    engine = manifest.get("conversion", {})
-    if _three(engine.get("tensorrt", "")) != _three(built_by):
+    engine = _section(manifest, "conversion")
+    if _three(str(engine.get("tensorrt"))) != _three(built_by):
         text = f"was built by TensorRT {built_by}, the manifest says {engine.get('tensorrt')}"
         yield Finding("fail", subject, text, IN_IMAGE)
     elif engine.get("triton_release") is None:

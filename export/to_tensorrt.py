@@ -3,7 +3,7 @@
 The precision comes from the ONNX graph: the network is strongly typed, which is the one way that TensorRT 10 and 11
 share. Every function that builds takes the TensorRT module, `tensorrt` on a host with a GPU or `tensorrt_rtx_bindings`
 without one: the same code, with NVIDIA's real parser and compiler, is what the tests run. Deserialising and running an
-engine needs a GPU: `load` has not run on one in this repository's CI.
+engine needs a GPU: `Session` and `environment` have not run on one in this repository's CI.
 """
 
 import functools
@@ -12,7 +12,7 @@ import importlib.util
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -79,7 +79,7 @@ def convert(
         raise NotPublishableError(f"compiles: {engine}; not published, needs a GPU")
     engine = build(trt, onnx, batches, options, timing_cache(trt))
     path.write_bytes(engine.plan)
-    return {**environment(trt), **engine.as_dict(), **asdict(options)}
+    return describe(engine, options, environment(trt))
 
 
 def find_tensorrt() -> ModuleType:
@@ -94,6 +94,11 @@ def find_tensorrt() -> ModuleType:
         "tensorrt: needs an NVIDIA GPU (on a GPU host: make export-gpu). To check without one that the network "
         "compiles: pip install '.[tensorrt-check]'"
     )
+
+
+def describe(engine: Engine, options: EngineOptions, environment: dict[str, object]) -> dict[str, object]:
+    """What the manifest records of an engine. The GPU's own compute capability replaces the compile check's."""
+    return {**asdict(options), **environment, **engine.as_dict()}
 
 
 def environment(trt: ModuleType) -> dict[str, object]:
@@ -252,33 +257,38 @@ def _advice(messages: Sequence[str], options: EngineOptions) -> str:
     return said
 
 
-def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """A function that runs the engine on the first GPU: `[N, 3, H, W]` -> `[N, classes]`.
+class Session:
+    """An engine on the first GPU, called with images `[N, 3, H, W]`, gives logits `[N, classes]`, both FP32.
 
-    torch owns the device memory and the stream. Raises `ConversionError` if the engine does not load; the function
-    raises `RuntimeError` if it does not run.
+    torch owns the device memory and the stream. A call raises `RuntimeError` if the engine does not run.
     """
-    trt = find_tensorrt()
-    runtime = trt.Runtime(_log(trt))
-    runtime.engine_host_code_allowed = True  # a version-compatible engine carries some, and this one is our own
-    engine = runtime.deserialize_cuda_engine(path.read_bytes())
-    if engine is None:
-        raise ConversionError(f"TensorRT {trt.__version__} cannot load the engine: {' '.join(_log(trt).messages)}")
-    context = engine.create_execution_context()
 
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __init__(self, trt: ModuleType, plan: bytes) -> None:
+        self._log = _log(trt)
+        self._log.messages.clear()
+        self._runtime = trt.Runtime(self._log)
+        self._runtime.engine_host_code_allowed = True  # a version-compatible engine carries some, and this is our own
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise ConversionError(f"TensorRT {trt.__version__} cannot load the engine: {' '.join(self._log.messages)}")
+        self._context = self._engine.create_execution_context()
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         given = torch.from_numpy(images).cuda()
-        if not context.set_input_shape(INPUT_NAME, tuple(given.shape)):
+        if not self._context.set_input_shape(INPUT_NAME, tuple(given.shape)):
             raise RuntimeError(f"the engine's profile does not allow the shape {list(given.shape)}")
-        logits = torch.empty(tuple(context.get_tensor_shape(OUTPUT_NAME)), dtype=torch.float32, device="cuda")
-        context.set_tensor_address(INPUT_NAME, given.data_ptr())
-        context.set_tensor_address(OUTPUT_NAME, logits.data_ptr())
+        logits = torch.empty(tuple(self._context.get_tensor_shape(OUTPUT_NAME)), dtype=torch.float32, device="cuda")
+        self._context.set_tensor_address(INPUT_NAME, given.data_ptr())
+        self._context.set_tensor_address(OUTPUT_NAME, logits.data_ptr())
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())  # the copy of the images
-        if not context.execute_async_v3(stream.cuda_stream):
-            raise RuntimeError(f"TensorRT could not run the engine: {' '.join(_log(trt).messages)}")
+        if not self._context.execute_async_v3(stream.cuda_stream):
+            raise RuntimeError(f"TensorRT could not run the engine: {' '.join(self._log.messages)}")
         stream.synchronize()
         result: NDArray[np.float32] = logits.cpu().numpy()
         return result
 
-    return run
+
+def load(path: Path) -> Session:
+    """The engine, ready to run on the first GPU. Raises `ConversionError` if it does not load."""
+    return Session(find_tensorrt(), path.read_bytes())

@@ -79,7 +79,7 @@ def test_everything_that_it_mounts_or_runs_exists(services: dict[str, dict[str, 
     for name in SERVERS:
         assert targets[words(services[name]["command"])[1]].is_file()
     assert targets["/etc/prometheus/prometheus.yml"].is_file()
-    script = services["export-gpu"]["entrypoint"][1]
+    script = words(services["export-gpu"]["command"])[1]
     assert (targets["/source"] / Path(script).relative_to("/source")).is_file()
     dashboard = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (targets["/var/lib/grafana/dashboards"] / dashboard.name).is_file()
@@ -151,7 +151,7 @@ class Host:
         for name in ("docker-compose.yml", ".env"):
             shutil.copy(ROOT / name, directory)
         shutil.copytree(ROOT / "deploy", directory / "deploy")
-        for program in ("bash", "dirname", "grep", "sed", "sleep", "id", "sh", "cat"):
+        for program in ("bash", "dirname", "grep", "sed", "sleep", "stat", "sh", "cat"):
             (self.bin / program).symlink_to(str(shutil.which(program)))
         self.environment = {"PATH": str(self.bin), "FAKE": str(directory), "DAEMON": "up", "STATE": "healthy"}
 
@@ -257,8 +257,11 @@ def test_export_needs_a_gpu(host: Host) -> None:
 
 def test_export_passes_its_options_on(host: Host) -> None:
     host.install("nvidia-smi", NVIDIA_SMI)
-    assert host.run("export", "--weights", "seeded").returncode == 0
-    assert "compose --profile export-gpu run --rm export-gpu --weights seeded" in host.calls()
+    assert host.run("export", "--weights", "a file.pth").returncode == 0
+    assert host.run("export").returncode == 0
+    service = "compose --profile export-gpu run --rm export-gpu"
+    assert host.calls().splitlines()[-1] == service
+    assert f"{service} python3 /source/deploy/export_gpu.py --weights a file.pth\n" in host.calls()
 
 
 def test_scripts_pass_shellcheck() -> None:

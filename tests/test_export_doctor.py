@@ -130,6 +130,15 @@ def other_name(root: Path) -> None:
     (root / "tiny_onnx").rename(root / "renamed_onnx")
 
 
+def nonsense_manifest(root: Path) -> None:
+    (root / "tiny_tensorrt/1/manifest.json").write_text('{"format": [], "artifact": "none", "conversion": 3}')
+
+
+def looping_labels(root: Path) -> None:
+    (root / "tiny_onnx/labels.txt").unlink()
+    (root / "tiny_onnx/labels.txt").symlink_to("labels.txt")
+
+
 def no_artifact(root: Path) -> None:
     (root / "tiny_onnx/1/model.onnx").unlink()
 
@@ -161,6 +170,8 @@ def rtx_plan(root: Path) -> None:
         (ir_too_new, "tiny_onnx/1", "IR version 99 is newer than 11"),
         (broken_config, "tiny_onnx", "config.pbtxt: 2:1 : "),
         (other_name, "renamed_onnx", "config.pbtxt names the model tiny_onnx"),
+        (nonsense_manifest, "tiny_tensorrt/1", "the manifest says None"),
+        (looping_labels, "tiny_onnx", "labels"),
         (no_artifact, "tiny_onnx/1", "onnxruntime needs model.onnx, the version holds no artifact"),
         (no_version, "tiny_onnx", "has no version directory"),
         (not_a_plan, "tiny_tensorrt/1", "model.plan is not a TensorRT engine"),

@@ -1,6 +1,7 @@
 """The engine-building code, with NVIDIA's real parser and compiler: TensorRT for RTX compiles without a GPU."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,7 @@ import tensorrt_rtx_bindings as trt
 import torch
 from onnx import TensorProto, helper
 
-from export import network, to_onnx, to_onnx_fp16, to_tensorrt
+from export import doctor, network, to_onnx, to_onnx_fp16, to_tensorrt
 from export.config import EngineOptions
 from export.errors import ConversionError, MissingError, NotPublishableError
 from tests.conftest import TINY_SIDE, tiny_module
@@ -31,7 +32,8 @@ def test_an_fp16_graph_becomes_an_fp16_engine(half: Path) -> None:
     engine = to_tensorrt.build(trt, half, BATCHES, OPTIONS)
     assert (engine.convolutions, engine.fp16_convolutions) == (2, 2)
     assert 0 < engine.fp16_layers < engine.layers, "the casts at both ends are not all FP16"
-    assert engine.plan[:4] == b"vtrt"
+    assert engine.plan[:4] == doctor.RTX_PLAN_TAG
+    assert ".".join(map(str, engine.plan[doctor.PLAN_VERSION])) == trt.__version__
     assert "2 of 2 convolutions" in str(engine)
 
 
@@ -129,6 +131,16 @@ def test_a_broken_timing_cache_is_replaced(half: Path, tmp_path: Path) -> None:
     cache.write_bytes(b"broken" * 100)
     assert to_tensorrt.build(trt, half, BATCHES, OPTIONS, cache).plan
     assert not cache.read_bytes().startswith(b"broken")
+
+
+def test_the_manifest_records_the_gpu_and_not_what_a_compile_check_was_for(half: Path) -> None:
+    engine = to_tensorrt.build(trt, half, BATCHES, OPTIONS)
+    host: dict[str, object] = {"tensorrt": "11.4.0.106", "gpu": "NVIDIA H100", "compute_capability": "9.0"}
+    recorded = to_tensorrt.describe(engine, OPTIONS, host)
+    assert recorded.items() >= host.items()
+    assert recorded["fp16_convolutions"] == 2
+    assert "plan" not in recorded
+    assert json.loads(json.dumps(recorded)) == recorded
 
 
 no_gpu = pytest.mark.skipif(
