@@ -29,6 +29,7 @@ def start(repository: Path, directory: Path, mode: str) -> tuple[subprocess.Pope
     """Start the script with the embedded tritonserver first on PATH; return it and its HTTP port."""
     installation = find_installation()
     backends = directory / "backends"
+    backends.mkdir(exist_ok=True)
     installation.lay_out_backends(backends)
     ports = reserve_ports((0, 0, 0))
     options = [f"--backend-directory={backends}", "--allow-gpu-metrics=false"]
