@@ -116,11 +116,14 @@ def build(options: Options, watcher: Watcher) -> Build:
 
 def _converter(format: Format) -> ModuleType:
     try:
-        return importlib.import_module(f"export.to_{format.name}")
+        converter = importlib.import_module(f"export.to_{format.name}")
     except ModuleNotFoundError as exc:
         raise MissingError(
             f"{format.name}: the package {exc.name} is not installed; pip install '.[export]' brings it"
         ) from exc
+    if format is TENSORRT:
+        converter.find_tensorrt()  # raises before the long steps where nothing can compile an engine
+    return converter
 
 
 def _prepare(options: Options, watcher: Watcher) -> tuple[nn.Module, ModelSpec, Weights, Reference]:

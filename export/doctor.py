@@ -62,13 +62,13 @@ def pinned_release(dot_env: Path = DOT_ENV) -> str:
 def examine_host() -> list[Finding]:
     """What is here, and which formats can be exported with it. Nothing that is missing is a failure by itself."""
     packages = ("torch", "onnx", "onnxruntime", "tritonclient", "nvidia-pytriton")
-    gpu = _answer("nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader")
+    gpu = _gpus("name,driver_version,compute_cap")
     tensorrt = [name for name in ("tensorrt", "tensorrt_bindings") if importlib.util.find_spec(name) is not None]
     return [
         Finding("ok", "python", platform.python_version()),
         *(_package(name) for name in packages),
         _present("onnxruntime providers", _providers(), "pip install '.[export]'"),
-        _present("NVIDIA GPU", gpu.replace("\n", "; "), "a GPU host builds and serves engines; a CPU does the rest"),
+        _present("NVIDIA GPU", "; ".join(gpu), "a GPU host builds and serves engines; a CPU does the rest"),
         _present("TensorRT", _version("tensorrt", *(f"tensorrt-cu{n}-bindings" for n in (12, 13))), IN_IMAGE),
         _present(
             "TensorRT for RTX",
@@ -127,6 +127,11 @@ def _providers() -> str:
     import onnxruntime
 
     return ", ".join(onnxruntime.get_available_providers())
+
+
+def _gpus(fields: str) -> list[str]:
+    """The fields of each GPU, as nvidia-smi lists them; empty without a GPU."""
+    return _answer("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader").splitlines()
 
 
 def _answer(*command: str) -> str:
@@ -282,6 +287,11 @@ def _plan(subject: str, artifact: Path, manifest: dict[str, Any], release: str) 
     elif engine["triton_release"] != release:
         text = f"was built by TensorRT {built_by} of Triton {engine['triton_release']}, .env pins {release}"
         yield Finding("fail", subject, text, IN_IMAGE)
+    here = _gpus("compute_cap")
+    built_for = engine.get("compute_capability")
+    if here and built_for not in here and not engine.get("hardware_compatible"):
+        text = f"was built for compute capability {built_for}, the GPU here has {', '.join(here)}"
+        yield Finding("fail", subject, text, "build it on this GPU, or with --hardware-compatible: make export-gpu")
 
 
 def _three(version: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The doctor finds each fault that is planted in a repository, and nothing in a sound one."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = directory / "model_repository"
     words = ["--model", f"{directory}/factory.py:tiny", "--max-batch-size", "4", "--repository", str(root)]
     assert main([*words, "--formats", "torchscript,onnx"]) == 0
-    publish_plan(root, plan(), {"tensorrt": "11.4.0.99", "triton_release": RELEASE})
+    publish_plan(
+        root,
+        plan(),
+        {"tensorrt": "11.4.0.99", "triton_release": RELEASE, "compute_capability": "8.9", "hardware_compatible": True},
+    )
     return root
 
 
@@ -191,6 +196,24 @@ def test_an_engine_built_outside_the_image_is_a_note(root: Path) -> None:
     note = next(f for f in doctor.examine_repository(root, RELEASE) if f.level == "note")
     assert "whether 26.09 carries it cannot be told here" in note.text
     assert "make export-gpu" in note.remedy
+
+
+@pytest.mark.parametrize(
+    ("capability", "compatible", "fails"), [("8.9", False, 0), ("9.0", False, 1), ("9.0", True, 0)]
+)
+def test_an_engine_for_another_gpu_is_found(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str, compatible: bool, fails: int
+) -> None:
+    program = tmp_path / "bin/nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho {capability}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    edit_manifest(
+        root / "tiny_tensorrt/1/manifest.json",
+        lambda manifest: manifest["conversion"].update(hardware_compatible=compatible),
+    )
+    assert len(failures(root)) == fails
 
 
 def test_a_model_from_elsewhere_is_examined_as_far_as_it_goes(root: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from export import to_tensorrt
 from export.__main__ import main
 
 FACTORY = """
@@ -88,3 +89,13 @@ def test_the_compute_capability_can_be_chosen(tmp_path: Path, capsys: pytest.Cap
     assert export(tmp_path, "--formats", "tensorrt", "--compute-capability", "12.0") == 3
     assert export(tmp_path, "--formats", "tensorrt", "--compute-capability", "1.0") == 1
     assert "it knows 7.5" in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_compiler_it_ends_before_the_long_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_tensorrt, "COMPILER", "a_compiler_that_is_not_installed")
+    assert export(tmp_path, "--formats", "torchscript,tensorrt") == 3
+    printed = capsys.readouterr()
+    assert "tensorrt-check" in printed.err
+    assert "convert" not in printed.err
