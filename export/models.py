@@ -40,17 +40,17 @@ def with_labels(spec: ModelSpec, classes: int, labels_file: Path | None) -> Mode
     Raises `UsageError` if the file cannot be read or the number of labels is not that of the classes.
     """
     if labels_file is not None:
-        spec = replace(spec, labels=_read_labels(labels_file), synsets=())
-    elif not spec.labels and classes == imagenet.CLASSES:
+        labels, where = _read_labels(labels_file), f"--labels {labels_file}"
+    elif spec.labels:
+        labels, where = spec.labels, f"the spec of {spec.name}"
+    elif classes == imagenet.CLASSES:
         return replace(spec, labels=imagenet.labels(), synsets=imagenet.synsets())
-    elif not spec.labels:
+    else:
         return replace(spec, labels=tuple(f"class {index}" for index in range(classes)))
-    if len(spec.labels) != classes:
-        where = labels_file or f"the spec of {spec.name}"
-        raise UsageError(
-            f"{where}: {len(spec.labels)} labels for a model of {classes} classes; give one for each class"
-        )
-    return spec
+    if len(labels) != classes:
+        raise UsageError(f"{where}: {len(labels)} labels for a model of {classes} classes; give one for each class")
+    # Labels of another source say nothing of the spec's synsets.
+    return replace(spec, labels=labels, synsets=spec.synsets if labels == spec.labels else ())
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
@@ -85,14 +85,13 @@ def _call(path: Path, name: str) -> tuple[nn.Module, ModelSpec]:
     except UsageError:
         raise
     except (Exception, SystemExit) as exc:
-        line = next(
-            (f.lineno for f in reversed(traceback.extract_tb(exc.__traceback__)) if f.filename == str(path)), "?"
-        )
-        raise UsageError(f"--model {path}:{name}: {type(exc).__name__} at line {line}: {exc}") from exc
+        last = traceback.extract_tb(exc.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        raise UsageError(f"--model {path}:{name}: {type(exc).__name__} at {where}: {exc}") from exc
     module, spec = result if isinstance(result, tuple) and len(result) == 2 else (result, ModelSpec(name))
     if not isinstance(module, nn.Module) or not isinstance(spec, ModelSpec):
         raise UsageError(
-            f"--model {path}:{name}: returned {_kind(result)}; expected a torch.nn.Module, or a pair of one and an "
+            f"--model {path}:{name}: returned {_kind(result)}, expected a torch.nn.Module, or a pair of one and an "
             "export.spec.ModelSpec"
         )
     return module, spec
@@ -113,4 +112,4 @@ def _import(path: Path) -> object:
 def _kind(result: object) -> str:
     if isinstance(result, tuple):
         return f"a tuple ({', '.join(type(item).__name__ for item in result)})"
-    return f"a {type(result).__name__}"
+    return f"an object of type {type(result).__name__}"

@@ -51,7 +51,7 @@ def test_a_faithful_artifact_passes(
 def test_one_corrupted_weight_is_found(expected: verify.Reference, tmp_path: Path) -> None:
     module = factories.network()
     with torch.no_grad():
-        module[3].weight[5, 2, 1, 1] += 0.5
+        module.state_dict()["3.weight"][5, 2, 1, 1] += 0.5
     with pytest.raises(VerificationError, match=r"onnx: does not match PyTorch at batch size 1: logit \d+ of image"):
         verify.verify(artifact(module, tmp_path), expected, verify.FP32, "onnx")
 
