@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
 from client.contract import ModelContract, choose_model, read_contract, read_labels
@@ -63,7 +64,7 @@ class Classifier:
     def model(self) -> str:
         return self.contract.name
 
-    def classify(self, images: Iterable[Picture], options: Options | None = None) -> Iterator[Result]:
+    def classify(self, images: Iterable[Picture], options: Options | None = None) -> Generator[Result, None, None]:
         """A result for each image, in order, as they come; see `Options`.
 
         An image is a path, a directory (all images below it), a pattern, a URL, the bytes of an image file, a Pillow
@@ -72,7 +73,7 @@ class Classifier:
         """
         return self.run(sources(images), options or Options())
 
-    def run(self, chosen: Iterable[Source], options: Options) -> Iterator[Result]:
+    def run(self, chosen: Iterable[Source], options: Options) -> Generator[Result, None, None]:
         """`classify` for sources that are made already."""
         batch_size(options, self.contract)
         return Pipeline(self.transport, self.contract, self._labels, options, self._shared).run(chosen)
@@ -134,8 +135,13 @@ class AsyncClassifier:
     async def classify(self, images: Iterable[Picture], options: Options | None = None) -> AsyncIterator[Result]:
         """As `Classifier.classify`."""
         results = self._opened().classify(images, options)
-        while (result := await asyncio.to_thread(next, results, None)) is not None:
-            yield result
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        finally:
+            # When the task was cancelled, a thread may still be waiting in there; `close` ends what it waits for.
+            with contextlib.suppress(ValueError):
+                results.close()
 
     def _opened(self) -> Classifier:
         if self._classifier is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -28,7 +28,7 @@ from client.sources import Source
 from client.transport import Inference, Transport
 
 DECODERS = ("exact", "fast")
-THUMBNAIL_SIDE = 192
+THUMBNAIL_SIDE = 256
 DEFAULT_BATCH_SIZE = 8
 
 
@@ -120,7 +120,7 @@ class Pipeline:
         self._decoders = ThreadPoolExecutor(workers, "decode")
         self._requests = ThreadPoolExecutor(options.concurrency, "request")
 
-    def run(self, sources: Iterable[Source]) -> Iterator[Result]:
+    def run(self, sources: Iterable[Source]) -> Generator[Result, None, None]:
         """Results in input order, as they come. An image that cannot be used is a result with an error.
 
         Raises what the transport raises when the server is gone for good; what was yielded before stands.

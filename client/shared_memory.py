@@ -1,4 +1,4 @@
-"""Batches that a server on the same host reads where they are, through tritonclient's system shared memory."""
+"""Batches that a server on the same host reads where they are: Triton's system shared memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import uuid
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tritonclient.utils.shared_memory as triton_shm
 from numpy.typing import NDArray
 
 from client.errors import ClientError, RegionLostError, RequestError, ServerUnavailableError, UsageError
@@ -29,10 +29,10 @@ class SharedBuffers:
     """
 
     def __init__(self) -> None:
-        self._handles: dict[int, tuple[Region, Any]] = {}
+        self._mappings: dict[int, tuple[Region, _Mapping]] = {}
         self._idle: list[NDArray[Any]] = []
         self._lock = threading.Lock()
-        self._finalizer = weakref.finalize(self, _destroy, self._handles, self._idle)
+        self._finalizer = weakref.finalize(self, _destroy, self._mappings, self._idle)
 
     def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
         """An array in a region of its own, perhaps one that was released. Raises UsageError when there is no room."""
@@ -50,9 +50,11 @@ class SharedBuffers:
         if free < size:
             raise UsageError(f"shared memory is full: {free:,} bytes free in {_DEVICE}, {size:,} more needed")
         region = Region(f"client_{uuid.uuid4().hex}", size)
-        handle = triton_shm.create_shared_memory_region(region.name, region.name, size, create_only=True)
-        buffer: NDArray[Any] = triton_shm.get_contents_as_numpy(handle, dtype, list(shape))
-        self._handles[_address(buffer)] = region, handle
+        mapping = _Mapping(region.name, create=True, size=size)
+        # Not np.ndarray(buffer=…), as tritonclient does it: that array would not keep its memory from being unmapped.
+        assert mapping.buf is not None
+        buffer: NDArray[Any] = np.frombuffer(mapping.buf, dtype, int(np.prod(shape))).reshape(shape)
+        self._mappings[_address(buffer)] = region, mapping
         return buffer
 
     def release(self, buffers: Iterable[NDArray[Any]]) -> None:
@@ -61,12 +63,12 @@ class SharedBuffers:
 
     def find(self, tensor: NDArray[Any]) -> Region | None:
         """The region that the tensor begins, if it is in one."""
-        found = self._handles.get(_address(tensor))
+        found = self._mappings.get(_address(tensor))
         return found[0] if found else None
 
     @property
     def regions(self) -> list[Region]:
-        return [region for region, _ in self._handles.values()]
+        return [region for region, _ in self._mappings.values()]
 
     def close(self) -> None:
         self._finalizer()
@@ -76,18 +78,20 @@ def _address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _destroy(handles: dict[int, tuple[Region, Any]], idle: list[NDArray[Any]]) -> None:
-    idle.clear()
-    for _, handle in handles.values():
-        shared = handle._mpsm_handle
-        # Unlinked even where a thread still holds the array; the memory goes when that does.
-        with contextlib.suppress(FileNotFoundError):
-            shared.unlink()
+class _Mapping(SharedMemory):
+    def close(self) -> None:
+        """Unmap, unless a thread still holds an array in it: then the memory goes with the array."""
         with contextlib.suppress(BufferError):
-            shared.close()
-            continue
-        shared.close = lambda: None
-    handles.clear()
+            super().close()
+
+
+def _destroy(mappings: dict[int, tuple[Region, _Mapping]], idle: list[NDArray[Any]]) -> None:
+    idle.clear()
+    for _, mapping in mappings.values():
+        with contextlib.suppress(FileNotFoundError):
+            mapping.unlink()
+        mapping.close()
+    mappings.clear()
 
 
 class SharedMemoryTransport:
