@@ -87,13 +87,20 @@ def find_tensorrt() -> ModuleType:
     names = RUNTIMES if torch.cuda.is_available() else (COMPILER,)
     for name in names:
         if importlib.util.find_spec(name) is not None:
-            return importlib.import_module(name)
+            return _import(name)
     if torch.cuda.is_available():
         raise MissingError("tensorrt: the package is not installed; pip install tensorrt, or run: make export-gpu")
     raise MissingError(
         "tensorrt: needs an NVIDIA GPU (on a GPU host: make export-gpu). To check without one that the network "
         "compiles: pip install '.[tensorrt-check]'"
     )
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as exc:  # the bindings are there, and the libraries of their version are not
+        raise MissingError(f"tensorrt: {name} is installed and does not load: {exc}; run: make export-gpu") from exc
 
 
 def describe(engine: Engine, options: EngineOptions, environment: dict[str, object]) -> dict[str, object]:

@@ -165,6 +165,15 @@ def test_without_a_gpu_and_a_compiler_the_remedies_are_given(monkeypatch: pytest
         to_tensorrt.find_tensorrt()
 
 
+@no_gpu
+def test_bindings_without_their_libraries_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bindings_alone.py").write_text("raise ImportError('libnvinfer.so.11: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(to_tensorrt, "COMPILER", "bindings_alone")
+    with pytest.raises(MissingError, match=r"bindings_alone .* libnvinfer\.so\.11.* make export-gpu"):
+        to_tensorrt.find_tensorrt()
+
+
 def test_the_module_that_is_halved_is_a_copy() -> None:
     module = tiny_module()
     to_onnx_fp16.HalfPrecision(module)
