@@ -98,10 +98,7 @@ def run(server: TritonServer, console: Console) -> int:
     try:
         server.wait()
     except KeyboardInterrupt:
-        # Stopping takes a moment, and a second Ctrl-C must not leave it half done.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        console.print("Stopping …")
+        console.print("Stopping; Ctrl-C once more kills it.")
     return 0
 
 

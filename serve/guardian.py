@@ -4,9 +4,9 @@
 
 It starts COMMAND in a process group of its own and prints its pid. When its standard input reaches end of file (the
 owner closed it, or died, `kill -9` included) or a SIGTERM arrives, it sends SIGTERM to the command, and SIGKILL after
-the grace period. However the command ended, it then kills what is left of the group (the Python backend's stubs),
-removes the shared-memory regions whose names start with SHM_PREFIX, removes DIRECTORY, and exits with the command's
-status. Standard library only: it runs isolated and starts in a few milliseconds.
+the grace period or at a second SIGTERM. However the command ended, it then kills what is left of the group (the Python
+backend's stubs), removes the shared-memory regions whose names start with SHM_PREFIX, removes DIRECTORY, and exits
+with the command's status. Standard library only: it runs isolated and starts in a few milliseconds.
 """
 
 import contextlib
@@ -55,8 +55,10 @@ def supervise(server: subprocess.Popen[bytes], wake: int, grace: float) -> None:
     ended = os.pidfd_open(server.pid)
     readable, _, _ = select.select([sys.stdin, wake, ended], [], [])
     if ended not in readable:
+        if wake in readable:
+            os.read(wake, 1)
         server.terminate()
-        if not select.select([ended], [], [], grace)[0]:
+        if ended not in select.select([wake, ended], [], [], grace)[0]:
             server.kill()
     server.wait()
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Literal
 from urllib.parse import quote
 
-from serve import guardian
+import serve.guardian
 from serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
 from serve.installation import find_installation
 from serve.models import (
@@ -50,7 +50,8 @@ class TritonServer:
     model that fails to load does not stop the others. `extra_args` are tritonserver's own; they must not switch HTTP
     or metrics off, by which we know that it is ready.
 
-    Triton 2.51 does not restart the process behind a model that dies: its requests fail until it is loaded again.
+    Triton 2.51 does not restart the process behind a model (its stub) when it dies, and goes on calling the model
+    ready. Its requests fail until a newer version or artifact of it is loaded, or the server is started again.
     """
 
     address = ADDRESS
@@ -128,12 +129,19 @@ class TritonServer:
                     raise
 
     def stop(self) -> None:
-        """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period."""
+        """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period.
+
+        Triton 2.51 uses up the whole grace period if a stub has died. A KeyboardInterrupt meanwhile kills it at once.
+        """
         if self._guardian is None:
             return
-        self._guardian.terminate()
-        with self._guardian:
-            self._guardian = None
+        guardian, self._guardian = self._guardian, None
+        with guardian:
+            guardian.terminate()
+            try:
+                guardian.wait()
+            except KeyboardInterrupt:
+                guardian.terminate()
 
     def log(self) -> str:
         """Return what the server has logged, also after its end."""
@@ -174,7 +182,9 @@ class TritonServer:
             return ModelStatus(model.name, version, config.get("backend", ""), config["max_batch_size"], READY, "")
         if model.left_out:
             return ModelStatus(model.name, "", model.backend, model.max_batch_size, LEFT_OUT, model.left_out)
-        reason = entry.get("reason") or model.fault or find_logged_reason(model.name, self.log())
+        reason = entry.get("reason") or model.fault
+        if state == UNAVAILABLE and not reason:
+            reason = find_logged_reason(model.name, self.log())
         return ModelStatus(model.name, version, model.backend, model.max_batch_size, state, tidy_reason(reason))
 
     def _launch(self) -> Path:
@@ -189,7 +199,7 @@ class TritonServer:
             command = [str(installation.server), *self._arguments(models, directory)]
             cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
             self._guardian = subprocess.Popen(
-                [sys.executable, "-I", guardian.__file__, *cleanup, "--", *command],
+                [sys.executable, "-I", serve.guardian.__file__, *cleanup, "--", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,

@@ -1,8 +1,9 @@
 """Fixtures that the live tests share: a tiny model repository, and the embedded Triton over it."""
 
 import shutil
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ TINY_PREPROCESSING = (
     '{"resize":36,"crop":32,"interpolation":"bilinear","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],'
     '"layout":"NCHW","dtype":"FP32"}'
 )
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Poll until `condition()` is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.02)
 
 
 def tiny_config(name: str, backend: str, filename: str) -> str:
