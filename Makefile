@@ -16,6 +16,24 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[export,serve,report,dev]'
 	touch $@
 
+export: setup ## TorchScript and ONNX of NVIDIA's pretrained ResNeXt101-32x4d into model_repository/ (OPTIONS='--model resnet50')
+	$(BIN)/python -m export --weights ngc $(OPTIONS)
+
+serve: setup ## the embedded Triton over model_repository/, in the foreground (OPTIONS='--http-port 9000')
+	$(BIN)/python -m serve $(OPTIONS)
+
+classify: setup ## classify images with the running server (IMAGES='a.jpg photos/' OPTIONS='--top 3')
+	$(BIN)/python -m client classify $(IMAGES) $(OPTIONS)
+
+compare: setup ## speed and agreement of the backends of the running server (OPTIONS='--batch-sizes 1,4')
+	$(BIN)/python -m client compare $(OPTIONS)
+
+demo: setup ## the whole job on real photographs: export, verify, serve, classify, compare; no Docker, no GPU
+	$(BIN)/python -m examples.demo
+
+bench: setup ## what the README claims of speed and memory, measured (minutes; on a quiet machine)
+	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+
 lint: setup ## ruff and strict mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
