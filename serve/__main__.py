@@ -14,6 +14,7 @@ import numpy as np
 import tritonclient.http as triton_http
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tritonclient.utils import triton_to_np_dtype
 
 from serve.errors import RepositoryError, ServeError
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
             f"--{service}-port", type=port_number, default=port, metavar="N", help="default: %(default)s; 0: any"
         )
     parser.add_argument(
-        "--poll", type=int, default=0, metavar="SECONDS", help="look for changes of the repository this often"
+        "--poll", type=seconds, default=0, metavar="SECONDS", help="look for changes of the repository this often"
     )
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
     return parser
@@ -46,6 +47,13 @@ def port_number(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is no port: it must be between 0 and 65535")
     return port
+
+
+def seconds(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +102,8 @@ def run(server: TritonServer, console: Console) -> int:
     if not ready:
         raise ServeError(f"no model of {server.repository} can be served; the table above says why")
     console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
-    console.print("Try it:", make_curl(server, ready[0]), "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
+    curl = make_curl(server, ready[0])
+    console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True, markup=False)
     try:
         server.wait()
     except KeyboardInterrupt:
@@ -105,11 +114,10 @@ def run(server: TritonServer, console: Console) -> int:
 def make_table(statuses: Sequence[ModelStatus]) -> Table:
     table = Table("Model", "Version", "Backend", "Max batch", "State")
     for status in statuses:
-        state = f"[{STYLES.get(status.state, 'red')}]{status.state.lower()}[/]"
-        reason = f": {status.reason}" if status.reason else ""
-        table.add_row(
-            status.name, status.version, status.backend, str(status.max_batch_size), state + reason.replace("[", "\\[")
-        )
+        state = Text.assemble((status.state.lower(), STYLES.get(status.state, "red")))
+        if status.reason:
+            state.append(f": {status.reason}")
+        table.add_row(Text(status.name), status.version, status.backend, str(status.max_batch_size), state)
     return table
 
 

@@ -59,13 +59,16 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     """Return the models of a repository, by name.
 
     Raises:
-        RepositoryError: `repository` is missing or not a directory.
+        RepositoryError: `repository` is missing, not a directory, or not readable.
     """
     if not repository.exists():
         raise RepositoryError(f"there is no model repository at {repository}; make one with: python -m export")
     if not repository.is_dir():
         raise RepositoryError(f"the model repository {repository} is not a directory")
-    directories = (path for path in repository.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        directories = [path for path in repository.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError as error:
+        raise RepositoryError(f"cannot read the model repository {repository}: {error.strerror}") from None
     return [read_model(path) for path in sorted(directories)]
 
 

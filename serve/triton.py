@@ -137,7 +137,10 @@ class TritonServer:
             return
         guardian, self._guardian = self._guardian, None
         with guardian:
-            guardian.terminate()
+            if self.pid:
+                guardian.terminate()
+            elif guardian.stdin:  # It has not told us of its handler for SIGTERM yet, and will read this first.
+                guardian.stdin.close()
             try:
                 guardian.wait()
             except KeyboardInterrupt:
@@ -178,8 +181,8 @@ class TritonServer:
     def _status(self, entry: dict[str, str], model: RepositoryModel) -> ModelStatus:
         version, state = entry.get("version", ""), entry.get("state", UNAVAILABLE)
         if state == READY:
-            config = self._request("GET", f"/v2/models/{quote(model.name)}/versions/{version}/config")
-            return ModelStatus(model.name, version, config.get("backend", ""), config["max_batch_size"], READY, "")
+            backend = model.backend or self._find_backend(model.name)
+            return ModelStatus(model.name, version, backend, model.max_batch_size, READY, "")
         if model.left_out:
             return ModelStatus(model.name, "", model.backend, model.max_batch_size, LEFT_OUT, model.left_out)
         reason = entry.get("reason") or model.fault
@@ -187,17 +190,27 @@ class TritonServer:
             reason = find_logged_reason(model.name, self.log())
         return ModelStatus(model.name, version, model.backend, model.max_batch_size, state, tidy_reason(reason))
 
+    def _find_backend(self, name: str) -> str:
+        """Return the backend that Triton chose for a model whose config names none."""
+        with contextlib.suppress(ServeError):  # It may be unloaded at any moment.
+            return str(self._request("GET", f"/v2/models/{quote(name)}/config").get("backend", ""))
+        return ""
+
     def _launch(self) -> Path:
         """Start the guardian and return the server's temporary directory."""
         installation = find_installation()
         models = read_repository(self.repository)
-        self.directory = directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
+        self.pid = 0
+        try:
+            self.directory = directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
+        except OSError as error:
+            raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
+        weakref.finalize(self, self._log.close)
+        command = [str(installation.server), *self._arguments(models, directory)]
+        cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
         try:
             installation.lay_out_backends(directory)
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
-            weakref.finalize(self, self._log.close)
-            command = [str(installation.server), *self._arguments(models, directory)]
-            cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
             self._guardian = subprocess.Popen(
                 [sys.executable, "-I", serve.guardian.__file__, *cleanup, "--", *command],
                 stdin=subprocess.PIPE,
@@ -207,6 +220,9 @@ class TritonServer:
                 text=True,
                 start_new_session=True,
             )
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise StartError(f"cannot start the embedded Triton in {directory}: {error}") from None
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -262,9 +278,9 @@ class TritonServer:
         with contextlib.closing(connection):
             connection.request(method, path, body)
             response = connection.getresponse()
-            answer = response.read()
+            answer = response.read().decode(errors="replace")
         if response.status != http.client.OK:
-            raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer.decode()}")
+            raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer}")
         return json.loads(answer) if answer else None
 
     def _tail(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from serve.triton import TritonServer
@@ -28,6 +29,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s"
         time.sleep(0.02)
+
+
+def traces(directory: Path, *processes: psutil.Process) -> list[str]:
+    """What is left of a server: its processes, its shared memory, its temporary directory."""
+    alive = [str(process) for process in processes if process.is_running()]
+    regions = [str(region) for region in Path("/dev/shm").glob(f"{directory.name}*")]
+    return alive + regions + [str(path) for path in (directory,) if path.exists()]
 
 
 def tiny_config(name: str, backend: str, filename: str) -> str:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from tritonclient.utils import InferenceServerException
 from serve.errors import PortTakenError, RepositoryError, ServeError, ServerDiedError, StartError
 from serve.models import LEFT_OUT, READY, UNAVAILABLE
 from serve.triton import TritonServer, reserve_ports
-from tests.conftest import TINY_LABELS, TINY_SIDE, tiny_module, wait_until
+from tests.conftest import TINY_LABELS, TINY_SIDE, tiny_module, traces, wait_until
 
 SLOW_MODEL = """
 import time
@@ -65,13 +66,6 @@ def processes(server: TritonServer) -> list[psutil.Process]:
     assert guardian is not None
     assert "guardian" in " ".join(guardian.cmdline())
     return [guardian, process, *process.children(recursive=True)]
-
-
-def traces(directory: Path, *started: psutil.Process) -> list[str]:
-    """What is left of a server: its processes, its shared memory, its temporary directory."""
-    alive = [str(process) for process in started if process.is_running()]
-    regions = [str(region) for region in Path("/dev/shm").glob(f"{directory.name}*")]
-    return alive + regions + [str(path) for path in (directory,) if path.exists()]
 
 
 def regions(server: TritonServer) -> int:
@@ -180,6 +174,15 @@ def test_a_server_that_is_not_ready_in_time_is_ended(tiny_repository: Path) -> N
         server.start()
     assert server.directory is not None
     assert traces(server.directory) == []
+
+
+def test_a_temporary_directory_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tiny_repository: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(StartError, match=r"no temporary directory .*; set TMPDIR to one that can be written"):
+        TritonServer(tiny_repository).start()
 
 
 def test_stopping_answers_what_is_in_flight_and_leaves_nothing(repository: Path) -> None:

@@ -56,8 +56,7 @@ class TritonPythonModel:
         refuse_unsupported(config)
         path = find_model_file(args, config, "model.onnx")
         self.session = load_session(path / "model.onnx" if path.is_dir() else path, config)
-        validate_inputs(config, self.session)
-        validate_outputs(config, self.session)
+        validate(config, self.session)
         self.batched = config["max_batch_size"] > 0
         self.outputs = [tensor["name"] for tensor in config["output"]]
         self.run_options = ort.RunOptions()
@@ -113,31 +112,31 @@ def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     return options
 
 
-def validate_inputs(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
-    """Raises ConfigurationError: the configuration's inputs are not the model's."""
-    name, batched = config["name"], config["max_batch_size"] > 0
-    provided = session.get_inputs()
-    expected = sum(not tensor.get("optional", False) for tensor in config["input"])
+def validate(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+    """Raises ConfigurationError: the inputs or outputs of the configuration are not the model's."""
+    validate_input_count(config, session)
+    inputs = {tensor.name: tensor for tensor in (*session.get_inputs(), *session.get_overridable_initializers())}
+    for tensor in config["input"]:
+        validate_tensor(config, tensor, "input", inputs, exact=False)
+    outputs = {tensor.name: tensor for tensor in session.get_outputs()}
+    for tensor in config["output"]:
+        validate_tensor(config, tensor, "output", outputs, exact=True)
+
+
+def validate_input_count(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+    optional = [tensor["name"] for tensor in config["input"] if tensor.get("optional", False)]
+    if optional and config["max_batch_size"] > 0:
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', optional input '{optional[0]}' is not supported for models that "
+            "support batching"
+        )
+    provided = [tensor.name for tensor in session.get_inputs()]
+    expected = len(config["input"]) - len(optional)
     if len(provided) != expected:
         raise ConfigurationError(
-            f"unable to load model '{name}', configuration expects {expected} inputs, model provides {len(provided)} "
-            f"({join(tensor.name for tensor in provided)})"
+            f"unable to load model '{config['name']}', configuration expects {expected} inputs, model provides "
+            f"{len(provided)} ({join(provided)})"
         )
-    known = {tensor.name: tensor for tensor in (*provided, *session.get_overridable_initializers())}
-    for tensor in config["input"]:
-        if tensor.get("optional", False) and batched:
-            raise ConfigurationError(
-                f"unable to load model '{name}', optional input '{tensor['name']}' is not supported for models that "
-                "support batching"
-            )
-        validate_tensor(config, tensor, "input", known, exact=False)
-
-
-def validate_outputs(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
-    """Raises ConfigurationError: an output of the configuration is not the model's."""
-    known = {tensor.name: tensor for tensor in session.get_outputs()}
-    for tensor in config["output"]:
-        validate_tensor(config, tensor, "output", known, exact=True)
 
 
 def validate_tensor(
