@@ -31,8 +31,11 @@ compare: setup ## speed and agreement of the backends of the running server (OPT
 demo: setup ## the whole job on real photographs: export, verify, serve, classify, compare; no Docker, no GPU
 	$(BIN)/python -m examples.demo
 
-bench: setup ## what the README claims of speed and memory, measured (minutes; on a quiet machine)
-	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+bench: setup .bench/models ## what the README claims of speed and memory, measured (minutes; on a quiet machine)
+	for path in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$path .py) || exit 1; done
+
+.bench/models: | setup
+	$(BIN)/python -m export --weights seeded --repository $@
 
 lint: setup ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """`python -m export`: the parser, the calls and the words; nothing else here prints or exits."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -178,8 +177,6 @@ def _within(low: int, high: int) -> Callable[[str], int]:
 
 
 def _export(options: argparse.Namespace, console: Console) -> int:
-    # PyTorch then takes huge pages for large tensors: at batch 64 it spends half the time in the kernel otherwise.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         from export.build import Options, Watcher, build
         from export.config import EngineOptions, Serving

@@ -1,6 +1,7 @@
 """The ordered steps of an export: weights, network, artifacts, verification, configuration, publication."""
 
 import importlib
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -98,6 +99,8 @@ def build(options: Options, watcher: Watcher) -> Build:
 
     Raises `ExportError` for whatever concerns the export as a whole.
     """
+    # PyTorch then takes huge pages for large tensors; without, a batch of 64 spends as long in the kernel as computing.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     converters = {format.name: _converter(format) for format in options.formats}
     with publish.open_repository(options.repository, options.staging, watcher.notice) as repository:
         module, spec, weights, expected = _prepare(options, watcher)
