@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ExportError as exc:
         console.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
         return exc.exit_status
+    except OSError as exc:
+        console.print(f"error: {exc}; the repository is as it was", style="red", markup=False, soft_wrap=True)
+        return MissingError.exit_status
     except KeyboardInterrupt:
         console.print("interrupted; the repository is as it was", style="red")
         return INTERRUPTED

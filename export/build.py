@@ -17,7 +17,7 @@ from torch import nn
 
 from export import config, models, photographs, publish, verify
 from export.config import EngineOptions, Serving
-from export.errors import ExportError, MissingError, NotPublishableError
+from export.errors import ExportError, MissingError, NotPublishableError, VerificationError
 from export.ngc import Progress
 from export.publish import Candidate, Publication, Repository
 from export.spec import TENSORRT, Format, ModelSpec
@@ -166,12 +166,21 @@ def _make(
     outcome = Outcome(format)
     try:
         outcome = replace(outcome, facts=convert(), size=artifact.stat().st_size)
-        tolerance = verify.TOLERANCES[format.precision]
-        verification = verify.verify(load(artifact), expected, tolerance, format.name)
+        run = _load(load, artifact, format)
+        verification = verify.verify(run, expected, verify.TOLERANCES[format.precision], format.name)
         outcome = replace(outcome, verification=verification)
     except ExportError as exc:
         outcome = replace(outcome, error=exc)
     return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _load(load: Callable[[Path], Runner], artifact: Path, format: Format) -> Runner:
+    try:
+        return load(artifact)
+    except ExportError:
+        raise
+    except Exception as exc:  # each runtime has its own root of errors
+        raise VerificationError(f"{format.name}: its own runtime cannot load it: {' '.join(str(exc).split())}") from exc
 
 
 def _publish(

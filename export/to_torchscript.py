@@ -21,7 +21,8 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
 
     The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
 
-    Raises `ConversionError` if tracing fails or the trace creates tensors on a fixed device.
+    Raises `ConversionError` if tracing fails or the trace creates tensors on a fixed device, `OSError` if the disk
+    refuses.
     """
     example = torch.zeros(EXAMPLE_BATCH, *image_shape)
     try:
@@ -30,7 +31,6 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
             pinned = list(_pinned_to_a_device(traced.inlined_graph))
-            torch.jit.save(traced, path)
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as exc:
         raise ConversionError(f"TorchScript: torch.jit.trace cannot follow the module: {exc}") from exc
     if pinned:
@@ -38,6 +38,9 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
             f"TorchScript: {len(pinned)} operation(s) create tensors on the device they were traced on, and would fail "
             f"on a GPU; register them as buffers instead. The first: {pinned[0]}"
         )
+    with warnings.catch_warnings(), path.open("wb") as file:
+        warnings.simplefilter("ignore")
+        torch.jit.save(traced, file)
 
 
 def _pinned_to_a_device(graph: Any) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _run(run: Runner, images: NDArray[np.float32], wanted: Logits, name: str) ->
         actual = run(images)
     except Exception as exc:  # each runtime has its own root of errors
         raise VerificationError(
-            f"{name}: fails on a batch of {len(images)}: {' '.join(str(exc).split())[:500]}. "
+            f"{name}: fails on a batch of {len(images)}: {_gist(exc)}. "
             "If only other batch sizes work, the artifact has a fixed batch dimension"
         ) from exc
     if actual.shape != wanted.shape or actual.dtype != np.float32:
@@ -159,6 +159,12 @@ def _run(run: Runner, images: NDArray[np.float32], wanted: Logits, name: str) ->
         image = int(np.argmax(~np.isfinite(actual).all(axis=1)))
         raise VerificationError(f"{name}: NaN or infinity in the logits of image {image} in a batch of {len(images)}")
     return actual
+
+
+def _gist(exc: Exception) -> str:
+    """A runtime's message in a line: TorchScript's begins with two tracebacks and ends with the reason."""
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()] or [type(exc).__name__]
+    return lines[-1] if "Traceback" in str(exc) else " ".join(lines)[:500].rstrip(".")
 
 
 def _mismatch(actual: Logits, wanted: Logits, limit: float, name: str, tolerance: Tolerance) -> str:
