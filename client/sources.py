@@ -13,11 +13,11 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from client.errors import ImageError
 from client.fetch import fetch
-from client.preprocess import FORMATS, Preprocessing, open_image
+from client.preprocess import FORMATS, Preprocessing, open_image, oriented
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Source:
         if isinstance(content, ImageError):
             raise content
         if isinstance(content, Image.Image):
-            return ImageOps.exif_transpose(content) if orient else content
+            return oriented(content) if orient else content
         if isinstance(content, np.ndarray):
             return _from_array(content)
         if isinstance(content, str):

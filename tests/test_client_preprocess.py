@@ -170,7 +170,7 @@ def test_fast_decoding_scales_while_it_decodes_and_stays_close() -> None:
     data = encoded(gradient, "JPEG")
     spec = Preprocessing()
     fast = open_image(data, fast=spec)
-    assert min(fast.size) >= 2 * spec.resize
+    assert min(fast.size) >= spec.resize
     assert fast.size < (3000, 2000)
     assert np.abs(preprocess(fast, spec) - preprocess(open_image(data), spec)).mean() < 0.02
 
