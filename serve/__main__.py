@@ -1,6 +1,7 @@
 """`python -m serve`: the embedded Triton over a model repository, in the foreground, on loopback."""
 
 import argparse
+import io
 import json
 import math
 import signal
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(set(ports)) < len(ports):
         parser.error("the three ports must differ")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A terminal without Unicode shows names as well as it can.
+        sys.stdout.reconfigure(errors="replace")
     try:
         return serve(options)
     except ServeError as error:

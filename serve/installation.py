@@ -33,21 +33,23 @@ class Installation:
     """Directories for LD_LIBRARY_PATH: Triton's libraries and libpython."""
 
     def lay_out_backends(self, directory: Path) -> None:
-        """Copy the Python backend and our stand-ins to `directory`; Triton refuses links that lead out of it."""
+        """Copy the Python backend and our stand-ins to the new `directory`; Triton refuses links out of it."""
         utilities = self.backend / "triton_python_backend_utils.py"
         parts: dict[str, tuple[Path, ...]] = {"python": (self.backend / "libtriton_python.so", utilities, self.stub)}
         parts |= {name: (STAND_INS / name / "model.py",) for name in ("onnxruntime", "pytorch")}
         for backend, files in parts.items():
-            (directory / backend).mkdir()
+            (directory / backend).mkdir(parents=True, exist_ok=True)
             for file in files:
                 shutil.copy2(file, directory / backend)
 
     def environment(self) -> dict[str, str]:
-        """The server's environment: its libraries; our Python, which the stub finds by PATH; and this package."""
+        """The server's environment: its libraries, and our Python, which the stub finds by PATH.
+
+        The stub's Python is isolated: PYTHONPATH and the like do not reach it.
+        """
         return os.environ | {
             "LD_LIBRARY_PATH": prepend("LD_LIBRARY_PATH", *self.libraries),
             "PATH": prepend("PATH", Path(sys.executable).parent),
-            "PYTHONPATH": prepend("PYTHONPATH", PACKAGE.parent),
         }
 
 

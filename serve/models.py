@@ -1,6 +1,7 @@
 """The models of a repository: which of them the embedded Triton can run, and how each of them fares."""
 
 import importlib.util
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class RepositoryModel:
     @property
     def left_out(self) -> str:
         """Why the embedded Triton is not asked to load the model; empty if it is."""
+        if not is_plain(self.name):
+            return "the embedded Triton needs a name of ASCII letters, digits and @%+=:,.-_ alone"
         if self.backend and self.backend not in BACKEND_PACKAGES:
             return f"the embedded Triton has no backend {self.backend}; serve this model with the official image"
         package = BACKEND_PACKAGES.get(self.backend, "numpy")
@@ -72,17 +75,23 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     return [read_model(path) for path in sorted(directories)]
 
 
+def is_plain(path: str) -> bool:
+    """Whether a path reaches a stub: unquoted through a shell, into a Python that takes paths for ASCII."""
+    return re.fullmatch(r"[\w@%+=:,./-]+", path, re.ASCII) is not None
+
+
 def read_model(directory: Path) -> RepositoryModel:
+    name = os.fsencode(directory.name).decode(errors="replace")
     path = directory / "config.pbtxt"
     config = ModelConfig()
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), config)
     except OSError as error:
-        return RepositoryModel(directory.name, fault=f"cannot read {path}: {error.strerror}")
+        return RepositoryModel(name, fault=f"cannot read {path}: {error.strerror}")
     except (UnicodeDecodeError, text_format.ParseError) as error:
-        return RepositoryModel(directory.name, fault=f"{path} does not parse: {error}")
+        return RepositoryModel(name, fault=f"{path} does not parse: {error}")
     backend = config.backend or PLATFORM_BACKENDS.get(config.platform, "")
-    return RepositoryModel(directory.name, backend, config.max_batch_size)
+    return RepositoryModel(name, backend, config.max_batch_size)
 
 
 def find_logged_reason(name: str, log: str) -> str:

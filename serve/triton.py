@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import serve.guardian
 from serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
-from serve.installation import find_installation
+from serve.installation import PACKAGE, find_installation
 from serve.models import (
     LEFT_OUT,
     READY,
@@ -27,6 +27,7 @@ from serve.models import (
     ModelStatus,
     RepositoryModel,
     find_logged_reason,
+    is_plain,
     read_repository,
     tidy_reason,
 )
@@ -47,8 +48,8 @@ class TritonServer:
 
     A port of 0 is replaced by a free one. In the mode `explicit` the models that can run here are loaded at the start,
     and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself. A
-    model that fails to load does not stop the others. `extra_args` are tritonserver's own; they must not switch HTTP
-    or metrics off, by which we know that it is ready.
+    model that fails to load does not stop the others. `extra_args` are tritonserver's own; paths in them must be
+    absolute, and they must not switch HTTP or metrics off, by which we know that it is ready.
 
     Triton 2.51 does not restart the process behind a model (its stub) when it dies, and goes on calling the model
     ready. Its requests fail until a newer version or artifact of it is loaded, or the server is started again.
@@ -207,16 +208,20 @@ class TritonServer:
         except OSError as error:
             raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
         weakref.finalize(self, self._log.close)
-        command = [str(installation.server), *self._arguments(models, directory)]
+        if not is_plain(str(directory)):
+            directory.rmdir()
+            raise StartError(f"Triton cannot work in {directory}; set TMPDIR to a path of ASCII letters and digits")
         cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
         try:
-            installation.lay_out_backends(directory)
+            installation.lay_out_backends(directory / "backends")
+            command = [str(installation.server), *self._arguments(models, directory)]
             self._guardian = subprocess.Popen(
                 [sys.executable, "-I", serve.guardian.__file__, *cleanup, "--", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 env=installation.environment(),
+                cwd=PACKAGE.parent,  # Whence the stub imports `serve`, even where it is not installed.
                 text=True,
                 start_new_session=True,
             )
@@ -231,10 +236,15 @@ class TritonServer:
         return directory
 
     def _arguments(self, models: Sequence[RepositoryModel], directory: Path) -> list[str]:
+        repository = self.repository.resolve()
+        if not is_plain(str(repository)):
+            link = directory / "repository"
+            link.symlink_to(repository)
+            repository = link
         arguments = [
             f"--id={directory.name}",
-            f"--model-repository={self.repository.resolve()}",
-            f"--backend-directory={directory}",
+            f"--model-repository={repository}",
+            f"--backend-directory={directory / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={directory.name}",
             f"--http-address={ADDRESS}",
             f"--http-port={self.http_port}",

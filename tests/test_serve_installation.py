@@ -20,8 +20,8 @@ def test_the_parts_are_where_it_says() -> None:
 
 
 def test_the_backends_are_copies_and_executable(tmp_path: Path) -> None:
-    find_installation().lay_out_backends(tmp_path)
-    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    find_installation().lay_out_backends(tmp_path / "backends")
+    files = sorted(str(path.relative_to(tmp_path / "backends")) for path in tmp_path.rglob("*") if path.is_file())
     assert files == [
         "onnxruntime/model.py",
         "python/libtriton_python.so",
@@ -30,17 +30,15 @@ def test_the_backends_are_copies_and_executable(tmp_path: Path) -> None:
         "pytorch/model.py",
     ]
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
-    assert os.access(tmp_path / "python" / "triton_python_backend_stub", os.X_OK)
+    assert os.access(tmp_path / "backends" / "python" / "triton_python_backend_stub", os.X_OK)
 
 
 def test_the_environment_puts_ours_first_and_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "/theirs")
-    monkeypatch.delenv("PYTHONPATH", raising=False)
     installation = find_installation()
     environment = installation.environment()
     assert environment["LD_LIBRARY_PATH"].split(os.pathsep) == [*map(str, installation.libraries), "/theirs"]
     assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
-    assert Path(environment["PYTHONPATH"], "serve", "backends", "settings.py").is_file()
 
 
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:

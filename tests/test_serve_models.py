@@ -1,5 +1,6 @@
 """Reading a model repository before any server does."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def test_a_backend_without_its_package_is_left_out(monkeypatch: pytest.MonkeyPat
     assert RepositoryModel("m", "pytorch").left_out.startswith(
         "the backend pytorch needs the package torch; install it"
     )
+
+
+def test_names_that_are_not_utf_8_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    (model,) = read_repository(tmp_path)
+    assert model.name == "caf\N{REPLACEMENT CHARACTER}"
+    assert "needs a name of ASCII letters, digits" in model.left_out
 
 
 LOG = """I1124 model_lifecycle.cc:472] "loading: good:1"

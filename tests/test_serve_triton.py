@@ -364,6 +364,35 @@ def test_polling_follows_the_repository(repository: Path, batch: NDArray[np.floa
         assert infer(server, "tiny_onnx", batch).shape == (3, 10)
 
 
+def test_paths_that_do_not_reach_a_stub(tiny_repository: Path, tmp_path: Path, batch: NDArray[np.float32]) -> None:
+    repository = tmp_path / "my models; touch harm" / "ü"
+    repository.mkdir(parents=True)
+    for name in ("plain-1.0", "brötchen", "two words"):
+        shutil.copytree(tiny_repository / "tiny_onnx", repository / name)
+        config = repository / name / "config.pbtxt"
+        config.write_text(config.read_text().replace("tiny_onnx", name))
+    with TritonServer(repository) as server:
+        statuses = {status.name: status for status in server.models()}
+        assert infer(server, "plain-1.0", batch).shape == (3, 10)
+    assert {name: status.state for name, status in statuses.items()} == {
+        "plain-1.0": READY,
+        "brötchen": LEFT_OUT,
+        "two words": LEFT_OUT,
+    }
+    assert "needs a name of ASCII letters, digits" in statuses["two words"].reason
+
+
+def test_the_stand_ins_find_their_code_from_anywhere(
+    monkeypatch: pytest.MonkeyPatch, repository: Path, tmp_path: Path, batch: NDArray[np.float32]
+) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    (tmp_path / "serve").mkdir()
+    (tmp_path / "serve" / "__init__.py").write_text("raise RuntimeError('another package of this name')")
+    monkeypatch.chdir(tmp_path)
+    with TritonServer(repository.relative_to(tmp_path)) as server:
+        assert infer(server, "tiny_onnx", batch).shape == (3, 10)
+
+
 def test_servers_side_by_side_do_not_touch_each_other(
     tiny_server: TritonServer, repository: Path, batch: NDArray[np.float32]
 ) -> None:
