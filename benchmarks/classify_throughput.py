@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import statistics
 import sys
 import tempfile
 import time
@@ -75,7 +76,7 @@ def main() -> int:
         make_photographs(Path(directory), args.images)
         photographs = sorted(Path(directory).iterdir())
         url = server.grpc_url if args.protocol == "grpc" else server.http_url
-        ratios, rates = [], []
+        ratios = []
         with Classifier(url, args.model, connection=connection, shared_memory=args.shared_memory) as classifier:
             send_tensors(classifier, 4 * args.batch_size, options)
             share = len(photographs) // args.rounds
@@ -84,14 +85,14 @@ def main() -> int:
                 ours = len(part) / classify(classifier, part, options)
                 servers = len(part) / send_tensors(classifier, len(part), options)
                 ratios.append(ours / servers)
-                rates.append((ours, servers))
                 print(f"round {number + 1}: client {ours:.2f}, server {servers:.2f} images/s: {ours / servers:.3f}")
-    ours, servers = (float(np.mean(rate)) for rate in zip(*rates, strict=True))
+    # A round compares its own two sides, so that a drift of the machine falls out; the median drops a disturbed one.
+    ratio = statistics.median(ratios)
     print(
         f"{args.images} photographs, {args.protocol}, batch {args.batch_size}, concurrency {args.concurrency}, "
-        f"decode {args.decode}: client {ours:.2f}, server alone {servers:.2f} images/s: {ours / servers:.3f}"
+        f"decode {args.decode}: client over server alone {ratio:.3f} (median of {args.rounds} rounds)"
     )
-    return 0 if ours / servers >= LEAST else 1
+    return 0 if ratio >= LEAST else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--model")
     parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--decode", choices=("exact", "fast"), default="exact")

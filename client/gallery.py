@@ -28,6 +28,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 def card(result: Result) -> str:
     """One result as an <article>; its style is the page's, or `standalone_card`'s."""
     name = _escape(result.image)
+    last = _escape(result.image.rstrip("/").rpartition("/")[2])
     picture = _picture(result.thumbnail) if result.thumbnail else "no picture"
     text = (
         f'<div class="tc-error">{_escape(result.error)}</div>'
@@ -36,7 +37,7 @@ def card(result: Result) -> str:
     )
     return (
         f'<article class="tc-card"><div class="tc-picture">{picture}</div>'
-        f'<div class="tc-text"><div class="tc-name" title="{name}">{name}</div>{text}</div></article>\n'
+        f'<div class="tc-text"><div class="tc-name" title="{name}">{last}</div>{text}</div></article>\n'
     )
 
 

@@ -155,7 +155,8 @@ class Pipeline:
     def _prepare(self, source: Source, out: NDArray[Any]) -> bytes | None:
         """Decode into the batch; the thumbnail, if wanted. Raises ImageError."""
         spec = self._contract.preprocessing
-        image = source.load(orient=self._options.orient, fast=spec if self._options.decode == "fast" else None)
+        fast = spec if self._options.decode == "fast" else None
+        image = to_rgb(source.load(orient=self._options.orient, fast=fast))
         preprocess(image, spec, out)
         return thumbnail(image) if self._options.thumbnails else None
 
@@ -218,10 +219,10 @@ def _outcome(future: Future[bytes | None]) -> bytes | ImageError | None:
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
-    """A WebP picture of at most side x side pixels."""
-    small = image.copy() if max(image.size) <= side else image.resize(_fit(image.size, side), reducing_gap=2.0)
+    """A WebP picture of at most side x side pixels, of an RGB image."""
+    small = image if max(image.size) <= side else image.resize(_fit(image.size, side), reducing_gap=2.0)
     buffer = io.BytesIO()
-    to_rgb(small).save(buffer, "WEBP", quality=70, method=0)
+    small.save(buffer, "WEBP", quality=70, method=0)
     return buffer.getvalue()
 
 

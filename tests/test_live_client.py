@@ -163,6 +163,18 @@ def test_a_refused_request_is_named(tiny_server: TritonServer, protocol: str) ->
     transport.close()
 
 
+def test_a_gallery_of_every_mode_is_written(
+    tiny_server: TritonServer, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "out.html"
+    words = ["classify", str(pictures), "--gallery", str(page), "--format", "json", *address(tiny_server, "grpc")]
+    assert main(words) == 1
+    html = page.read_text()
+    assert html.count("<article") == 22
+    assert html.count("data:image/webp") == 20
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_compare_prints_speed_and_agreement(
     tiny_server: TritonServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

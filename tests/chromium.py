@@ -1,0 +1,95 @@
+"""Headless Chromium, driven through its own driver's WebDriver interface (Debian: chromium, chromium-driver)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb")
+
+
+class Page:
+    """One tab. Everything raises AssertionError with the driver's own words when it fails."""
+
+    def __init__(self, driver: str) -> None:
+        self._http = urllib3.PoolManager()
+        options = {
+            "binary": shutil.which("chromium"),
+            "args": list(FLAGS),
+            "perfLoggingPrefs": {"enableNetwork": True},
+        }
+        logging = {"browser": "ALL", "performance": "ALL"}
+        capabilities = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logging}}
+        session = self._call("POST", driver + "/session", {"capabilities": capabilities})["sessionId"]
+        self._session = f"{driver}/session/{session}"
+
+    def open(self, path: Path, width: int = 1200, height: int = 900) -> None:
+        """Load a local file in a window of that size, and wait until it is loaded."""
+        self._call("POST", self._session + "/window/rect", {"width": width, "height": height})
+        self._call("POST", self._session + "/url", {"url": path.resolve().as_uri()})
+
+    def run(self, script: str) -> Any:
+        """The value of a script that ends in `return …`."""
+        return self._call("POST", self._session + "/execute/sync", {"script": script, "args": []})
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self._call("GET", self._session + "/screenshot")))
+
+    def console(self) -> list[str]:
+        """What the console has said since it was last asked."""
+        return [entry["message"] for entry in self._log("browser")]
+
+    def requests(self) -> list[str]:
+        """Every address that was asked for since this was last called, but for data: and the file itself."""
+        events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
+        urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith(("data:", "file:"))]
+
+    def close(self) -> None:
+        self._call("DELETE", self._session)
+        self._http.clear()
+
+    def _log(self, kind: str) -> list[dict[str, str]]:
+        entries: list[dict[str, str]] = self._call("POST", self._session + "/se/log", {"type": kind})
+        return entries
+
+    def _call(self, method: str, url: str, body: Any = None) -> Any:
+        content = None if body is None else json.dumps(body)
+        response = self._http.request(method, url, body=content, timeout=60.0, retries=False)
+        value = json.loads(response.data)["value"]
+        assert response.status == 200, value
+        return value
+
+
+@contextmanager
+def chromium() -> Iterator[Page]:
+    """A page in a Chromium of its own. Where it is not installed, CI fails and another machine skips."""
+    driver = shutil.which("chromedriver")
+    if driver is None or shutil.which("chromium") is None:
+        message = "chromium is not here: apt-get install chromium chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        port = next(match[1] for line in process.stdout if (match := re.search(r"successfully on port (\d+)", line)))
+        page = Page(f"http://127.0.0.1:{port}")
+        try:
+            yield page
+        finally:
+            page.close()
+    finally:
+        process.terminate()
+        process.communicate()
