@@ -21,6 +21,7 @@ REPOSITORY = PLACE / "models"
 PHOTOGRAPHS = PLACE / "photographs"
 NAMES = ("chelsea.png", "coffee.png", "camera.png", "rocket.jpg", "motorcycle_left.png")
 MODEL = "resnext101_32x4d_onnx"
+COMPARED = ("--batch-sizes", "1,8", "--concurrency", "1")
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
             options = ("--url", url, "--protocol", protocol, "--model", MODEL)
             _run(console, "client", "classify", str(PHOTOGRAPHS), *options)
         console.print(_agreement(urls))
-        _run(console, "client", "compare", "--url", server.grpc_url, str(PHOTOGRAPHS))
+        _run(console, "client", "compare", str(PHOTOGRAPHS), "--url", server.grpc_url, *COMPARED)
     return 0
 
 

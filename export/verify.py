@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from client.decode import softmax
 from export.errors import VerificationError
 
 Logits = NDArray[np.float32]
@@ -126,7 +127,7 @@ def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str) ->
         actual = _run(run, expected.images[:size], expected.logits[:size], name)
         wanted = expected.logits[:size]
         worst_absolute = max(worst_absolute, _worst(actual, wanted))
-        worst_probability = max(worst_probability, _worst(_softmax(actual), _softmax(wanted)))
+        worst_probability = max(worst_probability, _worst(softmax(actual), softmax(wanted)))
         if worst_absolute > limit:
             raise VerificationError(_mismatch(actual, wanted, limit, name, tolerance))
     return Verification(
@@ -180,12 +181,6 @@ def _mismatch(actual: Logits, wanted: Logits, limit: float, name: str, tolerance
 
 def _worst(actual: NDArray[Any], wanted: NDArray[Any]) -> float:
     return float(np.abs(actual - wanted).max())
-
-
-def _softmax(logits: Logits) -> NDArray[np.float64]:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return probabilities
 
 
 def _agreement(actual: Logits, wanted: Logits, k: int) -> float:
