@@ -103,7 +103,7 @@ def _classify(args: argparse.Namespace) -> int:
         emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
         gallery = stack.enter_context(Gallery(args.gallery, classifier.contract)) if args.gallery else None
         advance = stack.enter_context(
-            terminal.progress(lambda: _sources(args.images, done), console if table else None)
+            terminal.progress(lambda: _sources(args.images, done), console if table and console.is_terminal else None)
         )
         tally = stack.enter_context(_last_words(args.resume))
         for result in classifier.run(_sources(args.images, done), options):

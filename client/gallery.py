@@ -42,8 +42,8 @@ def card(result: Result) -> str:
 
 
 def standalone_card(result: Result) -> str:
-    """One result with its own style, for a notebook."""
-    return f'<style>{_CARD_STYLE}</style><div style="max-width:300px">{card(result)}</div>'
+    """One result with its own style, the picture beside its predictions, for a notebook."""
+    return f'<style>{_CARD_STYLE}</style><div class="tc-beside">{card(result)}</div>'
 
 
 def _picture(thumbnail: bytes) -> str:

@@ -88,12 +88,17 @@ def expand(arguments: Iterable[str]) -> Iterator[Source]:
         path = Path(argument)
         if is_url(argument):
             yield Source(argument, argument)
-        elif path.is_dir():
+        elif _is_dir(path):
             yield from _or_problem(argument, _walk(path), "no images in this directory")
         elif not os.path.lexists(path) and glob.has_magic(argument):
             yield from _or_problem(argument, _matching(argument), "nothing matches this pattern")
         else:
             yield Source(argument, path)
+
+
+def _is_dir(path: Path) -> bool:
+    """False also where nobody may look, which Path.is_dir() raises for; reading it will say so."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _or_problem(name: str, found: Iterator[Source], problem: str) -> Iterator[Source]:
@@ -108,7 +113,7 @@ def _or_problem(name: str, found: Iterator[Source], problem: str) -> Iterator[So
 def _matching(pattern: str) -> Iterator[Source]:
     for name in _sorted_in_chunks(glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(name)
-        if path.is_dir():
+        if _is_dir(path):
             yield from _walk(path)
         else:
             yield Source(name, path)
@@ -146,7 +151,7 @@ def _images(directory: Path, names: Iterator[str]) -> Iterator[Source]:
     wanted = (name for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES)
     for name in _sorted_in_chunks(wanted):
         path = directory / name
-        if not path.is_dir():
+        if not _is_dir(path):
             yield Source(str(path), path)
 
 

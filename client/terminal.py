@@ -23,10 +23,10 @@ def console() -> Console:
 def progress(items: Callable[[], Iterator[object]], console: Console | None) -> Iterator[Callable[[], None]]:
     """A bar with rate and remaining time while the block runs, where a terminal can show it; none in a pipe.
 
-    `items`: what there is to do, counted meanwhile. `console`: where results go, if the bar has to keep clear of them.
+    `items`: what there is to do, counted meanwhile. `console`: the terminal where results go, if the bar has to keep
+    clear of them.
     """
-    shown = console.is_terminal if console else sys.stderr.isatty() and not sys.stdout.isatty()
-    if not shown:
+    if console is None and (sys.stdout.isatty() or not sys.stderr.isatty()):
         yield lambda: None
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())

@@ -151,7 +151,10 @@ def test_the_notebook_runs_and_shows_pictures_beside_predictions(
     assert page.run("return document.querySelectorAll('.tc-card').length") == 4
     assert page.run("return [...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert page.run("return document.querySelectorAll('.tc-card li').length") == 20
+    beside = "const c = document.querySelector('.tc-card'); return c.children[0].offsetLeft + c.children[0].offsetWidth"
+    assert page.run(f"{beside} <= c.children[1].offsetLeft")
     assert "untrained" in page.run("return document.body.textContent")
     assert_quiet(page)
     if folder := os.environ.get("SCREENSHOTS"):
+        page.run("document.querySelector('.tc-card').scrollIntoView()")
         page.screenshot(Path(folder) / "notebook.png")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +187,89 @@ def test_compare_prints_speed_and_agreement(
     assert all(0 < row["p50"] <= row["p95"] <= row["p99"] for row in report["latency"])
     assert report["agreement"][0]["worst_difference"] < 1e-6
     assert "tiny_torchscript" in capfd.readouterr().out
+
+
+@pytest.fixture
+def dataset(pictures: Path, tmp_path: Path) -> Path:
+    """Folders named by label and by index, with one file that is no image."""
+    for folder, files in {"ant": ("00.png", "01.png", "02.png"), "3": ("03.png",), "fox: red": ("text.jpg",)}.items():
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for name in files:
+            (tmp_path / "set" / folder / name).write_bytes((pictures / name).read_bytes())
+    return tmp_path / "set"
+
+
+def test_evaluate_counts_and_resumes(
+    tiny_server: TritonServer, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = tmp_path / "outcomes.jsonl"
+    words = ["evaluate", str(dataset), "--format", "json", "--resume", str(outcomes), *address(tiny_server, "grpc")]
+    assert main(words) == 1
+    first = capfd.readouterr()
+    assert "text.jpg: not an image" in first.err
+    reports = [json.loads(line) for line in first.out.splitlines()]
+    assert [report["model"] for report in reports] == ["tiny_onnx", "tiny_torchscript"]
+    kept = [json.loads(line) for line in outcomes.read_text().splitlines() if json.loads(line)["model"] == "tiny_onnx"]
+    hits = sum(line.get("rank") == 1 for line in kept)
+    assert (reports[0]["images"], reports[0]["failed"], reports[0]["top1"]) == (4, 1, hits / 4)
+    whole = outcomes.read_bytes()
+    outcomes.write_bytes(whole[: len(whole) // 3])
+    assert main(words) == 1
+    assert [json.loads(line) for line in capfd.readouterr().out.splitlines()] == reports
+    assert sorted(outcomes.read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_evaluate_can_gate(tiny_server: TritonServer, dataset: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (dataset / "fox: red" / "text.jpg").unlink()
+    (dataset / "fox: red").rmdir()
+    words = ["evaluate", str(dataset), "--model", "tiny_onnx", *address(tiny_server, "http")]
+    assert main([*words, "--min-top1", "0"]) == 0
+    assert main([*words, "--min-top1", "1"]) == 1
+    assert "top-1 is below 1.0" in capfd.readouterr().err
+    assert main([*words, "--min-top1", "7"]) == 2
+
+
+def test_unreadable_files_and_directories_are_named(
+    tiny_server: TritonServer, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        top.chmod(0o755)
+        secret, closed = top / "secret.png", top / "closed"
+        secret.write_bytes((pictures / "00.png").read_bytes())
+        closed.mkdir()
+        (closed / "inner.png").touch()
+        for path in (secret, closed):
+            path.chmod(0)
+        words = ["classify", str(secret), str(closed), str(closed / "inner.png"), "--format", "json"]
+        # The superuser may read everything, so take another user's rights for the time.
+        superuser = os.geteuid() == 0
+        if superuser:
+            os.seteuid(65534)
+        try:
+            assert main([*words, *address(tiny_server, "grpc")]) == 1
+        finally:
+            if superuser:
+                os.seteuid(0)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [(line["image"], line["error"]) for line in lines] == [(w, "Permission denied") for w in words[1:4]]
+
+
+def test_names_with_spaces_newlines_and_stray_bytes_survive(
+    tiny_server: TritonServer, pictures: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    names = {b"with space.png", b"new\nline.png", b"caf\xe9.png"}
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes((pictures / "00.png").read_bytes())
+    words = ["classify", str(tmp_path), *address(tiny_server, "grpc")]
+    for format_ in ("json", "csv", "table"):
+        assert main([*words, "--format", format_]) == 0
+        out = capfdbinary.readouterr().out
+        if format_ == "json":
+            images = {os.fsencode(json.loads(line)["image"]) for line in out.splitlines()}
+            assert images == {os.fsencode(tmp_path) + b"/" + name for name in names}
+        elif format_ == "csv":
+            assert b"/caf\xe9.png," in out
+        else:
+            assert rb"new\nline.png" in out
+            assert rb"caf\xe9.png" in out
