@@ -2,23 +2,18 @@
 
 import argparse
 import io
-import json
-import math
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import tritonclient.http as triton_http
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from tritonclient.utils import triton_to_np_dtype
 
 from serve.errors import RepositoryError, ServeError
+from serve.example import make_curl
 from serve.models import LEFT_OUT, READY, ModelStatus, read_repository
 from serve.triton import TritonServer
 
@@ -105,7 +100,7 @@ def run(server: TritonServer, console: Console) -> int:
     if not ready:
         raise ServeError(f"no model of {server.repository} can be served; the table above says why")
     console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
-    curl = make_curl(server, ready[0])
+    curl = make_curl(f"http://{server.http_url}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
     console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True, markup=False)
     try:
         server.wait()
@@ -122,34 +117,6 @@ def make_table(statuses: Sequence[ModelStatus]) -> Table:
             state.append(f": {status.reason}")
         table.add_row(Text(status.name), status.version, status.backend, str(status.max_batch_size), state)
     return table
-
-
-def make_curl(server: TritonServer, status: ModelStatus) -> str:
-    """Return a shell command that infers zeros with a model and shows its five best classes."""
-    url = f"http://{server.http_url}/v2/models/{status.name}"
-    client = triton_http.InferenceServerClient(server.http_url)
-    metadata: dict[str, Any] = client.get_model_metadata(status.name)
-    client.close()
-    shapes = [[1 if size == -1 else int(size) for size in tensor["shape"]] for tensor in metadata["inputs"]]
-    sizes = [
-        math.prod(shape) * np.dtype(triton_to_np_dtype(tensor["datatype"])).itemsize
-        for shape, tensor in zip(shapes, metadata["inputs"], strict=True)
-    ]
-    inputs = [
-        {
-            "name": tensor["name"],
-            "shape": shape,
-            "datatype": tensor["datatype"],
-            "parameters": {"binary_data_size": size},
-        }
-        for tensor, shape, size in zip(metadata["inputs"], shapes, sizes, strict=True)
-    ]
-    outputs = [{"name": metadata["outputs"][0]["name"], "parameters": {"classification": 5}}]
-    header = json.dumps({"inputs": inputs, "outputs": outputs}, separators=(",", ":"))
-    return (
-        f"(printf %s '{header}'; head -c {sum(sizes)} /dev/zero) | "
-        f"curl -s -H 'Inference-Header-Content-Length: {len(header)}' --data-binary @- {url}/infer"
-    )
 
 
 def follow_log(server: TritonServer) -> Callable[[], None]:

@@ -43,6 +43,9 @@ def main(argv: list[str]) -> int:
         print(server.pid, flush=True)
         supervise(server, wake, float(grace))
         end_group(server.pid)
+    except OSError as error:
+        print(f"{command[0]} cannot be started: {error}", file=sys.stderr)
+        return 126
     finally:
         for region in SHARED_MEMORY.glob(f"{prefix}*"):
             region.unlink(missing_ok=True)

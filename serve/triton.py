@@ -34,6 +34,7 @@ from serve.models import (
 
 ADDRESS = "127.0.0.1"
 POLL_SECONDS = 0.02
+ANSWER_SECONDS = 10
 TAIL_LINES = 15
 START_ATTEMPTS = 3
 
@@ -179,6 +180,15 @@ class TritonServer:
         statuses = [self._status(entry, known.get(entry["name"], RepositoryModel(entry["name"]))) for entry in listed]
         return sorted(statuses, key=lambda status: (status.name, status.version))
 
+    def read_metadata(self, name: str) -> dict[str, Any]:
+        """Return the metadata of a ready model, as Triton's protocol has it: its inputs and outputs.
+
+        Raises:
+            ServeError: there is no such model, or the server does not answer.
+        """
+        metadata: dict[str, Any] = self._request("GET", f"/v2/models/{quote(name)}")
+        return metadata
+
     def _status(self, entry: dict[str, str], model: RepositoryModel) -> ModelStatus:
         version, state = entry.get("version", ""), entry.get("state", UNAVAILABLE)
         if state == READY:
@@ -284,11 +294,15 @@ class TritonServer:
 
     def _request(self, method: str, path: str, body: str | None = None) -> Any:
         """Return the JSON that Triton answers, or None for an empty answer."""
-        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=10)
-        with contextlib.closing(connection):
+        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=ANSWER_SECONDS)
+        try:
             connection.request(method, path, body)
             response = connection.getresponse()
             answer = response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise ServeError(f"tritonserver does not answer at {self.http_url}: {error}") from None
+        finally:
+            connection.close()
         if response.status != http.client.OK:
             raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer}")
         return json.loads(answer) if answer else None
