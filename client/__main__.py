@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import logging
 import os
 import signal
 import sys
@@ -47,6 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command; the exit status. argparse ends the program by itself for --help and for wrong words (2)."""
     # Pillow warns of odd files; whatever is wrong with a file is said in that image's result.
     warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     args = arguments.parser(_classify, _compare, _evaluate).parse_args(words)
     try:
         return int(args.run(args))

@@ -384,7 +384,7 @@ def _error(url: str, code: str, message: str) -> ClientError:
         return RegionLostError(f"{url}: {message}")
     if code == "DEADLINE_EXCEEDED":
         return DeadlineError(f"{url}: {message}")
-    if code in ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED"):
+    if code in ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED") or "RST_STREAM" in message:
         return ServerUnavailableError(f"{url}: {message}")
     return RequestError(f"{url} refused the request ({code or 'no code'}): {message}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -101,6 +103,66 @@ def test_one_of_two_servers_may_die_unnoticed(
     assert results.read_text().splitlines() == undisturbed
 
 
+class FlakyProxy:
+    """Passes bytes on to a port, and drops each connection after a random number of them."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._random = random.Random(0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                outside, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            inside = socket.create_connection(("127.0.0.1", self._port))
+            pair = (outside, inside)
+            for end in pair:
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Room for the questions about the model, which are asked once; then for some images of 12 kB.
+            budget = self._random.randint(20_000, 400_000)
+            threading.Thread(target=self._pump, args=(*pair, budget), daemon=True).start()
+            threading.Thread(target=self._pump, args=(*reversed(pair), 1 << 60), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket, budget: int) -> None:
+        try:
+            while budget > 0 and (data := source.recv(4096)):
+                budget -= len(data)
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_flaky_network_loses_and_doubles_nothing(
+    tiny_server: TritonServer, photographs: Path, undisturbed: list[str], tmp_path: Path, protocol: str
+) -> None:
+    proxy = FlakyProxy(tiny_server.grpc_port if protocol == "grpc" else tiny_server.http_port)
+    results = tmp_path / "results.jsonl"
+    try:
+        status, errors = finish(start(photographs, results, proxy.url, "--protocol", protocol))
+    finally:
+        proxy.close()
+    assert status == 0, errors
+    assert proxy.connections > 10
+    assert results.read_text().splitlines() == undisturbed
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_server_that_never_answers_meets_the_deadline(
     protocol: str, photographs: Path, capfd: pytest.CaptureFixture[str]
@@ -151,6 +213,21 @@ def test_a_killed_run_goes_on_without_loss(
     whole = tmp_path / f"whole.{suffix}"
     assert finish(start(photographs, whole, tiny_server.grpc_url))[0] == 0
     assert results.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_model_that_is_not_ready_says_why(
+    repository: Path, photographs: Path, capfd: pytest.CaptureFixture[str], protocol: str
+) -> None:
+    (repository / "tiny_onnx" / "1" / "model.onnx").write_bytes(b"no model")
+    with TritonServer(repository) as server:
+        url = server.grpc_url if protocol == "grpc" else server.http_url
+        words = ["classify", str(photographs / "000.png"), "--url", url, "--protocol", protocol]
+        assert main([*words, "--model", "tiny_onnx"]) == 3
+        captured = capfd.readouterr()
+        assert "tiny_onnx is not ready (" in captured.err
+        assert "Ready: tiny_torchscript" in captured.err
+        assert main(words) == 0
 
 
 def leftovers() -> list[Path]:
