@@ -291,9 +291,12 @@ class HttpTransport:
         path = f"/models/{quote(request.model, safe='')}{version}/infer"
         content, answered = self._exchange("POST", path, body, headers)
         length = answered.get("Inference-Header-Content-Length")
-        result = tritonclient.http.InferenceServerClient.parse_response_body(
-            content, header_length=None if length is None else int(length)
-        )
+        try:
+            result = tritonclient.http.InferenceServerClient.parse_response_body(
+                content, header_length=None if length is None else int(length)
+            )
+        except ValueError as exc:
+            raise self._not_triton(path) from exc
         return _answer(result.as_numpy(request.output_name), result.get_response().get("model_version", ""), request)
 
     def register(self, region: Region, key: str) -> None:
@@ -311,9 +314,10 @@ class HttpTransport:
         try:
             return json.loads(content)
         except ValueError as exc:
-            raise RequestError(
-                f"{self.url} answered {path or '/v2'} with something that is not JSON; is it Triton?"
-            ) from exc
+            raise self._not_triton(path) from exc
+
+    def _not_triton(self, path: str) -> RequestError:
+        return RequestError(f"{self.url} answered /v2{path} with something that is not Triton's; is it Triton?")
 
     def _exchange(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -340,28 +344,33 @@ class HttpTransport:
         return content, response.headers
 
 
+# By gRPC's own table (doc/http-grpc-status-mapping.md), and what Triton answers: 400, 404, 500, 503.
 _HTTP_CODES = {
     400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    429: "UNAVAILABLE",
+    500: "INTERNAL",
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
+    504: "UNAVAILABLE",
 }
 
 
 def _read_until(response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-    """urllib3's timeout is for one read; a server that trickles would go on for ever."""
-    chunks = []
+    """urllib3's timeout is for one read, and its read() for as many as it takes: a trickle would go on for ever."""
+    content = bytearray()
     try:
-        for chunk in response.stream(_CHUNK, decode_content=True):
-            chunks.append(chunk)
+        while chunk := response.read1(_CHUNK, decode_content=True):
+            content += chunk
             if time.monotonic() > end:
                 raise TimeoutError
     except BaseException:
         response.close()
         raise
     response.release_conn()
-    return b"".join(chunks)
+    return bytes(content)
 
 
 def _http_message(status: int, content: bytes) -> str:
