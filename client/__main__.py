@@ -26,7 +26,7 @@ from rich.text import Text
 
 from client import arguments, terminal
 from client.classifier import Classifier
-from client.contract import ModelContract, read_contract
+from client.contract import ModelContract, read_contract, ready_models
 from client.errors import ClientError, ModelUnavailableError, RequestError, ServerUnavailableError, UsageError
 from client.evaluate import Example, Outcome, Score, class_index, examples, outcomes, read_outcomes
 from client.failover import Servers
@@ -217,7 +217,7 @@ def _evaluated_models(args: argparse.Namespace) -> list[str]:
         return list(dict.fromkeys(args.model.split(",")))
     transport = _servers(args)
     try:
-        return [contract.name for contract in _compared_models(transport, "all")]
+        return ready_models(transport.models())
     finally:
         transport.close()
 

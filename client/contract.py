@@ -56,18 +56,25 @@ def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> st
     One model served in several formats counts as one, and the first of FORMAT_PREFERENCE is taken. Raises UsageError
     for an unknown name or an open choice, ModelUnavailableError when the model or all of them are not ready.
     """
-    ready = sorted({status.name for status in models if status.ready})
     if wanted is not None:
-        return _wanted(models, wanted, ready)
-    if not ready:
-        raise ModelUnavailableError(f"no model is ready on this server. {_explain(models)}")
+        return _wanted(models, wanted)
+    ready = ready_models(models)
     families = {_family(name) for name in ready}
     if len(families) > 1:
         raise UsageError(f"several models are ready, choose one with --model: {', '.join(ready)}")
     return min(ready, key=_preference)
 
 
-def _wanted(models: Sequence[ModelStatus], wanted: str, ready: list[str]) -> str:
+def ready_models(models: Sequence[ModelStatus]) -> list[str]:
+    """The names of the models with a version that is ready. Raises ModelUnavailableError when there are none."""
+    ready = sorted({status.name for status in models if status.ready})
+    if not ready:
+        raise ModelUnavailableError(f"no model is ready on this server. {_explain(models)}")
+    return ready
+
+
+def _wanted(models: Sequence[ModelStatus], wanted: str) -> str:
+    ready = sorted({status.name for status in models if status.ready})
     if wanted in ready:
         return wanted
     versions = [status for status in models if status.name == wanted]
