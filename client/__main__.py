@@ -40,7 +40,7 @@ from client.sources import Source, expand
 from client.tables import accuracy_table, agreement_table, confusion_table, latency_table, mistake_table
 from client.transport import Transport, open_transport
 
-EXIT_DONE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+EXIT_DONE, EXIT_SOME_FAILED, EXIT_MISSING, EXIT_INTERRUPTED = 0, 1, 3, 130
 COMPARED_IMAGES = 32
 
 
@@ -335,8 +335,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _terminate)
     status = main()
-    if status == EXIT_INTERRUPTED:
+    if status in (EXIT_MISSING, EXIT_INTERRUPTED):
         # A request that hangs would keep Python from ending until its deadline.
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
     sys.exit(status)

@@ -84,9 +84,11 @@ class Classifier:
 
     def close(self) -> None:
         """End what is under way, drop the connections, and remove the shared memory."""
-        self.transport.close()
-        if self._shared:
-            self._shared.close()
+        try:
+            self.transport.close()
+        finally:
+            if self._shared:
+                self._shared.close()
 
     def __enter__(self) -> Classifier:
         return self

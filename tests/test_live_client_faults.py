@@ -103,6 +103,35 @@ def test_one_of_two_servers_may_die_unnoticed(
     assert results.read_text().splitlines() == undisturbed
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_server_that_freezes_meets_the_deadline_and_another_takes_over(
+    tiny_server: TritonServer,
+    tiny_repository: Path,
+    photographs: Path,
+    undisturbed: list[str],
+    tmp_path: Path,
+    protocol: str,
+) -> None:
+    results = tmp_path / "results.jsonl"
+    words = ["--protocol", protocol, "--timeout", "1", "--patience", "1"]
+    with TritonServer(tiny_repository) as other:
+        ours, others = (server.grpc_url if protocol == "grpc" else server.http_url for server in (tiny_server, other))
+        process = start(photographs, results, others, *words)
+        wait_for_lines(results, 50)
+        os.kill(other.pid, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            status, errors = finish(process)
+            assert time.monotonic() - begin < 15
+            assert status == 3
+            assert "the same command goes on from there" in errors
+            status, errors = finish(start(photographs, results, f"{ours},{others}", *words))
+        finally:
+            os.kill(other.pid, signal.SIGCONT)
+    assert status == 0, errors
+    assert results.read_text().splitlines() == undisturbed
+
+
 class FlakyProxy:
     """Passes bytes on to a port, and drops each connection after a random number of them."""
 
