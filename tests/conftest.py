@@ -23,6 +23,11 @@ TINY_PREPROCESSING = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that start servers last, so that what can fail fast does."""
+    items.sort(key=lambda item: item.path.name.startswith(("test_deploy_", "test_live_", "test_serve_")))
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Poll until `condition()` is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
