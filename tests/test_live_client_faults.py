@@ -244,19 +244,18 @@ def test_a_killed_run_goes_on_without_loss(
     assert results.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_model_that_is_not_ready_says_why(
-    repository: Path, photographs: Path, capfd: pytest.CaptureFixture[str], protocol: str
+    repository: Path, photographs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "tiny_onnx" / "1" / "model.onnx").write_bytes(b"no model")
     with TritonServer(repository) as server:
-        url = server.grpc_url if protocol == "grpc" else server.http_url
-        words = ["classify", str(photographs / "000.png"), "--url", url, "--protocol", protocol]
-        assert main([*words, "--model", "tiny_onnx"]) == 3
-        captured = capfd.readouterr()
-        assert "tiny_onnx is not ready (" in captured.err
-        assert "Ready: tiny_torchscript" in captured.err
-        assert main(words) == 0
+        for protocol, url in (("grpc", server.grpc_url), ("http", server.http_url)):
+            words = ["classify", str(photographs / "000.png"), "--url", url, "--protocol", protocol]
+            assert main([*words, "--model", "tiny_onnx"]) == 3
+            captured = capfd.readouterr()
+            assert "tiny_onnx is not ready (" in captured.err
+            assert "Ready: tiny_torchscript" in captured.err
+            assert main(words) == 0
 
 
 def leftovers() -> list[Path]:
