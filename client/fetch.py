@@ -7,12 +7,15 @@ import time
 import urllib.error
 import urllib.request
 from email.message import Message
+from urllib.parse import quote
 
 from client.errors import ImageError
 
 MAX_BYTES = 64 << 20
 DEADLINE = 30.0
 _CHUNK = 1 << 16
+# Spaces and letters beyond ASCII are escaped, as browsers do; what has a meaning in a URL stays.
+_KEPT = "%/:=&?~#+!$,;'@()*[]"
 _HEADERS = {"User-Agent": "triton-repository-builder-client", "Accept": "image/*"}
 
 
@@ -23,7 +26,7 @@ def fetch(url: str, limit: int = MAX_BYTES, deadline: float = DEADLINE) -> bytes
     """
     end = time.monotonic() + deadline
     try:
-        request = urllib.request.Request(url, headers=_HEADERS)
+        request = urllib.request.Request(quote(url, safe=_KEPT), headers=_HEADERS)
         with urllib.request.urlopen(request, timeout=deadline) as response:
             _check_head(response.headers, limit)
             return _read(response, limit, end)

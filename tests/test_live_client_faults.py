@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -282,7 +283,7 @@ class _HostileSite(BaseHTTPRequestHandler):
         """Quiet."""
 
     def do_GET(self) -> None:
-        getattr(self, f"_{self.path.strip('/')}", self._missing)()
+        getattr(self, f"_{unquote(self.path).strip('/').partition(' ')[0]}", self._missing)()
 
     def _missing(self) -> None:
         self.send_error(404)
@@ -357,6 +358,10 @@ def test_a_hostile_url_is_an_error_within_bounds(site: str, path: str, reason: s
     with pytest.raises(ImageError, match=reason):
         fetch(f"{site}/{path}", limit=1 << 20, deadline=1.0)
     assert time.monotonic() - begin < 5
+
+
+def test_a_url_with_spaces_and_letters_beyond_ascii_is_fetched(site: str) -> None:
+    assert fetch(f"{site}/good café?size=4#top").startswith(b"\x89PNG")
 
 
 def test_urls_are_classified_among_files(
