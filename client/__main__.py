@@ -14,34 +14,29 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from client import arguments, terminal
 from client.classifier import Classifier
-from client.contract import ModelContract, read_contract, ready_models
+from client.compare import command
+from client.contract import ModelContract, ready_models
 from client.errors import ClientError, ModelUnavailableError, RequestError, ServerUnavailableError, UsageError
 from client.evaluate import Example, Outcome, Score, class_index, examples, outcomes, read_outcomes
 from client.failover import Servers
 from client.gallery import Gallery
-from client.latency import Agreement, Latency, compare_answers, measure
-from client.preprocess import Preprocessing, preprocess
 from client.present import as_csv, as_json, as_table, csv_header, printable, untrained_warning
 from client.results import Result
 from client.resume import Done, format_of, open_to_go_on, read_done, skip_done
 from client.sources import Source, expand
-from client.tables import accuracy_table, agreement_table, confusion_table, latency_table, mistake_table
-from client.transport import Transport, open_transport
+from client.tables import accuracy_table, confusion_table, mistake_table
+from client.transport import open_transport
 
 EXIT_DONE, EXIT_SOME_FAILED, EXIT_MISSING, EXIT_INTERRUPTED = 0, 1, 3, 130
-COMPARED_IMAGES = 32
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -49,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     # Pillow warns of odd files; whatever is wrong with a file is said in that image's result.
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    args = arguments.parser(_classify, _compare, _evaluate).parse_args(words)
+    args = arguments.parser(_classify, _compare, _report, _evaluate).parse_args(words)
     try:
         return int(args.run(args))
     except ClientError as exc:
@@ -215,7 +210,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _evaluated_models(args: argparse.Namespace) -> list[str]:
     if args.model != "all":
         return list(dict.fromkeys(args.model.split(",")))
-    transport = _servers(args)
+    transport = Servers([open_transport(url, arguments.connection(args)) for url in args.url.split(",")], args.patience)
     try:
         return ready_models(transport.models())
     finally:
@@ -258,73 +253,15 @@ def _print_scores(format_: str, reports: Mapping[str, tuple[Score, Sequence[str]
             console.print(mistake_table(name, score, labels))
 
 
-# compare
+# compare, report
 
 
 def _compare(args: argparse.Namespace) -> int:
-    transport = _servers(args)
-    try:
-        contracts = _compared_models(transport, args.models)
-        latencies, agreements = _measure_all(args, transport, contracts)
-    finally:
-        transport.close()
-    console = terminal.console()
-    for warning in filter(None, map(untrained_warning, contracts)):
-        console.print(warning)
-    console.print(latency_table(latencies))
-    if agreements:
-        console.print(agreement_table(agreements))
-    if args.output:
-        report = {
-            "latency": [dataclasses.asdict(latency) for latency in latencies],
-            "agreement": [dataclasses.asdict(agreement) for agreement in agreements],
-        }
-        args.output.mkdir(parents=True, exist_ok=True)
-        (args.output / "compare.json").write_text(json.dumps(report, indent=2) + "\n")
-    return EXIT_DONE
+    return command.compare(args, arguments.connection(args), terminal.console())
 
 
-def _servers(args: argparse.Namespace) -> Transport:
-    connection = arguments.connection(args)
-    return Servers([open_transport(url, connection) for url in args.url.split(",")], args.patience)
-
-
-def _measure_all(
-    args: argparse.Namespace, transport: Transport, contracts: list[ModelContract]
-) -> tuple[list[Latency], list[Agreement]]:
-    largest = max(args.batch_sizes)
-    for contract in contracts:
-        if largest > contract.max_batch_size:
-            raise UsageError(f"batch size {largest}: {contract.name} takes at most {contract.max_batch_size} at once")
-    tensors = _tensors(args.images, contracts[0].preprocessing, max(largest, COMPARED_IMAGES))
-    agreements = compare_answers(transport, contracts, tensors[:COMPARED_IMAGES])
-    latencies = [
-        latency
-        for size in args.batch_sizes
-        for concurrency in args.concurrency
-        for latency in measure(transport, contracts, tensors[:size], concurrency, args.window)
-    ]
-    return latencies, agreements
-
-
-def _compared_models(transport: Transport, wanted: str) -> list[ModelContract]:
-    ready = sorted({status.name for status in transport.models() if status.ready})
-    names = ready if wanted == "all" else wanted.split(",")
-    unknown = [name for name in names if name not in ready]
-    if unknown or not names:
-        raise UsageError(f"not ready on this server: {', '.join(unknown) or 'any model'}. Ready: {', '.join(ready)}")
-    contracts = [read_contract(transport, name) for name in names]
-    if len({contract.preprocessing for contract in contracts}) > 1:
-        raise UsageError("the models prepare their images differently; choose with --models those that can be compared")
-    return contracts
-
-
-def _tensors(words: Sequence[str], spec: Preprocessing, count: int) -> NDArray[np.floating[Any]]:
-    """[count, …]: the images, over again if they are fewer, or noise where there are none."""
-    if not words:
-        return np.random.default_rng(0).standard_normal((count, *spec.shape)).astype(spec.numpy_dtype)
-    tensors = [preprocess(source.load(), spec) for source in islice(expand(words), count)]
-    return np.stack([tensors[i % len(tensors)] for i in range(count)])
+def _report(args: argparse.Namespace) -> int:
+    return command.report(args, terminal.console())
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from client.classifier import PATIENCE, Classifier
+from client.compare.agreement import TOLERANCE
 from client.errors import UsageError
 from client.pipeline import DECODERS, Options
 from client.present import FORMATS
@@ -17,12 +18,13 @@ HEADERS_VARIABLE = "TRITON_CLIENT_HEADERS"
 Command = Callable[[argparse.Namespace], int]
 
 
-def parser(classify: Command, compare: Command, evaluate: Command) -> argparse.ArgumentParser:
+def parser(classify: Command, compare: Command, report: Command, evaluate: Command) -> argparse.ArgumentParser:
     """The parser; `args.run` is the command that was chosen."""
     parser = argparse.ArgumentParser("python -m client", description="Call an image classifier that Triton serves.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _classify(commands.add_parser("classify", help="classify images"), classify)
     _compare(commands.add_parser("compare", help="compare the served models: speed and agreement"), compare)
+    _report(commands.add_parser("report", help="draw a stored comparison again"), report)
     _evaluate(commands.add_parser("evaluate", help="accuracy over images whose class is known"), evaluate)
     return parser
 
@@ -50,11 +52,65 @@ def _compare(parser: argparse.ArgumentParser, run: Command) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("images", nargs="*", metavar="IMAGE|DIR|URL", help="what to compare on (default: generated)")
     parser.add_argument("--models", default="all", metavar="A,B|all", help="default: all that are ready")
-    parser.add_argument("--batch-sizes", type=_numbers, default=[1, 8], metavar="N,N", help="default: 1,8")
-    parser.add_argument("--concurrency", type=_numbers, default=[1, 4], metavar="N,N", help="default: 1,4")
-    parser.add_argument("--window", type=float, default=2.0, metavar="S", help="seconds per window (%(default)s)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="write compare.json there")
+    parser.add_argument("--reference", metavar="NAME", help="what the others have to agree with (default: the first)")
+    load = parser.add_argument_group("load")
+    load.add_argument("--batch-sizes", type=_numbers, default=[1, 8], metavar="N,N", help="default: 1,8")
+    load.add_argument("--concurrency", type=_numbers, default=[1, 4], metavar="N,N", help="closed loop; default: 1,4")
+    load.add_argument(
+        "--request-rate", type=_rates, default=[], metavar="R,R", help="open loop instead: so many requests a second"
+    )
+    load.add_argument(
+        "--distribution", choices=("constant", "poisson"), default="constant", help="of the open loop's requests"
+    )
+    load.add_argument("--window", type=float, default=2.0, metavar="S", help="seconds per window (%(default)s)")
+    load.add_argument("--windows", type=int, default=5, metavar="N", help="windows of a cell (%(default)s)")
+    load.add_argument("--max-windows", type=int, default=8, metavar="N", help="of an unstable cell (%(default)s)")
+    load.add_argument(
+        "--stability", type=_share, default=0.1, metavar="P%", help="how far a stable cell's last windows differ (10%%)"
+    )
+    load.add_argument("--engine", choices=("python", "perf_analyzer"), default="python", help="default: %(default)s")
+    load.add_argument("--perf-analyzer", metavar="PATH", help="NVIDIA's program (default: from the PATH)")
+    load.add_argument(
+        "--repository", type=Path, metavar="DIR", help="the server's, if it is here: adds the models' manifests"
+    )
+    _report_options(parser)
     _connection_options(parser)
+
+
+def _report(parser: argparse.ArgumentParser, run: Command) -> None:
+    parser.set_defaults(run=run)
+    parser.add_argument("run_file", type=Path, metavar="COMPARE.JSON", help="what `compare --output` wrote")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the performance section of this file")
+    _report_options(parser)
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("report")
+    group.add_argument("--latency-budget-ms", type=float, metavar="MS", help="for the 95th percentile")
+    group.add_argument("--price-per-hour", type=float, metavar="X", help="of the server: adds the cost of 1,000 images")
+    group.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        metavar="T",
+        help="how far a logit may be off, as a share of the spread between the classes (%(default)s)",
+    )
+    group.add_argument(
+        "--max-slowdown",
+        type=float,
+        metavar="X",
+        help="exit status 1 if a model takes more than X times as long as the reference",
+    )
+    group.add_argument("--baseline", type=Path, metavar="COMPARE.JSON", help="show what changed since that run")
+    group.add_argument(
+        "--fail-on-regression",
+        type=_share,
+        metavar="P%",
+        help="exit status 1 if a cell is worse by more than that, and significantly so",
+    )
+    group.add_argument("--output", type=Path, metavar="DIR", help="write compare.json, compare.csv, report.html, plots")
+    group.add_argument("--no-plots", action="store_true", help="for --output without matplotlib")
+    group.add_argument("--format", choices=FORMATS, default="table", help="on standard output (%(default)s)")
 
 
 def _evaluate(parser: argparse.ArgumentParser, run: Command) -> None:
@@ -118,6 +174,21 @@ def _numbers(text: str) -> list[int]:
     if min(numbers) < 1:
         raise ValueError
     return numbers
+
+
+def _rates(text: str) -> list[float]:
+    rates = [float(part) for part in text.split(",")]
+    if not min(rates) > 0:
+        raise ValueError
+    return rates
+
+
+def _share(text: str) -> float:
+    """5% and 0.05 are the same."""
+    share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    if not 0 <= share < 1:
+        raise ValueError
+    return share
 
 
 def options(args: argparse.Namespace) -> Options:

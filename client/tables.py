@@ -1,13 +1,12 @@
-"""Tables of figures: accuracy, speed, agreement."""
+"""Tables of figures: accuracy and mistakes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from client.evaluate import Rate, Score
-from client.latency import Agreement, Latency
 from client.present import printable
 
 # Narrow tables would break their titles.
@@ -47,23 +46,4 @@ def mistake_table(model: str, score: Score, labels: Sequence[str]) -> Table:
         predicted = labels[one.predicted] if one.predicted is not None else ""
         probability = "" if one.probability is None else f"{one.probability:.1%}"
         table.add_row(printable(one.image), printable(labels[one.truth]), printable(predicted), probability)
-    return table
-
-
-def latency_table(latencies: Iterable[Latency]) -> Table:
-    table = Table("model", title="Speed", title_justify="left")
-    for column in ("batch", "concurrency", "images/s", "p50 ms", "p95 ms", "p99 ms", "requests"):
-        table.add_column(column, justify="right")
-    for row in latencies:
-        figures = (f"{value:.1f}" for value in (row.images_per_second, row.p50, row.p95, row.p99))
-        table.add_row(row.model, str(row.batch_size), str(row.concurrency), *figures, str(row.requests))
-    return table
-
-
-def agreement_table(agreements: Iterable[Agreement]) -> Table:
-    table = Table("model", "against", title="Agreement", title_justify="left")
-    for column in ("worst probability difference", "top-1 agreement", "images"):
-        table.add_column(column, justify="right")
-    for row in agreements:
-        table.add_row(row.model, row.reference, f"{row.worst_difference:.2e}", f"{row.top1:.1%}", str(row.images))
     return table

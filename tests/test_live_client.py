@@ -177,18 +177,6 @@ def test_a_gallery_of_every_mode_is_written(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_compare_prints_speed_and_agreement(
-    tiny_server: TritonServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = ["compare", "--batch-sizes", "1", "--concurrency", "2", "--window", "0.05", "--output", str(tmp_path)]
-    assert main([*words, *address(tiny_server, "grpc")]) == 0
-    report = json.loads((tmp_path / "compare.json").read_text())
-    assert [row["model"] for row in report["latency"]] == ["tiny_onnx", "tiny_torchscript"]
-    assert all(0 < row["p50"] <= row["p95"] <= row["p99"] for row in report["latency"])
-    assert report["agreement"][0]["worst_difference"] < 1e-6
-    assert "tiny_torchscript" in capfd.readouterr().out
-
-
 @pytest.fixture
 def dataset(pictures: Path, tmp_path: Path) -> Path:
     """Folders named by label and by index, with one file that is no image."""
