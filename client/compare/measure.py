@@ -16,6 +16,8 @@ from client.transport import Transport
 
 # A window holds at least so many average latencies, however slow the model.
 LATENCIES_PER_WINDOW = 3
+# How much longer a window is than one of the warm-up's.
+WINDOW_TO_WARM_UP = 4
 
 
 class Engine(Protocol):
@@ -24,8 +26,11 @@ class Engine(Protocol):
     name: str
     version: str
 
-    def warm_up(self, setting: Setting, stability: float) -> float:
-        """Run under the load until it is stable, or for long enough; the average latency in ms. Raises ClientError."""
+    def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
+        """Run under the load until windows of `seconds` are stable, or for long enough; the average latency in ms.
+
+        Raises ClientError.
+        """
 
     def window(self, setting: Setting, seconds: float) -> Window:
         """One window; one without an answer has only failures. Raises ClientError where it cannot even be tried."""
@@ -100,7 +105,8 @@ class Run:
 
     def _warm_up(self, setting: Setting) -> None:
         try:
-            self._latencies[setting] = self._engine.warm_up(setting, self._plan.stability)
+            seconds = self._plan.window / WINDOW_TO_WARM_UP
+            self._latencies[setting] = self._engine.warm_up(setting, seconds, self._plan.stability)
         except ClientError as exc:
             self._lose(setting, str(exc), "before it was measured")
 

@@ -222,9 +222,10 @@ def method(report: Report) -> str:
         f"{loop} After a warm-up until stable, {given['windows']} or more windows of at least {given['window']:g} s "
         "for each cell, in rounds over all the cells with the models next to each other, so that a drift of the "
         "machine hits all alike. Intervals are 95%, by Student's t over the windows. A cell is stable if its last "
-        f"three windows are within {given['stability']:.0%} of each other in throughput and in average latency. Failed requests are "
-        f"counted and in no other figure. {given['images']} {'generated' if given['generated'] else 'real'} images "
-        f"over {given['protocol']}, the same for every model. The run took {report.duration / 60:.1f} minutes."
+        f"three windows are within {given['stability']:.0%} of each other in throughput and in average latency. Failed "
+        f"requests are counted and in no other figure. The {given['images']} images are "
+        f"{'generated noise' if given['generated'] else 'real'}, sent over {given['protocol']}, the same for every model. "
+        f"The run took {report.duration / 60:.1f} minutes."
     )
 
 

@@ -100,8 +100,8 @@ class PerfAnalyzer:
     ) -> None:
         self._directory.cleanup()
 
-    def warm_up(self, setting: Setting, stability: float) -> float:
-        self._latencies[setting] = self._python.warm_up(setting, stability)
+    def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
+        self._latencies[setting] = self._python.warm_up(setting, seconds, stability)
         return self._latencies[setting]
 
     def window(self, setting: Setting, seconds: float) -> Window:

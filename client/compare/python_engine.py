@@ -16,7 +16,6 @@ from client.contract import ModelContract
 from client.errors import ClientError, RequestError
 from client.transport import Answer, Inference, Transport
 
-WARM_UP_SECONDS = 0.5
 # A cell that is not stable after so many warm-up windows is measured as it is, and marked.
 MOST_WARM_UPS = 6
 MOST_IN_FLIGHT = 128
@@ -45,12 +44,12 @@ class PythonEngine:
         self._distribution = distribution
         self._server_memory = server_memory
 
-    def warm_up(self, setting: Setting, stability: float) -> float:
+    def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
         windows: list[Window] = []
         with closed_loop(partial(self._send, setting), setting.concurrency or 1) as loop:
             loop.settle()
             while len(windows) < MOST_WARM_UPS and not is_stable(windows, stability):
-                windows.append(loop.record(WARM_UP_SECONDS))
+                windows.append(loop.record(seconds))
                 if not windows[-1].requests:
                     raise RequestError(next(iter(windows[-1].failures)))
         return windows[-1].average
