@@ -224,8 +224,8 @@ def method(report: Report) -> str:
         "machine hits all alike. Intervals are 95%, by Student's t over the windows. A cell is stable if its last "
         f"three windows are within {given['stability']:.0%} of each other in throughput and in average latency. Failed "
         f"requests are counted and in no other figure. The {given['images']} images are "
-        f"{'generated noise' if given['generated'] else 'real'}, sent over {given['protocol']}, the same for every model. "
-        f"The run took {report.duration / 60:.1f} minutes."
+        f"{'generated noise' if given['generated'] else 'real'}, sent over {given['protocol']}, the same for every "
+        f"model. The run took {report.duration / 60:.1f} minutes."
     )
 
 
