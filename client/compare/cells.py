@@ -18,7 +18,7 @@ STABILITY = 0.10
 # Below this share of the wanted rate, an open loop's rate was not sustained.
 SUSTAINED = 0.95
 # As many quantiles of a window's latencies are kept, so that a report of fast models stays small.
-KEPT_LATENCIES = 400
+KEPT_LATENCIES = 1000
 
 
 @dataclass(frozen=True)

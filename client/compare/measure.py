@@ -15,7 +15,7 @@ from client.errors import ClientError, RequestError, UsageError
 from client.transport import Transport
 
 # A window holds at least so many average latencies, however slow the model.
-LATENCIES_PER_WINDOW = 3
+LATENCIES_PER_WINDOW = 2
 # How much longer a window is than one of the warm-up's.
 WINDOW_TO_WARM_UP = 4
 

@@ -1,0 +1,114 @@
+"""Which configuration is recommended, and what is said to be wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from client.compare.cells import Cell, Growth, Setting
+from client.compare.decision import Criteria, best, cost_per_thousand, equals, pareto, problems, sentences, slowdown
+from tests.compare_reports import cell, make_agreement, make_report, window
+
+SLOW = cell("m_a", 1, 1, (10, 10, 10))  # 10 images/s, 100 ms
+QUICK = cell("m_b", 1, 1, (20, 20, 20.1))  # 20 images/s, 50 ms
+LARGE = cell("m_b", 8, 1, (5, 5, 5.01))  # 40 images/s, 200 ms
+WORSE = cell("m_a", 8, 1, (4, 4, 4.01))  # 32 images/s, 250 ms
+CELLS = [SLOW, QUICK, WORSE, LARGE]
+
+
+def test_the_highest_throughput_within_the_budget() -> None:
+    assert best(CELLS) == LARGE
+    assert best(CELLS, 150) == QUICK
+    assert best(CELLS, 10) is None
+
+
+def test_what_failed_is_not_recommended() -> None:
+    failing = cell("m_b", 8, 1, (50, 50, 50), failures={"x": 1})
+    lost = cell("m_b", 8, 2, (60, 60, 60), error="gone")
+    assert best([*CELLS, failing, lost]) == LARGE
+    assert best([failing, lost]) is None
+
+
+def test_an_unstable_cell_is_recommended_only_for_want_of_a_stable_one() -> None:
+    unstable = cell("m_c", 1, 1, (50, 100, 70))
+    assert best([SLOW, unstable]) == SLOW
+    assert best([unstable]) == unstable
+    assert "though its windows were not stable" in sentences(make_report([unstable]), Criteria())[0]
+
+
+def test_the_pareto_front_has_what_no_other_beats_in_both() -> None:
+    assert pareto(CELLS) == [QUICK, LARGE]
+
+
+def test_equals_are_those_whose_intervals_overlap() -> None:
+    near = cell("m_c", 8, 1, (4.9, 5.0, 5.1))
+    assert equals(LARGE, [*CELLS, near]) == [near]
+
+
+def test_the_cost_of_a_thousand_images() -> None:
+    assert cost_per_thousand(SLOW, 3.6) == pytest.approx(0.1)
+
+
+def test_the_sentence_in_plain_words() -> None:
+    said = " ".join(sentences(make_report(CELLS, agreements=(make_agreement(),)), Criteria(150, price=7.2)))
+    assert said.startswith(
+        "Within 150 ms at the 95th percentile, take m_b with batch size 1 at concurrency 1: 20.0 images/s"
+    )
+    assert "0.0998 per 1,000 images at 7.2 an hour" in said
+    assert "m_a reaches 10.0 images/s at best (batch size 1, concurrency 1), 50% less." in said
+    assert "m_a is slow" not in said
+    assert "The models agree" in said
+
+
+def test_nothing_within_the_budget() -> None:
+    said = sentences(make_report(CELLS), Criteria(10))
+    assert said == [
+        "No configuration keeps the 95th percentile within 10 ms; the quickest is m_b, batch 1, concurrency 1 with "
+        "50.0 ms."
+    ]
+
+
+def test_a_clean_run_has_no_problem() -> None:
+    assert problems(make_report(CELLS, agreements=(make_agreement(),)), Criteria(150)) == []
+
+
+def test_a_slow_model_is_named() -> None:
+    report = make_report([QUICK, cell("m_slow", 1, 1, (4, 4, 4.01))])
+    assert slowdown(report.cells[1], report.cells[0]) == pytest.approx(5.0, rel=0.01)
+    assert problems(report, Criteria(max_slowdown=3)) == ["m_slow is slow: it takes 5.0 times as long as m_b."]
+    assert problems(report, Criteria(max_slowdown=6)) == []
+    assert "m_slow is slow: it takes 5.0 times as long as m_b." in sentences(report, Criteria())
+    assert problems(report, Criteria(100)) == ["m_slow keeps no configuration within 100 ms"]
+
+
+def test_a_wrong_model_is_named() -> None:
+    report = make_report(CELLS, agreements=(make_agreement(shift=1.2, top1=0.5),))
+    (problem,) = problems(report, Criteria())
+    assert problem.startswith("m_b disagrees with m_a: a logit differs by 1.2 of the spread")
+    assert "do not take it for its speed" in " ".join(sentences(report, Criteria()))
+    assert problems(report, Criteria(tolerance=2)) == []
+    nan = make_report(CELLS, agreements=(make_agreement(shift=math.nan),))
+    assert problems(nan, Criteria()) == ["m_b answers with NaN or infinity"]
+
+
+def test_what_was_lost_and_what_failed_is_named() -> None:
+    cells = [SLOW, cell("m_b", error="gone after 2 windows: unloaded"), cell("m_c", failures={"timeout": 2})]
+    found = problems(make_report(cells, lost={"m_d": "not ready (no such file)"}), Criteria())
+    assert found == [
+        "m_d was not measured: not ready (no such file)",
+        "m_b, batch 1, concurrency 1: gone after 2 windows: unloaded",
+        "m_c, batch 1, concurrency 1: 10 requests failed (timeout)",
+    ]
+
+
+def test_a_rate_that_was_not_sustained_is_a_problem() -> None:
+    growth = Growth(first_quarter=30, last_quarter=900, offered=100, achieved=50)
+    windows = tuple(window(50, 450, growth=growth) for _ in range(3))
+    open_cell = Cell(Setting("m_a", 1, request_rate=100.0), windows)
+    (problem,) = problems(make_report([open_cell]), Criteria())
+    assert problem == (
+        "m_a, batch 1, 100 requests/s: the rate was not sustained, 50.0 of 100.0 requests/s were answered, "
+        "and the latency grew from 30 to 900 ms in a window"
+    )
+    assert best([open_cell]) is None
