@@ -93,11 +93,11 @@ def test_a_wrong_model_is_named() -> None:
 
 
 def test_what_was_lost_and_what_failed_is_named() -> None:
-    cells = [SLOW, cell("m_b", error="gone after 2 windows: unloaded"), cell("m_c", failures={"timeout": 2})]
+    cells = [SLOW, cell("m_b", error="gone while it was measured: unloaded"), cell("m_c", failures={"timeout": 2})]
     found = problems(make_report(cells, lost={"m_d": "not ready (no such file)"}), Criteria())
     assert found == [
         "m_d was not measured: not ready (no such file)",
-        "m_b, batch 1, concurrency 1: gone after 2 windows: unloaded",
+        "m_b, batch 1, concurrency 1: gone while it was measured: unloaded",
         "m_c, batch 1, concurrency 1: 10 requests failed (timeout)",
     ]
 
@@ -112,3 +112,8 @@ def test_a_rate_that_was_not_sustained_is_a_problem() -> None:
         "and the latency grew from 30 to 900 ms in a window"
     )
     assert best([open_cell]) is None
+
+
+def test_a_model_that_lost_many_cells_has_one_sentence() -> None:
+    cells = [SLOW, *(cell("m_b", size, 1, (), error="gone while it was measured: unloaded") for size in (1, 2, 4))]
+    assert problems(make_report(cells), Criteria()) == ["m_b, 3 cells: gone while it was measured: unloaded"]

@@ -76,10 +76,11 @@ def slowdown(cell: Cell, reference: Cell) -> float:
 def problems(report: Report, criteria: Criteria) -> list[str]:
     """Everything that makes the exit status 1, a sentence each."""
     found = [f"{model} was not measured: {reason}" for model, reason in report.lost.items()]
+    found += _lost_cells(report.cells)
     for cell in report.cells:
         if cell.error:
-            found.append(f"{cell.setting}: {cell.error}")
-        elif cell.failures:
+            continue
+        if cell.failures:
             reason, _ = cell.failures.most_common(1)[0]
             found.append(f"{cell.setting}: {cell.failures.total():,} requests failed ({reason})")
         elif not cell.sustained:
@@ -93,6 +94,18 @@ def problems(report: Report, criteria: Criteria) -> list[str]:
             if not best(report.cells_of(model), criteria.latency_budget)
         ]
     return found
+
+
+def _lost_cells(cells: Iterable[Cell]) -> list[str]:
+    """A sentence for each model and reason, however many cells it cost."""
+    lost: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.error:
+            lost.setdefault((cell.setting.model, cell.error), []).append(cell)
+    return [
+        f"{group[0].setting if len(group) == 1 else f'{model}, {len(group)} cells'}: {error}"
+        for (model, error), group in lost.items()
+    ]
 
 
 def _not_sustained(cell: Cell) -> str:

@@ -108,29 +108,28 @@ class Run:
             seconds = self._plan.window / WINDOW_TO_WARM_UP
             self._latencies[setting] = self._engine.warm_up(setting, seconds, self._plan.stability)
         except ClientError as exc:
-            self._lose(setting, str(exc), "before it was measured")
+            self._lose(setting, str(exc))
 
     def _measure_window(self, setting: Setting) -> None:
         seconds = max(self._plan.window, LATENCIES_PER_WINDOW * self._latencies[setting] / 1e3)
-        when = f"after {len(self._windows[setting])} windows"
         try:
             window = self._engine.window(setting, seconds)
         except ClientError as exc:
-            self._lose(setting, str(exc), when)
+            self._lose(setting, str(exc))
             return
         gone = _why_gone(self._transport, setting.model) if window.failures else None
         if gone or not window.requests:
             reason = max(window.failures, key=lambda reason: window.failures[reason], default="no request was answered")
-            self._lose(setting, reason, when)
+            self._lose(setting, reason)
         else:
             self._windows[setting].append(window)
 
-    def _lose(self, setting: Setting, reason: str, when: str) -> None:
+    def _lose(self, setting: Setting, reason: str) -> None:
         """The cell, or all of the model's if the server says that it is gone."""
         gone = _why_gone(self._transport, setting.model)
         for other in self._windows:
             if other == setting or (gone and other.model == setting.model):
-                self._errors.setdefault(other, f"gone {when}: {gone}" if gone else f"failed {when}: {reason}")
+                self._errors.setdefault(other, f"gone while it was measured: {gone}" if gone else f"failed: {reason}")
 
 
 def settings(

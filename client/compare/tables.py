@@ -77,10 +77,10 @@ def time_table(report: Report) -> Table:
 
 
 def _table(title: str, report: Report, columns: Iterable[str]) -> Table:
-    shared = shared_words(report.models_of_cells)
-    first = f"{printable(shared)}…" if shared else "model"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
+    shared = printable(shared_words(report.models_of_cells))
+    if shared:
+        title = f"{shared}*. {title}"
+    table = Table("model", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     load = "rate" if load_title(report.cells) == "requests/s" else "conc."
     for column in ("batch", load, *columns):
         table.add_column(column, justify="right", no_wrap=True)
@@ -124,8 +124,8 @@ def change_table(changes: Iterable[Change], threshold: float | None) -> Table:
     """The changes since the baseline; without a threshold every significant one is coloured."""
     changes = list(changes)
     shared = shared_words(list(dict.fromkeys(change.setting.model for change in changes)))
-    table = Table(title="Change since the baseline", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(f"{printable(shared)}…" if shared else "model", overflow="fold")
+    title = f"{printable(shared)}*. Change since the baseline" if shared else "Change since the baseline"
+    table = Table("model", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("batch", "load", "figure", "before", "now", "change", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")

@@ -1,0 +1,151 @@
+"""Whether our load generator and NVIDIA's agree: the same cells of the same server, window by window in turn.
+
+    python -m benchmarks.compare_crosscheck --repository model_repository --perf-analyzer PATH
+
+Each round measures every cell once with each engine, one after the other, so that drift of the machine hits both. The
+table gives the means over the rounds and how far perf_analyzer's differ from ours; the status is 1 if fewer than
+`--cells` cells agree within `--within` in both throughput and 95th percentile.
+
+perf_analyzer 2.51.0 is in the wheel of tritonclient 2.51.0. Where the libraries that it needs (libb64, libcudart) are
+not installed, those that nvidia-pytriton carries are lent to it.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from client.compare.cells import Setting, Window
+from client.compare.inputs import prepare
+from client.compare.measure import LATENCIES_PER_WINDOW, settings
+from client.compare.perf_analyzer import PerfAnalyzer, find_program
+from client.compare.python_engine import PythonEngine
+from client.contract import read_contract
+from client.errors import ClientError
+from client.transport import open_transport
+from serve.errors import ServeError
+from serve.installation import find_installation
+from serve.triton import TritonServer
+
+LENT = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell's windows by both engines, a round each."""
+
+    setting: Setting
+    ours: tuple[Window, ...]
+    theirs: tuple[Window, ...]
+
+    def rates(self) -> tuple[float, float]:
+        """Images a second."""
+        ours, theirs = ([w.requests_per_second for w in windows] for windows in (self.ours, self.theirs))
+        return statistics.mean(ours) * self.setting.batch_size, statistics.mean(theirs) * self.setting.batch_size
+
+    def tails(self) -> tuple[float, float]:
+        """95th percentiles, ms."""
+        ours, theirs = ([w.percentiles[95] for w in windows] for windows in (self.ours, self.theirs))
+        return statistics.median(ours), statistics.median(theirs)
+
+    def agrees(self, within: float) -> bool:
+        return all(abs(theirs / ours - 1) <= within for ours, theirs in (self.rates(), self.tails()))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.compare_crosscheck", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    parser.add_argument("--models", default="resnext101_32x4d_onnx,resnext101_32x4d_torchscript", metavar="A,B")
+    parser.add_argument("--perf-analyzer", metavar="PATH", help="default: from the PATH")
+    parser.add_argument("--batch-sizes", type=integers, default=[1, 4], metavar="N,N", help="default: 1,4")
+    parser.add_argument("--concurrency", type=integers, default=[1, 2], metavar="N,N", help="default: 1,2")
+    parser.add_argument("--window", type=float, default=4.0, metavar="S", help="seconds per window (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--within", type=float, default=0.05, help="default: %(default)s")
+    parser.add_argument("--cells", type=int, default=4, help="that have to agree (%(default)s)")
+    return parser
+
+
+def integers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+@contextmanager
+def lent_libraries() -> Iterator[None]:
+    """Put the libraries that perf_analyzer needs on the loader's path, under the names that it knows."""
+    sources = find_installation().libraries
+    with tempfile.TemporaryDirectory() as directory:
+        for name, pattern in LENT.items():
+            library = next((path for source in sources for path in source.glob(pattern)), None)
+            if library is not None:
+                (Path(directory) / name).symlink_to(library)
+        before = os.environ.get("LD_LIBRARY_PATH", "")
+        os.environ["LD_LIBRARY_PATH"] = f"{before}:{directory}" if before else directory
+        yield
+        os.environ["LD_LIBRARY_PATH"] = before
+
+
+def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[Setting]) -> list[Pair]:
+    transport = open_transport(server.grpc_url)
+    contracts = {name: read_contract(transport, name) for name in options.models.split(",")}
+    inputs = prepare([], next(iter(contracts.values())).preprocessing, max(options.batch_sizes))
+    ours = PythonEngine(transport, contracts, inputs)
+    windows: Mapping[str, dict[Setting, list[Window]]] = {
+        side: {cell: [] for cell in cells} for side in ("ours", "theirs")
+    }
+    program = find_program(options.perf_analyzer)
+    with PerfAnalyzer(program, transport, "grpc", contracts, inputs) as theirs, Progress(transient=True) as progress:
+        task = progress.add_task("windows", total=2 * options.rounds * len(cells))
+        seconds = {c: max(options.window, LATENCIES_PER_WINDOW * theirs.warm_up(c, 0.5, 0.1) / 1e3) for c in cells}
+        for _ in range(options.rounds):
+            for cell in cells:
+                for side, engine in (("ours", ours), ("theirs", theirs)):
+                    windows[side][cell].append(engine.window(cell, seconds[cell]))
+                    progress.advance(task)
+    transport.close()
+    return [Pair(cell, tuple(windows["ours"][cell]), tuple(windows["theirs"][cell])) for cell in cells]
+
+
+def make_table(pairs: Sequence[Pair], within: float) -> Table:
+    table = Table("Cell", title="Our engine against perf_analyzer", title_justify="left")
+    for column in ("images/s ours", "theirs", "", "p95 ms ours", "theirs", "", f"within {within:.0%}"):
+        table.add_column(column, justify="right")
+    for pair in pairs:
+        (rate, their_rate), (tail, their_tail) = pair.rates(), pair.tails()
+        table.add_row(
+            str(pair.setting),
+            *(f"{rate:.2f}", f"{their_rate:.2f}", f"{their_rate / rate - 1:+.1%}"),
+            *(f"{tail:.1f}", f"{their_tail:.1f}", f"{their_tail / tail - 1:+.1%}"),
+            "yes" if pair.agrees(within) else "no",
+        )
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    cells = list(settings(options.models.split(","), options.batch_sizes, options.concurrency))
+    try:
+        with lent_libraries(), TritonServer(options.repository) as server:
+            pairs = measure(options, server, cells)
+    except (ServeError, ClientError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    Console().print(make_table(pairs, options.within))
+    agreeing = sum(pair.agrees(options.within) for pair in pairs)
+    print(f"{agreeing} of {len(pairs)} cells agree within {options.within:.0%} in throughput and 95th percentile")
+    return 0 if agreeing >= options.cells else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
