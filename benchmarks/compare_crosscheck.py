@@ -15,7 +15,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,8 @@ class Pair:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare_crosscheck", description=__doc__.splitlines()[0]
-    )
+    summary = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare_crosscheck", description=summary)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
     parser.add_argument("--models", default="resnext101_32x4d_onnx,resnext101_32x4d_torchscript", metavar="A,B")
     parser.add_argument("--perf-analyzer", metavar="PATH", help="default: from the PATH")
@@ -101,9 +100,7 @@ def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[S
     contracts = {name: read_contract(transport, name) for name in options.models.split(",")}
     inputs = prepare([], next(iter(contracts.values())).preprocessing, max(options.batch_sizes))
     ours = PythonEngine(transport, contracts, inputs)
-    windows: Mapping[str, dict[Setting, list[Window]]] = {
-        side: {cell: [] for cell in cells} for side in ("ours", "theirs")
-    }
+    windows: dict[str, dict[Setting, list[Window]]] = {side: {c: [] for c in cells} for side in ("ours", "theirs")}
     program = find_program(options.perf_analyzer)
     with PerfAnalyzer(program, transport, "grpc", contracts, inputs) as theirs, Progress(transient=True) as progress:
         task = progress.add_task("windows", total=2 * options.rounds * len(cells))

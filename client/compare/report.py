@@ -201,6 +201,7 @@ def _window(found: Mapping[str, Any]) -> Window:
             "average": _number(found["average"]),
             "standard_deviation": _number(found["standard_deviation"]),
             "percentiles": {int(percent): _number(value) for percent, value in found["percentiles"].items()},
+            "latencies": tuple(found["latencies"]),
             "split": split and Split(**{**split, "executions": {int(k): v for k, v in split["executions"].items()}}),
             "growth": growth and Growth(**{name: _number(value) for name, value in growth.items()}),
         }
