@@ -91,7 +91,7 @@ up() {
     echo "Try:  curl -s -X POST http://$address:$port/v2/repository/index"
 }
 
-everything=(--profile gpu --profile cpu --profile export-gpu --profile monitoring)
+everything=(--profile gpu --profile cpu --profile export-gpu --profile sdk --profile monitoring)
 
 case ${1:-} in
 up)

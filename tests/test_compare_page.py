@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from client.compare.baseline import changes
 from client.compare.decision import Criteria
 from client.compare.page import write_page
 from tests.compare_reports import cell, make_agreement, make_report
+from tests.test_deploy_compose import require
 
 HOSTILE = "<script>fetch('http://example.invalid/')</script>.jpg"
 
@@ -55,11 +55,8 @@ def test_the_page_needs_nothing_and_escapes_everything(page: Path) -> None:
 
 
 def browse(page: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
     command = [
-        browser,
+        require("chromium"),
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",

@@ -17,6 +17,7 @@ PROFILES = {
     "gpu": {"triton-gpu"},
     "cpu": {"triton-cpu"},
     "export-gpu": {"export-gpu"},
+    "sdk": {"sdk"},
     "monitoring": {"prometheus", "grafana"},
 }
 SERVERS = ("triton-gpu", "triton-cpu")

@@ -50,7 +50,7 @@ def find_program(path: str | None = None) -> Program:
     found = shutil.which(path or "perf_analyzer")
     if found is None:
         raise EngineMissingError(
-            f"no program {path or 'perf_analyzer'}. It is in NVIDIA's SDK image (docker compose run --rm sdk), and in "
+            f"no program {path or 'perf_analyzer'}. It is in NVIDIA's SDK image (deploy/perf_analyzer.sh), and in "
             "the wheel of tritonclient 2.51.0 (pip download --no-deps tritonclient==2.51.0, then unzip); give its path "
             "with --perf-analyzer."
         )
