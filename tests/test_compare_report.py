@@ -76,14 +76,14 @@ def test_the_csv_has_a_row_for_each_cell(report: Report) -> None:
 def test_the_readmes_section_is_replaced_between_its_marks(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text(f"# Title\n{BEGIN}\nold\n{END}\nrest\n")
-    replace_section(path, section(report, Criteria(), "runs/run.json"))
+    replace_section(path, section(report, Criteria(), Path("runs/run.json")))
     text = path.read_text()
     assert text.startswith(f"# Title\n{BEGIN}\nMeasured on 2026-11-24 on EPYC <7>, 2 threads")
     assert text.endswith(f"{END}\nrest\n")
     assert "old" not in text
     assert "| `m_b` | 1 | 1 | 20.3 ± 1.4 |" in text
     assert "`python -m client report runs/run.json --readme README.md`" in text
-    replace_section(path, section(report, Criteria(), "runs/run.json"))
+    replace_section(path, section(report, Criteria(), Path("runs/run.json")))
     assert path.read_text() == text
 
 

@@ -62,7 +62,7 @@ def report(args: argparse.Namespace, console: Console) -> int:
     before = read_json(args.baseline) if args.baseline else None
     stored = read_json(args.run_file)
     if args.readme:
-        replace_section(args.readme, section(stored, criteria(args), str(args.run_file)))
+        replace_section(args.readme, section(stored, criteria(args), args.run_file))
     return _conclude(args, stored, before, console)
 
 

@@ -27,8 +27,11 @@ def replace_section(path: Path, section: str) -> None:
     path.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
 
 
-def section(report: Report, criteria: Criteria, source: str) -> str:
-    """Markdown: machine and date, what to take, the table, and how it was measured. `source`: the stored run's name."""
+def section(report: Report, criteria: Criteria, source: Path) -> str:
+    """Markdown: machine and date, what to take, the plot and the table, and how it was measured.
+
+    `source`: the stored run, relative to the README; a plot that lies beside it is shown.
+    """
     machine = report.machine
     gpus = "; ".join(machine["gpus"]) or "no GPU"
     facts = (
@@ -40,11 +43,18 @@ def section(report: Report, criteria: Criteria, source: str) -> str:
         [
             facts + untrained,
             " ".join(sentences(report, criteria)),
+            *_plot(source),
             "\n".join(_table(report, criteria)),
             method(report),
             f"This section is generated: `python -m client report {source} --readme README.md`.",
         ]
     )
+
+
+def _plot(source: Path) -> Iterator[str]:
+    plot = source.with_name("latency-throughput.png")
+    if plot.exists():
+        yield f"![Latency against throughput]({plot.as_posix()})"
 
 
 def _table(report: Report, criteria: Criteria) -> Iterator[str]:
