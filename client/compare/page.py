@@ -15,7 +15,7 @@ from client.compare.cells import PERCENTILES, Cell
 from client.compare.decision import Criteria, cost_per_thousand, problems, sentences
 from client.compare.report import Report, executed
 from client.compare.tables import class_name, signed, verdict_of
-from client.compare.words import load_title, marks, milliseconds, short_load, with_limits
+from client.compare.words import load_title, marks, milliseconds, shared_words, short_load, short_names, with_limits
 from client.present import printable
 
 _STYLE = (files("client.compare") / "page.css").read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def _table(columns: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) ->
 
 
 def _cell_section(report: Report, criteria: Criteria) -> str:
-    said = marks(report, criteria)
+    said, names = marks(report, criteria), short_names(report.models_of_cells)
     columns = ["Model", "Batch", load_title(report.cells).capitalize(), "", "Images/s", "Average, ms", "Std"]
     columns += [f"p{percent}" for percent in PERCENTILES]
     columns += ["Queue", "Input", "Infer", "Output", "Executed", "Client CPU", "Server MiB"]
@@ -129,15 +129,17 @@ def _cell_section(report: Report, criteria: Criteria) -> str:
         style = "best" if "best" in said[cell.setting] else ""
         if cell.setting.key[1:] != load:
             style, load = f"{style} first", cell.setting.key[1:]
-        rows.append((style.strip(), _cell_row(cell, criteria, said[cell.setting])))
-    return f"<h2>All cells</h2>{_table(columns, rows)}"
+        rows.append((style.strip(), _cell_row(cell, names[cell.setting.model], criteria, said[cell.setting])))
+    shared = shared_words(report.models_of_cells)
+    heading = f"All cells of {_text(shared)}…" if shared else "All cells"
+    return f"<h2>{heading}</h2>{_table(columns, rows)}"
 
 
-def _cell_row(cell: Cell, criteria: Criteria, said: Sequence[str]) -> list[str]:
+def _cell_row(cell: Cell, name: str, criteria: Criteria, said: Sequence[str]) -> list[str]:
     good = [word for word in said if word in ("best", "Pareto")]
     bad = [word for word in said if word not in ("best", "Pareto")]
     notes = f'<span class="good">{_text(" ".join(good))}</span> <span class="bad">{_text(", ".join(bad))}</span>'
-    row = [_text(cell.setting.model), str(cell.setting.batch_size), short_load(cell.setting), notes]
+    row = [_text(name), str(cell.setting.batch_size), short_load(cell.setting), notes]
     if not cell.measured:
         return row + ["-"] * (len(PERCENTILES) + 11 + (criteria.price is not None))
     split = cell.split

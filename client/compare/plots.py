@@ -142,6 +142,8 @@ def _percentiles(report: Report) -> Figure:
         axes.set_title(name, fontsize=9)
         axes.set_xlabel("batch size")
     panels[0].set_ylabel("latency, ms")
+    # Error bars may reach below zero; latencies do not. The axis is shared, so its scale is only known now.
+    panels[0].set_ylim(bottom=0)
     handles, labels = panels[0].get_legend_handles_labels()
     words = f"{load[1]:g} requests/s" if load[1] else f"concurrency {load[0]}"
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, title=words, title_fontsize=8)
@@ -163,7 +165,6 @@ def _percentile_bars(axes: Axes, cells: Sequence[Cell]) -> None:
             error_kw={"elinewidth": 0.7, "ecolor": "#555555"},
             label=f"p{percent}",
         )
-    axes.set_ylim(bottom=0)
     axes.set_xticks(range(len(cells)), [str(cell.setting.batch_size) for cell in cells])
     axes.grid(False, axis="x")
 
