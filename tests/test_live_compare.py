@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import pytest
 import tritonclient.grpc
 from PIL import Image
 
+from benchmarks.compare_crosscheck import lent_libraries
 from client.__main__ import main
 from client.compare.report import read_json
 from serve.triton import TritonServer
@@ -239,3 +244,43 @@ def test_http_gives_the_same_report(tiny_server: TritonServer, run: Run, tmp_pat
     assert report["conditions"]["protocol"] == "http"
     assert all(cell["summary"]["queue_ms"] > 0 for cell in report["cells"])
     assert read_json(tmp_path / "out" / "compare.json").measured_models == ["tiny_onnx", "tiny_torchscript"]
+
+
+@pytest.fixture(scope="module")
+def perf_analyzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """NVIDIA's program, from the PATH or from the wheel that carries it, with the libraries that it needs."""
+    found = shutil.which("perf_analyzer")
+    path = Path(found) if found else download_perf_analyzer(tmp_path_factory.mktemp("perf_analyzer"))
+    with lent_libraries():
+        yield path
+
+
+def download_perf_analyzer(directory: Path) -> Path:
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory)]
+    done = subprocess.run([*download, "tritonclient==2.51.0"], capture_output=True, text=True)
+    if done.returncode != 0:
+        message = f"the package index does not give tritonclient 2.51.0: {done.stderr.strip()[-200:]}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    (wheel,) = directory.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/bin/perf_analyzer")]
+        path = Path(archive.extract(name, directory))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("load", [("--concurrency", "2"), ("--request-rate", "20")])
+def test_perf_analyzer_measures_the_same_cells(
+    planted: Planted, pictures: Path, run: Run, perf_analyzer: Path, load: tuple[str, str]
+) -> None:
+    words = (str(pictures), "--models", "slow", "--batch-sizes", "2", "--window", "0.5", *load)
+    status, report, _ = run(planted.server, *words, "--engine", "perf_analyzer", "--perf-analyzer", str(perf_analyzer))
+    assert status == 0
+    assert (report["engine"], report["engine_version"]) == ("perf_analyzer", "2.51.0")
+    figures = report["cells"][0]["summary"]
+    # The stand-in waits for 40 ms, one request at a time.
+    assert figures["p50_ms"] >= 1e3 * DELAY
+    assert figures["requests_per_second"] == pytest.approx(1 / DELAY if load[0] == "--concurrency" else 20, rel=0.2)
+    assert figures["compute_infer_ms"] == pytest.approx(1e3 * DELAY, rel=0.2)
+    assert figures["executed_batch_sizes"].startswith("2x")
+    assert figures["failures"] == 0

@@ -28,6 +28,8 @@ from client.transport import Transport, parse_address
 PASSES = 3
 ANY_STABILITY = 999
 LATENCIES_PER_PASS = 2
+# Of an open loop: its rate is a count of requests over a pass, and one more or less should not matter.
+REQUESTS_PER_PASS = 15
 _MICROSECONDS_PER_MS = 1e3
 
 
@@ -55,7 +57,7 @@ def find_program(path: str | None = None) -> Program:
             "with --perf-analyzer."
         )
     answer = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60)
-    version = re.search(r"Version (\S+)", answer.stdout)
+    version = re.search(r"Version (\S+)", answer.stdout + answer.stderr)
     if answer.returncode != 0 or not version:
         raise EngineMissingError(
             f"{found} does not start: {_last_line(answer.stderr + answer.stdout)}\n"
@@ -132,6 +134,8 @@ class PerfAnalyzer:
             else ["--request-rate-range", str(setting.request_rate), "--request-distribution", self._distribution]
         )
         interval = max(1000 * seconds / PASSES, LATENCIES_PER_PASS * self._latencies[setting])
+        if setting.request_rate is not None:
+            interval = max(interval, 1000 * REQUESTS_PER_PASS / setting.request_rate)
         return [
             self._program.path,
             *("-m", setting.model, "-u", parse_address(self._transport.url, self._protocol), "-i", self._protocol),
