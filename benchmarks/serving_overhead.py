@@ -2,9 +2,10 @@
 
     python -m benchmarks.serving_overhead --repository model_repository --model resnext101_32x4d_onnx
 
-Each round measures both sides one after the other, so that drift of the machine hits both; a round's ratio compares
-its own two windows, and the table gives medians over the rounds. Closed loop: `concurrency` threads, each sending its
-next request when it has its answer. In process the threads share one session with the runtime's default threads.
+Each round measures both sides one after the other, in alternating order, so that drift of the machine hits both; a
+round's ratio compares its own two windows, and the table gives medians over the rounds. Closed loop: `concurrency`
+threads, each sending its next request when it has its answer. In process the threads share one session with the
+runtime's default threads.
 """
 
 import argparse
@@ -106,8 +107,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="resnext101_32x4d_onnx", metavar="NAME")
     parser.add_argument("--concurrency", default=[1, 4], type=integers, metavar="N,N", help="default: 1,4")
     parser.add_argument("--batch-size", default=1, type=int, metavar="N")
-    parser.add_argument("--seconds", default=5.0, type=float, help="length of a window; default: %(default)s")
-    parser.add_argument("--rounds", default=5, type=int, help="windows on each side; default: %(default)s")
+    parser.add_argument("--seconds", default=2.0, type=float, help="length of a window; default: %(default)s")
+    parser.add_argument("--rounds", default=20, type=int, help="windows on each side; default: %(default)s")
     return parser
 
 
@@ -131,9 +132,9 @@ def compare(options: argparse.Namespace, server: TritonServer) -> Table:
             for infer in sides.values():
                 measure(infer, concurrency, options.batch_size, options.seconds / 2)
             windows: dict[str, list[Window]] = {side: [] for side in sides}
-            for _ in range(options.rounds):
-                for side, infer in sides.items():
-                    windows[side].append(measure(infer, concurrency, options.batch_size, options.seconds))
+            for index in range(options.rounds):
+                for side in list(sides)[:: 1 if index % 2 else -1]:
+                    windows[side].append(measure(sides[side], concurrency, options.batch_size, options.seconds))
                     progress.advance(task)
             add_rows(table, concurrency, windows)
     return table
