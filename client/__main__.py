@@ -1,4 +1,4 @@
-"""python -m client classify | compare | evaluate: the only place of the client that prints or ends the program."""
+"""python -m client classify | compare | report | evaluate: the only place that prints or ends the program."""
 
 from __future__ import annotations
 

@@ -117,3 +117,8 @@ def test_a_rate_that_was_not_sustained_is_a_problem() -> None:
 def test_a_model_that_lost_many_cells_has_one_sentence() -> None:
     cells = [SLOW, *(cell("m_b", size, 1, (), error="gone while it was measured: unloaded") for size in (1, 2, 4))]
     assert problems(make_report(cells), Criteria()) == ["m_b, 3 cells: gone while it was measured: unloaded"]
+
+
+def test_an_interrupted_run_says_so() -> None:
+    said = sentences(make_report(CELLS, interrupted=True), Criteria())
+    assert said[-1] == "The run was interrupted before all its windows were measured."

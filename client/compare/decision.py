@@ -163,6 +163,8 @@ def sentences(report: Report, criteria: Criteria) -> list[str]:
         said.append(
             f"{len(unstable)} of {len(report.cells)} cells were not stable: measure again on a quieter machine."
         )
+    if report.interrupted:
+        said.append("The run was interrupted before all its windows were measured.")
     return said
 
 
