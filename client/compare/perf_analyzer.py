@@ -30,6 +30,10 @@ ANY_STABILITY = 999
 LATENCIES_PER_PASS = 2
 # Of an open loop: its rate is a count of requests over a pass, and one more or less should not matter.
 REQUESTS_PER_PASS = 15
+# What it says when no request began and ended in a pass, and how long a pass (ms) may get on that account.
+EMPTY_PASS = "No valid requests recorded"
+LONGEST_PASS = 60_000
+START_SECONDS = 120
 _MICROSECONDS_PER_MS = 1e3
 
 
@@ -107,40 +111,53 @@ class PerfAnalyzer:
         return self._latencies[setting]
 
     def window(self, setting: Setting, seconds: float) -> Window:
+        before = read_counters(self._transport, setting.model)
         report = Path(self._directory.name) / "report.csv"
         report.unlink(missing_ok=True)
-        before = read_counters(self._transport, setting.model)
-        answer = subprocess.run(
-            self._command(setting, seconds, report),
-            capture_output=True,
-            text=True,
-            timeout=120 + 20 * seconds,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-        if answer.returncode != 0 or not report.exists():
-            raise RequestError(
-                f"perf_analyzer failed ({answer.returncode}): {_last_line(answer.stderr + answer.stdout)}"
-            )
-        window = parse(answer.stdout, report.read_text(), setting, seconds)
+        interval = self._interval(setting, seconds)
+        done = self._run(setting, interval, report)
+        while EMPTY_PASS in done.stderr and interval <= LONGEST_PASS:
+            interval *= 2
+            done = self._run(setting, interval, report)
+        if done.returncode != 0 or not report.exists():
+            raise RequestError(f"perf_analyzer failed ({done.returncode}): {_last_line(done.stderr or done.stdout)}")
+        window = parse(done.stdout, report.read_text(), setting, PASSES * interval / 1000)
         counted = split_between(before, read_counters(self._transport, setting.model))
         if window.split and counted:
             window = replace(window, split=replace(window.split, executions=counted.executions))
         return replace(window, server_memory=self._server_memory())
 
-    def _command(self, setting: Setting, seconds: float, report: Path) -> list[str]:
+    def _interval(self, setting: Setting, seconds: float) -> int:
+        """The length of a pass, in ms."""
+        interval = max(1000 * seconds / PASSES, LATENCIES_PER_PASS * self._latencies[setting])
+        if setting.request_rate is not None:
+            interval = max(interval, 1000 * REQUESTS_PER_PASS / setting.request_rate)
+        return math.ceil(interval)
+
+    def _run(self, setting: Setting, interval: int, report: Path) -> subprocess.CompletedProcess[str]:
+        limit = START_SECONDS + 10 * PASSES * interval / 1000
+        try:
+            return subprocess.run(
+                self._command(setting, interval, report),
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise RequestError(f"perf_analyzer did not end within {limit:.0f} s") from exc
+
+    def _command(self, setting: Setting, interval: int, report: Path) -> list[str]:
         load = (
             ["--concurrency-range", str(setting.concurrency)]
             if setting.request_rate is None
             else ["--request-rate-range", str(setting.request_rate), "--request-distribution", self._distribution]
         )
-        interval = max(1000 * seconds / PASSES, LATENCIES_PER_PASS * self._latencies[setting])
-        if setting.request_rate is not None:
-            interval = max(interval, 1000 * REQUESTS_PER_PASS / setting.request_rate)
         return [
             self._program.path,
             *("-m", setting.model, "-u", parse_address(self._transport.url, self._protocol), "-i", self._protocol),
             *("-b", str(setting.batch_size), *load),
-            *("-p", str(math.ceil(interval)), "-r", str(PASSES), "-s", str(ANY_STABILITY)),
+            *("-p", str(interval), "-r", str(PASSES), "-s", str(ANY_STABILITY)),
             *("--input-data", str(self._data(self._contracts[setting.model]))),
             *("-f", str(report), "--verbose-csv"),
         ]
