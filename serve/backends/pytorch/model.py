@@ -49,7 +49,10 @@ class TritonPythonModel:
             self.module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition(". ")[0].splitlines()[0]
-            raise ConfigurationError(f"failed to load model '{self.config['name']}' from {path}: {reason}") from None
+            raise ConfigurationError(
+                f"failed to load model '{self.config['name']}' from {path}: {reason}; it must be TorchScript, as "
+                "torch.jit.save writes it"
+            ) from None
         self.dictionary, arguments = read_arguments(self.config, self.module)
         self.inputs = order_inputs(self.config, arguments)
         self.outputs = index_outputs(self.config)
