@@ -4,40 +4,28 @@ import importlib.util
 import json
 import platform
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import onnx
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from export.artifacts import AGAIN, IN_IMAGE, Level, answer, examine, gpus
 from export.digest import sha256
 from export.errors import UsageError
 from export.publish import CONFIG_FILENAME, MANIFEST_FILENAME, version_numbers
 from export.spec import FORMATS
 
 DOT_ENV = Path(__file__).parent.parent / ".env"
-AGAIN = "export it again"
-IN_IMAGE = "build it in the image that serves: make export-gpu"
 
-ONNXRUNTIME_OF_TRITON = {"26.07": (1, 27)}
-"""From Triton's release notes. A later release carries the same or a newer ONNX Runtime."""
-OLDEST_ONNXRUNTIME = (1, 17)
-ONNX_LIMITS = {(1, 17): (20, 9), (1, 18): (21, 10), (1, 23): (23, 11)}
-"""Newest operator set and IR version that an ONNX Runtime reads, from its compatibility table; later ones read more."""
-
-PLAN_TAG = b"ftrt"
-RTX_PLAN_TAG = b"vtrt"
-PLAN_VERSION = slice(24, 28)
-"""Where a plan holds the four numbers of the TensorRT that built it, as trtexec --getPlanVersionOnly reads it."""
-
-Level = Literal["ok", "note", "fail"]
+FILENAMES = {**{format.backend: format.filename for format in FORMATS.values()}, "python": "model.py"}
+"""What each backend loads where config.pbtxt names no other file."""
+PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
+WITHOUT_FILE = ("ensemble", "identity")
+LARGEST_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,7 @@ def pinned_release(dot_env: Path = DOT_ENV) -> str:
 def examine_host() -> list[Finding]:
     """What is here, and which formats can be exported with it. Nothing that is missing is a failure by itself."""
     packages = ("torch", "onnx", "onnxruntime", "tritonclient", "nvidia-pytriton")
-    gpu = _gpus("name,driver_version,compute_cap")
+    gpu = gpus("name,driver_version,compute_cap")
     tensorrt = [name for name in ("tensorrt", "tensorrt_bindings") if importlib.util.find_spec(name) is not None]
     return [
         Finding("ok", "python", platform.python_version()),
@@ -77,7 +65,7 @@ def examine_host() -> list[Finding]:
         ),
         _present(
             "Docker daemon",
-            _answer("docker", "version", "--format", "{{.Server.Version}}"),
+            answer("docker", "version", "--format", "{{.Server.Version}}"),
             "without Docker, serve with: python -m serve",
         ),
         *_formats(bool(gpu and tensorrt)),
@@ -129,30 +117,28 @@ def _providers() -> str:
     return ", ".join(onnxruntime.get_available_providers())
 
 
-def _gpus(fields: str) -> list[str]:
-    """The fields of each GPU, as nvidia-smi lists them; empty without a GPU."""
-    return _answer("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader").splitlines()
-
-
-def _answer(*command: str) -> str:
-    """What a program prints, or nothing if it is not there or fails."""
-    if shutil.which(command[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except subprocess.TimeoutExpired:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
 def examine_repository(root: Path, release: str) -> list[Finding]:
-    """Examine every model of a repository that Triton `release` is to serve. Raises `UsageError` if it is none."""
+    """Examine every model of a repository that Triton `release` is to serve.
+
+    Raises `UsageError` if it is no repository, or `release` no release.
+    """
+    if not re.fullmatch(r"\d\d\.(0[1-9]|1[0-2])", release, re.ASCII):
+        raise UsageError(f"--triton-release {release!r}: name a release as YY.MM, such as 26.07")
     if not root.is_dir():
         raise UsageError(f"--repository {root}: is not a directory; make one with: python -m export")
     models = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = [finding for model in models for finding in _readable(model, release)]
     if not models:
-        return [Finding("note", str(root), "holds no model", "python -m export")]
-    return [finding for model in models for finding in _readable(model, release)]
+        found.append(Finding("note", str(root), "holds no model", "python -m export"))
+    return [*_dangling(root), *found]
+
+
+def _dangling(root: Path) -> Iterator[Finding]:
+    """Links that lead nowhere: Triton then cannot list the repository, whatever their names."""
+    for path in sorted(root.iterdir()):
+        if path.is_symlink() and not path.exists():
+            text = "is a link that leads nowhere, and Triton cannot list a repository with one"
+            yield Finding("fail", path.name, text, f"remove it: {path}")
 
 
 def _readable(directory: Path, release: str) -> list[Finding]:
@@ -169,21 +155,61 @@ def _model(directory: Path, release: str) -> list[Finding]:
         config = text_format.Parse((directory / CONFIG_FILENAME).read_text(encoding="utf-8"), ModelConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as exc:
         return [Finding("fail", directory.name, f"{CONFIG_FILENAME}: {' '.join(str(exc).split())}", AGAIN)]
+    if beyond := _beyond_counting(directory):
+        text = f"the version {beyond} is beyond {LARGEST_VERSION}, at which Triton aborts, with every model"
+        return [Finding("fail", directory.name, text, "rename that directory")]
     versions = version_numbers(directory)
-    found = [*_config(directory, config, versions), *_labels(directory, config)]
+    served = _served(config, versions)
+    found = [*_config(directory, config, versions, served), *_labels(directory, config)]
     for number in versions:
-        found += _version_directory(directory / str(number), config, release)
+        findings = _version_directory(directory / str(number), config, release)
+        found += findings if number in served else map(_idle, findings)
     if all(finding.level != "fail" for finding in found):
         numbers = ", ".join(map(str, versions))
         found.insert(0, Finding("ok", directory.name, f"{config.backend or config.platform}, version {numbers}"))
     return found
 
 
-def _config(directory: Path, config: ModelConfig, versions: Sequence[int]) -> Iterator[Finding]:
+def _beyond_counting(directory: Path) -> str:
+    """A version directory whose number, read as C++'s stoll does, overflows; empty if there is none."""
+    for path in directory.iterdir():
+        number = re.match(r"(?!0\d)\s*([+-]?\d+)", path.name, re.ASCII)
+        if path.is_dir() and number and abs(int(number[1])) > LARGEST_VERSION:
+            return path.name
+    return ""
+
+
+def _served(config: ModelConfig, versions: Sequence[int]) -> list[int]:
+    """The versions that Triton would load."""
+    policy = config.version_policy
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            return [*versions]
+        case "specific":
+            return [number for number in versions if number in policy.specific.versions]
+        case _:
+            newest = policy.latest.num_versions if policy.HasField("latest") else 1
+            return [*versions[max(len(versions) - newest, 0) :]]
+
+
+def _idle(finding: Finding) -> Finding:
+    """A finding about a version that is not served: it keeps nothing from loading."""
+    return replace(finding, level="note", text=f"{finding.text}; the version policy leaves this version out")
+
+
+def _config(directory: Path, config: ModelConfig, versions: Sequence[int], served: Sequence[int]) -> Iterator[Finding]:
     if config.name and config.name != directory.name:
         yield Finding("fail", directory.name, f"{CONFIG_FILENAME} names the model {config.name}", AGAIN)
     if not versions:
         yield Finding("fail", directory.name, "has no version directory", AGAIN)
+    absent = sorted(set(config.version_policy.specific.versions) - set(versions))
+    if versions and not served:
+        asked = f" asks for {', '.join(map(str, absent))}" if absent else " takes none"
+        text = f"the version policy{asked}, there is {', '.join(map(str, versions))}"
+        yield Finding("fail", directory.name, text, f"let it take a version that is there, or {AGAIN}")
+    elif absent:
+        text = f"the version policy also asks for {', '.join(map(str, absent))}, which is not there"
+        yield Finding("note", directory.name, text, f"take it out of {CONFIG_FILENAME}")
 
 
 def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:
@@ -194,7 +220,8 @@ def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:
         if not path.is_file():
             yield Finding("fail", directory.name, f"{path.name} is missing", AGAIN)
             continue
-        labels = len(path.read_text(encoding="utf-8", errors="replace").splitlines())
+        # Lines as C++'s getline counts them; Python would also split at a form feed or U+2028.
+        labels = len(path.read_bytes().removesuffix(b"\n").split(b"\n")) if path.stat().st_size else 0
         if labels != classes:
             text = f"{path.name} has {labels} labels for the {classes} classes of {output.name}"
             yield Finding("fail", directory.name, text, "give one label a line, or " + AGAIN)
@@ -202,29 +229,43 @@ def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:
 
 def _version_directory(directory: Path, config: ModelConfig, release: str) -> Iterator[Finding]:
     subject = f"{directory.parent.name}/{directory.name}"
-    backends = {format.backend: format.filename for format in FORMATS.values()}
-    artifact = directory / (config.default_model_filename or backends.get(config.backend, ""))
     manifest = _manifest(directory)
+    backend, filename = _backend(config, directory), config.default_model_filename
     format = FORMATS.get(str(manifest.get("format")))
-    if format is not None and format.backend != config.backend:
-        text = f"{CONFIG_FILENAME} names the backend {config.backend!r}, the artifact is for {format.backend!r}"
+    if format is not None and format.backend != backend:
+        text = f"{CONFIG_FILENAME} names the backend {backend!r}, the artifact is for {format.backend!r}"
         yield Finding("fail", subject, text, f'write backend: "{format.backend}", or {AGAIN}')
-        artifact = directory / format.filename
-    if artifact == directory or not artifact.is_file():
+        filename = format.filename
+    filename = filename or FILENAMES.get(backend, "")
+    if backend in WITHOUT_FILE or not filename:
+        if backend not in WITHOUT_FILE:
+            yield Finding("note", subject, f"whether the backend {backend!r} finds what it needs cannot be told", AGAIN)
+        return
+    artifact = directory / filename
+    if artifact.is_dir() and backend == "onnxruntime":  # Its external data may lie beside it.
+        artifact /= FILENAMES[backend]
+    if not artifact.is_file():
         held = ", ".join(sorted(path.name for path in directory.glob("model.*"))) or "no artifact"
-        text = f"{config.backend or config.platform} needs {artifact.name if artifact != directory else 'a file'}"
-        yield Finding("fail", subject, f"{text}, the version holds {held}", AGAIN)
+        yield Finding("fail", subject, f"{backend} needs {filename}, the version holds {held}", AGAIN)
         return
     yield from _hash(subject, artifact, manifest)
-    examine = _EXAMINATIONS.get(artifact.suffix, _nothing)
-    yield from examine(subject, artifact, manifest, release)
+    for fault in examine(artifact, backend, config, _section(manifest, "conversion"), release):
+        yield Finding(fault.level, subject, fault.text, fault.remedy)
+
+
+def _backend(config: ModelConfig, version: Path) -> str:
+    """The backend that Triton takes: named, or by the old name of its platform, or by the file that is there."""
+    if config.backend or config.platform:
+        return str(config.backend or PLATFORM_BACKENDS.get(config.platform, config.platform))
+    held = (backend for backend, filename in FILENAMES.items() if (version / filename).exists())
+    return next(held, "")
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
     """The manifest, or nothing if there is none that can be read."""
     try:
         manifest = json.loads((directory / MANIFEST_FILENAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
@@ -247,63 +288,3 @@ def _hash(subject: str, artifact: Path, manifest: dict[str, Any]) -> Iterator[Fi
         )
     elif sha256(artifact) != digest:
         yield Finding("fail", subject, f"{artifact.name} is not what was published: its SHA-256 is another", AGAIN)
-
-
-def _onnx(subject: str, artifact: Path, manifest: dict[str, Any], release: str) -> Iterator[Finding]:
-    try:
-        model = onnx.load(artifact, load_external_data=False)
-    except (DecodeError, ValueError) as exc:
-        yield Finding("fail", subject, f"{artifact.name} cannot be read: {exc}", AGAIN)
-        return
-    runtime = max((v for r, v in ONNXRUNTIME_OF_TRITON.items() if r <= release), default=OLDEST_ONNXRUNTIME)
-    opset_limit, ir_limit = max(limits for known, limits in ONNX_LIMITS.items() if known <= runtime)
-    name = f"ONNX Runtime {runtime[0]}.{runtime[1]} (Triton {release})"
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    for what, actual, limit in (("opset", opset, opset_limit), ("IR version", model.ir_version, ir_limit)):
-        if actual > limit:
-            text = f"{what} {actual} is newer than {limit}, the newest that {name} is known to read"
-            yield Finding("fail", subject, text, AGAIN)
-
-
-def _plan(subject: str, artifact: Path, manifest: dict[str, Any], release: str) -> Iterator[Finding]:
-    with artifact.open("rb") as file:
-        header = file.read(PLAN_VERSION.stop)
-    if header[:4] == RTX_PLAN_TAG:
-        yield Finding("fail", subject, "was built by TensorRT for RTX; Triton serves TensorRT engines alone", IN_IMAGE)
-        return
-    if header[:4] != PLAN_TAG or len(header) < PLAN_VERSION.stop:
-        yield Finding("fail", subject, f"{artifact.name} is not a TensorRT engine", IN_IMAGE)
-        return
-    built_by = ".".join(map(str, header[PLAN_VERSION]))
-    engine = _section(manifest, "conversion")
-    if _three(str(engine.get("tensorrt"))) != _three(built_by):
-        text = f"was built by TensorRT {built_by}, the manifest says {engine.get('tensorrt')}"
-        yield Finding("fail", subject, text, IN_IMAGE)
-    elif engine.get("triton_release") is None:
-        text = (
-            f"was built by TensorRT {built_by} outside Triton's image: whether {release} carries it cannot be told here"
-        )
-        yield Finding("note", subject, text, IN_IMAGE)
-    elif engine["triton_release"] != release:
-        text = f"was built by TensorRT {built_by} of Triton {engine['triton_release']}, .env pins {release}"
-        yield Finding("fail", subject, text, IN_IMAGE)
-    here = _gpus("compute_cap")
-    built_for = engine.get("compute_capability")
-    if here and built_for not in here and not engine.get("hardware_compatible"):
-        text = f"was built for compute capability {built_for}, the GPU here has {', '.join(here)}"
-        yield Finding("fail", subject, text, "build it on this GPU, or with --hardware-compatible: make export-gpu")
-
-
-def _three(version: str) -> list[str]:
-    """Major, minor and patch: the fourth number counts builds, and bindings have another than their library."""
-    return version.split(".")[:3]
-
-
-def _nothing(subject: str, artifact: Path, manifest: dict[str, Any], release: str) -> Iterator[Finding]:
-    return iter(())
-
-
-_EXAMINATIONS: dict[str, Callable[[str, Path, dict[str, Any], str], Iterator[Finding]]] = {
-    ".onnx": _onnx,
-    ".plan": _plan,
-}

@@ -127,6 +127,62 @@ def ir_too_new(root: Path) -> None:
     onnx.save_model(model, path)
 
 
+def no_graph(root: Path) -> None:
+    (root / "tiny_onnx/1/model.onnx").write_bytes(b"")
+    (root / "tiny_onnx/1/manifest.json").write_text("{}")
+
+
+def edit_config(root: Path, old: str, new: str, name: str = "tiny_onnx") -> None:
+    path = root / name / "config.pbtxt"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def other_side(root: Path) -> None:
+    edit_config(root, "dims: 32", "dims: 33")
+
+
+def other_datatype(root: Path) -> None:
+    edit_config(root, "data_type: TYPE_FP32", "data_type: TYPE_FP16")
+
+
+def other_tensor(root: Path) -> None:
+    edit_config(root, 'name: "OUTPUT__0"', 'name: "logits"')
+
+
+def no_archive(root: Path) -> None:
+    (root / "tiny_torchscript/1/model.pt").write_bytes(b"junk")
+    (root / "tiny_torchscript/1/manifest.json").unlink()
+
+
+def state_dict(root: Path) -> None:
+    import torch
+
+    torch.save({"weight": torch.zeros(1)}, root / "tiny_torchscript/1/model.pt")
+    (root / "tiny_torchscript/1/manifest.json").unlink()
+
+
+def absent_version(root: Path) -> None:
+    edit_config(root, "latest {\n    num_versions: 1\n  }", "specific { versions: 7 }")
+
+
+def no_version_taken(root: Path) -> None:
+    edit_config(root, "num_versions: 1", "num_versions: 0")
+
+
+def version_beyond_counting(root: Path) -> None:
+    (root / "tiny_onnx/99999999999999999999").mkdir()
+
+
+def version_just_beyond_counting(root: Path) -> None:
+    (root / "tiny_onnx/9223372036854775808").mkdir()
+
+
+def dangling_link(root: Path) -> None:
+    (root / "old_model").symlink_to("nowhere")
+
+
 def broken_config(root: Path) -> None:
     (root / "tiny_onnx/config.pbtxt").write_text('backend: "onnxruntime"\nmax_batch: 3\n')
 
@@ -173,6 +229,17 @@ def rtx_plan(root: Path) -> None:
         (other_backend, "tiny_onnx/1", "names the backend 'pytorch', the artifact is for 'onnxruntime'"),
         (opset_too_new, "tiny_onnx/1", "opset 99 is newer than 23, the newest that ONNX Runtime 1.27 (Triton 26.09)"),
         (ir_too_new, "tiny_onnx/1", "IR version 99 is newer than 11"),
+        (no_graph, "tiny_onnx/1", "model.onnx (0 bytes) holds no graph"),
+        (other_side, "tiny_onnx/1", "INPUT__0 is [-1, 3, 33, 32] in the configuration, [-1, 3, 32, 32] in the graph"),
+        (other_datatype, "tiny_onnx/1", "INPUT__0 is TYPE_FP16 in the configuration, TYPE_FP32 in the graph"),
+        (other_tensor, "tiny_onnx/1", "the configuration has the output logits, the graph's are OUTPUT__0"),
+        (no_archive, "tiny_torchscript/1", "model.pt is not a TorchScript archive: it is no ZIP file"),
+        (state_dict, "tiny_torchscript/1", "model.pt is not a TorchScript archive: torch.save wrote it"),
+        (absent_version, "tiny_onnx", "the version policy asks for 7, there is 1"),
+        (no_version_taken, "tiny_onnx", "the version policy takes none, there is 1"),
+        (version_beyond_counting, "tiny_onnx", "99999999999999999999 is beyond 9223372036854775807"),
+        (version_just_beyond_counting, "tiny_onnx", "9223372036854775808 is beyond 9223372036854775807"),
+        (dangling_link, "old_model", "leads nowhere"),
         (broken_config, "tiny_onnx", "config.pbtxt: 2:1 : "),
         (other_name, "renamed_onnx", "config.pbtxt names the model tiny_onnx"),
         (nonsense_manifest, "tiny_tensorrt/1", "the manifest says None"),
@@ -188,6 +255,69 @@ def test_a_planted_fault_is_found(root: Path, plant: Callable[[Path], None], sub
     found = failures(root)
     assert any(where == subject and words in text for where, text in found), found
     assert {where.split("/")[0] for where, _ in found} == {subject.split("/")[0]}, "a sound model is blamed"
+
+
+def test_a_manifest_of_brackets_is_one_that_cannot_be_read(root: Path) -> None:
+    (root / "tiny_onnx/1/manifest.json").write_text("[" * 100_000)
+    found = [finding for finding in doctor.examine_repository(root, RELEASE) if "tiny_onnx" in finding.subject]
+    assert [finding.level for finding in found] == ["ok", "note"]
+
+
+def test_labels_are_lines_that_end_at_newlines_alone(root: Path) -> None:
+    path = root / "tiny_onnx/labels.txt"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([f"{first}\u2028or\fso", *others]))
+    assert failures(root) == []
+
+
+def test_a_damaged_version_that_is_not_served_is_a_note(root: Path) -> None:
+    shutil.copytree(root / "tiny_onnx/1", root / "tiny_onnx/2")
+    (root / "tiny_onnx/1/model.onnx").write_bytes(b"junk")
+    notes = [finding for finding in doctor.examine_repository(root, RELEASE) if finding.level == "note"]
+    assert {finding.subject for finding in notes} == {"tiny_onnx/1"}
+    assert all("the version policy leaves this version out" in finding.text for finding in notes)
+    assert failures(root) == []
+    edit_config(root, "num_versions: 1", "num_versions: 2")
+    assert {subject for subject, _ in failures(root)} == {"tiny_onnx/1"}
+
+
+def test_an_absent_version_beside_one_that_is_there_is_a_note(root: Path) -> None:
+    edit_config(root, "latest {\n    num_versions: 1\n  }", "specific { versions: [1, 7] }")
+    assert failures(root) == []
+    (note,) = [finding for finding in doctor.examine_repository(root, RELEASE) if finding.level == "note"]
+    assert "also asks for 7, which is not there" in note.text
+
+
+def test_a_number_that_triton_ignores_is_no_fault(root: Path) -> None:
+    (root / "tiny_onnx/099999999999999999999").mkdir()
+    assert failures(root) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "level"),
+    [
+        ('platform: "ensemble"', (), "ok"),
+        ('backend: "python"', ("model.py",), "ok"),
+        ('backend: "python"', (), "fail"),
+        ('backend: "identity"', (), "ok"),
+        ('backend: "dali"', ("model.dali",), "ok"),
+        ('platform: "onnxruntime_onnx"', (), "fail"),
+    ],
+)
+def test_each_backend_needs_its_own_files(tmp_path: Path, config: str, files: tuple[str, ...], level: str) -> None:
+    (tmp_path / "m/1").mkdir(parents=True)
+    (tmp_path / "m/config.pbtxt").write_text(config)
+    for name in files:
+        (tmp_path / "m/1" / name).touch()
+    found = doctor.examine_repository(tmp_path, RELEASE)
+    assert found[0].level == level
+    assert [finding.level for finding in found].count("fail") == (level == "fail")
+
+
+@pytest.mark.parametrize("release", ["nonsense", "26.7", "26.13", "26.07.1", "\N{ARABIC-INDIC DIGIT TWO}6.07"])
+def test_what_is_no_release_is_refused(root: Path, release: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--repository", str(root), "--triton-release", release]) == 2
+    assert "name a release as YY.MM" in capsys.readouterr().err
 
 
 def test_an_engine_built_outside_the_image_is_a_note(root: Path) -> None:

@@ -11,7 +11,7 @@ import tensorrt_rtx_bindings as trt
 import torch
 from onnx import TensorProto, helper
 
-from export import doctor, network, to_onnx, to_onnx_fp16, to_tensorrt
+from export import artifacts, network, to_onnx, to_onnx_fp16, to_tensorrt
 from export.config import EngineOptions
 from export.errors import ConversionError, MissingError, NotPublishableError
 from tests.conftest import TINY_SIDE, tiny_module
@@ -32,8 +32,8 @@ def test_an_fp16_graph_becomes_an_fp16_engine(half: Path) -> None:
     engine = to_tensorrt.build(trt, half, BATCHES, OPTIONS)
     assert (engine.convolutions, engine.fp16_convolutions) == (2, 2)
     assert 0 < engine.fp16_layers < engine.layers, "the casts at both ends are not all FP16"
-    assert engine.plan[:4] == doctor.RTX_PLAN_TAG
-    assert ".".join(map(str, engine.plan[doctor.PLAN_VERSION])) == trt.__version__
+    assert engine.plan[:4] == artifacts.RTX_PLAN_TAG
+    assert ".".join(map(str, engine.plan[artifacts.PLAN_VERSION])) == trt.__version__
     assert "2 of 2 convolutions" in str(engine)
 
 
