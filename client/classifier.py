@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
 from client.contract import ModelContract, choose_model, read_contract, read_labels
-from client.errors import UsageError
+from client.errors import RequestError, UsageError
 from client.failover import Servers
 from client.pipeline import Options, Pipeline, batch_size
 from client.results import Result
@@ -54,7 +54,7 @@ class Classifier:
             transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]
         self.transport: Transport = Servers(transports, patience)
         try:
-            self.contract = read_contract(self.transport, choose_model(self.transport.models(), model))
+            self.contract = read_contract(self.transport, _choose(self.transport, model))
             self._labels = _Labels(self.transport, self.contract, labels)
         except BaseException:
             self.close()
@@ -149,6 +149,17 @@ class AsyncClassifier:
         if self._classifier is None:
             raise UsageError("use `async with AsyncClassifier(…) as classifier`")
         return self._classifier
+
+
+def _choose(transport: Transport, wanted: str | None) -> str:
+    """The model to use. One that is named needs no list: a directory's name that is no text spoils it for gRPC."""
+    try:
+        models = transport.models()
+    except RequestError:
+        if wanted is None:
+            raise
+        return wanted
+    return choose_model(models, wanted)
 
 
 class _Labels:

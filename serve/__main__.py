@@ -2,6 +2,8 @@
 
 import argparse
 import io
+import os
+import re
 import signal
 import sys
 import threading
@@ -18,6 +20,7 @@ from serve.models import LEFT_OUT, READY, ModelStatus, read_repository
 from serve.triton import TritonServer
 
 FOLLOW_SECONDS = 0.2
+LONGEST_POLL = 86_400
 STYLES = {READY: "green", LEFT_OUT: "yellow"}
 
 
@@ -39,17 +42,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def port_number(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is no port: it must be between 0 and 65535")
-    return port
+    return whole_number(text, 0, 65535)
 
 
 def seconds(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return number
+    return whole_number(text, 1, LONGEST_POLL)
+
+
+def whole_number(text: str, low: int, high: int) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from {low} to {high}")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3
     except KeyboardInterrupt:
         return 0
+    except OSError as error:
+        print(f"error: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        # Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 3
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -115,8 +123,13 @@ def make_table(statuses: Sequence[ModelStatus]) -> Table:
         state = Text.assemble((status.state.lower(), STYLES.get(status.state, "red")))
         if status.reason:
             state.append(f": {status.reason}")
-        table.add_row(Text(status.name), status.version, status.backend, str(status.max_batch_size), state)
+        table.add_row(Text(printable(status.name)), status.version, status.backend, str(status.max_batch_size), state)
     return table
+
+
+def printable(name: str) -> str:
+    """A directory's name without what would move the cursor."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
 
 
 def follow_log(server: TritonServer) -> Callable[[], None]:

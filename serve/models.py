@@ -1,5 +1,6 @@
 """The models of a repository: which of them the embedded Triton can run, and how each of them fares."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -17,6 +18,8 @@ PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pyt
 READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
 LEFT_OUT = "LEFT OUT"
+LARGEST_VERSION = 2**63 - 1
+NEEDS_PLAIN_NAME = "the embedded Triton needs a name of ASCII letters, digits and @%+=:,.-_ alone"
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,16 @@ class RepositoryModel:
     max_batch_size: int = 0
     fault: str = ""
     """Why the config cannot be read; empty if it can."""
+    overflow: str = ""
+    """A version directory beyond LARGEST_VERSION; empty if there is none."""
 
     @property
     def left_out(self) -> str:
         """Why the embedded Triton is not asked to load the model; empty if it is."""
         if not is_plain(self.name):
-            return "the embedded Triton needs a name of ASCII letters, digits and @%+=:,.-_ alone"
+            return NEEDS_PLAIN_NAME
+        if self.overflow:
+            return f"Triton aborts, with every model, at the version {self.overflow}; rename it to less than 2**63"
         if self.backend and self.backend not in BACKEND_PACKAGES:
             return f"the embedded Triton has no backend {self.backend}; serve this model with the official image"
         package = BACKEND_PACKAGES.get(self.backend, "numpy")
@@ -75,6 +82,52 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     return [read_model(path) for path in sorted(directories)]
 
 
+def refuse_obstacles(repository: Path, *, polling: bool) -> None:
+    """Check what keeps Triton from listing a repository and, if it loads whatever it finds there, from surviving it.
+
+    Left to itself it loads hidden directories too, and passes their names to a shell.
+
+    Raises:
+        RepositoryError: names the path and what to do with it.
+    """
+    try:
+        for path in sorted(repository.iterdir()):
+            if obstacle := find_obstacle(path, polling):
+                raise RepositoryError(f"{os.fspath(path)!r} {obstacle}")
+    except OSError as error:
+        raise RepositoryError(f"cannot read {error.filename or repository}: {error.strerror}") from None
+
+
+def find_obstacle(path: Path, polling: bool) -> str:
+    """Return why Triton cannot live with a path in its repository, and what to do; empty if it can."""
+    if path.is_symlink() and not path.exists():
+        return "is a link that leads nowhere, and Triton cannot list a repository with one; remove it"
+    if not path.is_dir():
+        return ""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8, and no gRPC client can read Triton's list of a repository with such a name; rename it"
+    if polling and not is_plain(path.name):
+        return f"cannot be polled: {NEEDS_PLAIN_NAME}; rename it, or serve without --poll, which leaves it out"
+    if polling and (overflow := find_overflow(path)):
+        return f"cannot be polled: Triton aborts at its version {overflow}; rename that to less than 2**63"
+    return ""
+
+
+def find_overflow(directory: Path) -> str:
+    """Return a version directory that Triton cannot count to, and aborts at; empty if there is none.
+
+    Triton reads names with C++'s stoll, after leaving out those with a leading zero.
+    """
+    with contextlib.suppress(OSError):  # Then there is no config to be read either.
+        for path in directory.iterdir():
+            number = re.match(r"(?!0\d)\s*([+-]?\d+)", path.name, re.ASCII)
+            if number and abs(int(number[1])) > LARGEST_VERSION and path.is_dir():
+                return path.name
+    return ""
+
+
 def is_plain(path: str) -> bool:
     """Whether a path reaches a stub: unquoted through a shell, into a Python that takes paths for ASCII."""
     return re.fullmatch(r"[\w@%+=:,./-]+", path, re.ASCII) is not None
@@ -83,15 +136,15 @@ def is_plain(path: str) -> bool:
 def read_model(directory: Path) -> RepositoryModel:
     name = os.fsencode(directory.name).decode(errors="replace")
     path = directory / "config.pbtxt"
-    config = ModelConfig()
+    config, overflow = ModelConfig(), find_overflow(directory)
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), config)
     except OSError as error:
-        return RepositoryModel(name, fault=f"cannot read {path}: {error.strerror}")
+        return RepositoryModel(name, fault=f"cannot read {path}: {error.strerror}", overflow=overflow)
     except (UnicodeDecodeError, text_format.ParseError) as error:
-        return RepositoryModel(name, fault=f"{path} does not parse: {error}")
+        return RepositoryModel(name, fault=f"{path} does not parse: {error}", overflow=overflow)
     backend = config.backend or PLATFORM_BACKENDS.get(config.platform, "")
-    return RepositoryModel(name, backend, config.max_batch_size)
+    return RepositoryModel(name, backend, config.max_batch_size, overflow=overflow)
 
 
 def find_logged_reason(name: str, log: str) -> str:

@@ -29,6 +29,7 @@ from serve.models import (
     find_logged_reason,
     is_plain,
     read_repository,
+    refuse_obstacles,
     tidy_reason,
 )
 
@@ -48,8 +49,9 @@ class TritonServer:
             client = InferenceServerClient(server.grpc_url)
 
     A port of 0 is replaced by a free one. In the mode `explicit` the models that can run here are loaded at the start,
-    and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself. A
-    model that fails to load does not stop the others. `extra_args` are tritonserver's own; paths in them must be
+    and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself, and
+    whoever may write there may run what he likes: names are checked at the start alone. A model that fails to load
+    does not stop the others. `extra_args` are tritonserver's own; paths in them must be
     absolute, and they must not switch HTTP or metrics off, by which we know that it is ready.
 
     Triton 2.51 does not restart the process behind a model (its stub) when it dies, and goes on calling the model
@@ -114,7 +116,7 @@ class TritonServer:
 
         Raises:
             InstallationError: a package is missing.
-            RepositoryError: the repository is not a directory.
+            RepositoryError: the repository is not a directory, or holds what Triton cannot live with.
             PortTakenError: a port that was asked for is taken.
             StartError: the server ended or was not ready in time.
         """
@@ -211,6 +213,7 @@ class TritonServer:
         """Start the guardian and return the server's temporary directory."""
         installation = find_installation()
         models = read_repository(self.repository)
+        refuse_obstacles(self.repository, polling=self._model_control_mode != "explicit")
         self.pid = 0
         try:
             self.directory = directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))

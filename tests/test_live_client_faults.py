@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,8 @@ from PIL import Image
 
 from client import fetch as fetch_module
 from client.__main__ import main
-from client.errors import ImageError
+from client.classifier import Classifier
+from client.errors import ClientError, ImageError, RequestError
 from client.fetch import fetch
 from serve.triton import TritonServer
 
@@ -373,3 +375,17 @@ def test_urls_are_classified_among_files(
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["image"] for line in lines] == words[1:]
     assert ["error" in line for line in lines] == [False, True, True, True, True]
+
+
+def test_a_named_model_needs_no_list_of_the_repository(repository: Path) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    with TritonServer(repository) as server:
+        # Made while the server runs: it would not start with it.
+        (repository / os.fsdecode(b"caf\xe9")).mkdir()
+        with pytest.raises(RequestError, match="deserializing"):
+            Classifier(server.grpc_url)
+        with Classifier(server.grpc_url, "tiny_onnx") as classifier:
+            (result,) = classifier.classify([np.zeros((40, 48, 3), np.uint8)])
+        assert result.error is None
+        with pytest.raises(ClientError, match="nobody"):
+            Classifier(server.grpc_url, "nobody")

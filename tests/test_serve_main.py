@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from rich.console import Console
 
-from serve.__main__ import main
+from serve.__main__ import main, make_table
+from serve.models import READY, ModelStatus
 from tests.conftest import TINY_LABELS, traces, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -229,6 +231,29 @@ def test_a_missing_package(
     assert "the package nvidia-pytriton is not installed; install it with: pip install" in message
 
 
+def test_a_repository_that_triton_cannot_live_with(capsys: pytest.CaptureFixture[str], onnx_repository: Path) -> None:
+    add_copy(onnx_repository, "x;touch harm")
+    message = fail(capsys, "--repository", str(onnx_repository), *ANY_PORTS, "--poll", "1")
+    assert "x;touch harm' cannot be polled" in message
+    (onnx_repository / "gone").symlink_to("nowhere")
+    message = fail(capsys, "--repository", str(onnx_repository), *ANY_PORTS)
+    assert f"'{onnx_repository}/gone' is a link that leads nowhere" in message
+
+
+def test_an_output_that_cannot_be_written(onnx_repository: Path) -> None:
+    command = [sys.executable, "-m", "serve", "--repository", str(onnx_repository), *ANY_PORTS]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+def test_a_name_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    status = ModelStatus("a\x1b[2Jb", "1", "onnxruntime", 8, READY, "")
+    Console().print(make_table([status]))
+    assert "\x1b[2J" not in capsys.readouterr().out
+
+
 def test_no_model_that_can_be_served(capsys: pytest.CaptureFixture[str], onnx_repository: Path) -> None:
     break_model(onnx_repository, "tiny_onnx")
     assert main(["--repository", str(onnx_repository), *ANY_PORTS]) == 3
@@ -247,6 +272,12 @@ def test_no_model_that_can_be_served(capsys: pytest.CaptureFixture[str], onnx_re
         ["--repositry", "x"],
         ["--poll", "often"],
         ["--poll", "-1"],
+        ["--poll", "0"],
+        ["--poll", "99999999999"],
+        ["--poll", "1_0"],
+        ["--poll", "1.5"],
+        ["--poll", ""],
+        ["--http-port", "8_000"],
     ],
 )
 def test_wrong_words(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from serve.errors import RepositoryError
-from serve.models import RepositoryModel, find_logged_reason, read_model, read_repository, tidy_reason
+from serve.models import (
+    RepositoryModel,
+    find_logged_reason,
+    find_overflow,
+    read_model,
+    read_repository,
+    refuse_obstacles,
+    tidy_reason,
+)
 
 
 def add(repository: Path, name: str, config: str) -> None:
@@ -96,3 +104,52 @@ def test_reasons_are_tidied() -> None:
     reason = "Internal: ConfigurationError: unable to load\n\nAt:\n  /tmp/model.py(3): initialize\n"
     assert tidy_reason(reason) == "unable to load"
     assert tidy_reason("Internal: failed to open") == "Internal: failed to open"
+
+
+@pytest.mark.parametrize("name", ["9223372036854775808", "99999999999999999999", "9" * 20 + "x", "-" + "9" * 20])
+def test_a_model_with_a_version_that_triton_cannot_count_to_is_left_out(tmp_path: Path, name: str) -> None:
+    add(tmp_path, "m", 'backend: "onnxruntime"')
+    (tmp_path / "m" / name).mkdir()
+    (model,) = read_repository(tmp_path)
+    assert model.left_out == f"Triton aborts, with every model, at the version {name}; rename it to less than 2**63"
+    refuse_obstacles(tmp_path, polling=False)
+    with pytest.raises(RepositoryError, match=f"m' cannot be polled: Triton aborts at its version {name}"):
+        refuse_obstacles(tmp_path, polling=True)
+
+
+@pytest.mark.parametrize("name", ["1", "9223372036854775807", "0" + "9" * 20, "x" + "9" * 20])
+def test_a_version_that_triton_can_count_to_or_ignores_is_none_to_fear(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / ("9" * 20)).touch()
+    assert find_overflow(tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", ["old", ".old"])
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(RepositoryError, match=rf"/{name}' is a link that leads nowhere.*; remove it"):
+        refuse_obstacles(tmp_path, polling=False)
+
+
+def test_a_directory_whose_name_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"file\xe9")).touch()
+    refuse_obstacles(tmp_path, polling=True)
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(RepositoryError, match=r"caf\\udce9' is not UTF-8.*; rename it"):
+        refuse_obstacles(tmp_path, polling=False)
+
+
+@pytest.mark.parametrize("name", ["x;touch harm", ".x;touch harm", "$(touch harm)", "two words", "a\nb"])
+def test_a_name_that_a_shell_would_read_is_not_polled(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    refuse_obstacles(tmp_path, polling=False)
+    with pytest.raises(RepositoryError, match=r"harm|two words|a\\nb") as raised:
+        refuse_obstacles(tmp_path, polling=True)
+    assert "cannot be polled: the embedded Triton needs a name of ASCII letters" in str(raised.value)
+
+
+def test_plain_names_are_polled(tmp_path: Path) -> None:
+    for name in ("model-1.0", ".git"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "read me").touch()
+    refuse_obstacles(tmp_path, polling=True)

@@ -319,12 +319,17 @@ def make_tensorrt(model: Path) -> None:
     config.write_text(config.read_text().replace('"onnxruntime"', '"tensorrt"'))
 
 
+def add_overflow(model: Path) -> None:
+    (model / "99999999999999999999").mkdir()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "a_artifact": (break_artifact, UNAVAILABLE, "Protobuf parsing failed"),
     "b_config": (break_config, UNAVAILABLE, "config.pbtxt does not parse: 1:17 : 'max_batch_size: many'"),
     "c_no_config": (remove_config, UNAVAILABLE, "config.pbtxt: No such file or directory"),
     "d_no_version": (remove_version, UNAVAILABLE, "at least one version must be available"),
     "e_other_name": (rename_in_config, UNAVAILABLE, "directory name must equal model name"),
+    "g_overflow": (add_overflow, LEFT_OUT, "aborts, with every model, at the version 99999999999999999999"),
     "f_tensorrt": (make_tensorrt, LEFT_OUT, "has no backend tensorrt; serve this model with the official image"),
 }
 
