@@ -1,9 +1,11 @@
 """`python -m export`: the parser, the calls and the words; nothing else here prints or exits."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +20,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a path may hold what the terminal's encoding does not
     console = Console(stderr=True, highlight=False)
     try:
         if words[:1] == ["rollback"]:
@@ -29,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
         return exc.exit_status
     except OSError as exc:
-        console.print(f"error: {exc}; the repository is as it was", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {exc}", style="red", markup=False, soft_wrap=True)
         return MissingError.exit_status
     except KeyboardInterrupt:
-        console.print("interrupted; the repository is as it was", style="red")
+        console.print("interrupted; every model in the repository is whole", style="red")
         return INTERRUPTED
 
 
@@ -86,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--staging",
         type=Path,
         metavar="DIR",
-        help="where artifacts are built, on the repository's filesystem but outside it; without it beside it",
+        help="where .NAME.staging is made, on the repository's filesystem but outside it; without it beside it",
     )
     _add_gpu_options(parser)
     return parser
@@ -127,6 +132,7 @@ def _add_gpu_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--compute-capability",
         default="8.9",
+        type=_compute_capability,
         metavar="X.Y",
         help="what is compiled for where there is no GPU; nothing is published then",
     )
@@ -160,6 +166,12 @@ def _rollback_parser() -> argparse.ArgumentParser:
     parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
     parser.add_argument("--staging", type=Path, metavar="DIR")
     return parser
+
+
+def _compute_capability(text: str) -> str:
+    if not re.fullmatch(r"\d{1,2}\.\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give it as in 8.9")
+    return text
 
 
 def _formats(text: str) -> tuple[Format, ...]:
@@ -196,7 +208,7 @@ def _export(options: argparse.Namespace, console: Console) -> int:
     for error in result.errors:
         output.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
     if result.exit_status:
-        output.print(f"nothing was published: {options.repository} is as it was")
+        output.print(f"nothing was published: {options.repository} is as it was", markup=False, soft_wrap=True)
     elif not result.weights.trained:
         output.print(UNTRAINED, style="yellow")
     return result.exit_status
@@ -220,11 +232,12 @@ def _examine(options: argparse.Namespace) -> int:
 def _roll_back(options: argparse.Namespace, console: Console) -> int:
     from export.publish import open_repository
 
-    if not (options.repository / options.name).is_dir():
+    named = Path(options.name).name == options.name and options.name not in ("", "..")
+    if not named or not (options.repository / options.name).is_dir():
         raise UsageError(f"{options.repository / options.name}: no such model; name a directory of the repository")
     with open_repository(options.repository, options.staging, console.print) as repository:
         version = repository.roll_back(options.name)
-    console.print(f"{options.name}: version {version} is the newest again")
+    console.print(f"{options.name}: version {version} is the newest again", markup=False)
     return 0
 
 

@@ -103,7 +103,7 @@ def build(options: Options, watcher: Watcher) -> Build:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     converters = {format.name: _converter(format) for format in options.formats}
     with publish.open_repository(options.repository, options.staging, watcher.notice) as repository:
-        module, spec, weights, expected = _prepare(options, watcher)
+        module, spec, weights, expected = _prepare(options, repository, watcher)
         made = []
         for format in options.formats:
             watcher.step(f"{format.name}: convert and verify")
@@ -113,7 +113,7 @@ def build(options: Options, watcher: Watcher) -> Build:
             made.append((_make(format, artifact, convert, converters[format.name].load, expected), artifact))
         if not any(outcome.failed for outcome, _ in made):
             watcher.step("publish")
-            made = [(_publish(repository, outcome, path, spec, weights, options), path) for outcome, path in made]
+            return Build(spec, weights, _publish(repository, made, spec, weights, options))
         return Build(spec, weights, tuple(outcome for outcome, _ in made))
 
 
@@ -129,16 +129,24 @@ def _converter(format: Format) -> ModuleType:
     return converter
 
 
-def _prepare(options: Options, watcher: Watcher) -> tuple[nn.Module, ModelSpec, Weights, Reference]:
+def _prepare(
+    options: Options, repository: Repository, watcher: Watcher
+) -> tuple[nn.Module, ModelSpec, Weights, Reference]:
+    """Everything that the formats share. What can be refused at once is looked at before the long steps."""
+    labels = None if options.labels is None else models.read_labels(options.labels)
+    paths = photographs.find(options.images)
+    if options.name is not None:
+        ModelSpec(options.name)
     watcher.step("network and weights")
     module, spec, weights = models.load(options.model, options.weights, watcher.progress, watcher.notice)
     if options.name is not None:
         spec = replace(spec, name=options.name)
+    for format in options.formats:
+        repository.check(f"{spec.name}_{format.name}")
     watcher.step("reference: PyTorch on the verification photographs")
     size = options.serving.max_batch_size
-    images = photographs.batch(photographs.find(options.images), spec.preprocessing, size)
-    expected = verify.reference(module, images, size)
-    return module, models.with_labels(spec, expected.logits.shape[1], options.labels), weights, expected
+    expected = verify.reference(module, photographs.batch(paths, spec.preprocessing, size), size)
+    return module, models.with_labels(spec, expected.logits.shape[1], labels), weights, expected
 
 
 def _convert(
@@ -184,22 +192,26 @@ def _load(load: Callable[[Path], Runner], artifact: Path, format: Format) -> Run
 
 
 def _publish(
-    repository: Repository, outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options
-) -> Outcome:
-    if outcome.error is not None:
-        return outcome
-    name = f"{spec.name}_{outcome.format.name}"
-    candidate = Candidate(
-        name=name,
-        artifact=artifact,
-        config=config.to_text(config.model_config(spec, outcome.format, options.serving, weights)),
-        labels=spec.labels,
-        manifest=_manifest(name, outcome, weights),
+    repository: Repository,
+    made: Sequence[tuple[Outcome, Path]],
+    spec: ModelSpec,
+    weights: Weights,
+    options: Options,
+) -> tuple[Outcome, ...]:
+    """All that was verified; an outcome that cannot be published here stays as it is."""
+    verified = [(outcome, artifact) for outcome, artifact in made if outcome.verification is not None]
+    candidates = [_candidate(outcome, artifact, spec, weights, options) for outcome, artifact in verified]
+    publications = iter(repository.publish(candidates, options.keep))
+    return tuple(
+        outcome if outcome.verification is None else replace(outcome, publication=next(publications))
+        for outcome, _ in made
     )
-    try:
-        return replace(outcome, publication=repository.publish(candidate, options.keep))
-    except ExportError as exc:
-        return replace(outcome, error=exc)
+
+
+def _candidate(outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options) -> Candidate:
+    name = f"{spec.name}_{outcome.format.name}"
+    configuration = config.model_config(spec, outcome.format, options.serving, weights)
+    return Candidate(name, artifact, config.to_text(configuration), spec.labels, _manifest(name, outcome, weights))
 
 
 def _manifest(name: str, outcome: Outcome, weights: Weights) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Reading a checkpoint file into a module, strictly: every key accounted for, no code executed."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from re import fullmatch
+from re import fullmatch, search
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,20 @@ def load(module: nn.Module, path: Path) -> None:
     Accepts a tensor dictionary or `{"state_dict": …}`, `module.` prefixes, and the `layerN` names of NVIDIA's 20.06.0
     checkpoints. Raises `WeightsError` for anything else, and lists missing, unexpected and misshapen keys by name.
     """
-    state = {_canonical(key): value for key, value in read(path).items()}
+    content = read(path)
+    state = {_canonical(key): value for key, value in content.items()}
+    if len(state) < len(content):
+        twice = [key for key in content if key != _canonical(key) and _canonical(key) in content]
+        raise WeightsError(f"{path}: holds these keys twice, with a prefix and without: {_some(twice)}")
     expected = module.state_dict()
     state = {key: _fit(value, expected[key]) if key in expected else value for key, value in state.items()}
     problems = _problems(state, expected)
     if problems:
         raise WeightsError(f"{path}: not a checkpoint of this network\n" + "\n".join(problems))
-    module.load_state_dict({**expected, **state})
+    try:
+        module.load_state_dict({**expected, **state})
+    except RuntimeError as exc:  # sparse or quantised tensors, or some without data
+        raise WeightsError(f"{path}: its tensors cannot be copied into the network: {_first_line(exc)}") from exc
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -35,13 +43,15 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint file; --weights takes ngc, auto, seeded[:N] or a file's path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
         raise WeightsError(
-            f"{path}: refused, it is not a file of plain tensors ({_first_line(exc)}); loading it could run code. "
+            f"{path}: refused, it is not a file of plain tensors{_forbidden(exc)}; loading it could run code. "
             "Save it again as torch.save(module.state_dict(), PATH)"
         ) from exc
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as exc:
+    except Exception as exc:  # a damaged file makes the unpickler raise anything
         raise WeightsError(
             f"{path}: cannot be read, truncated or not a PyTorch checkpoint ({_first_line(exc)}); fetch it again"
         ) from exc
@@ -49,10 +59,22 @@ def read(path: Path) -> dict[str, Tensor]:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
-    foreign = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, Tensor)]
+    foreign = [key for key, value in content.items() if not _is_real_tensor(key, value)]
     if foreign:
-        raise WeightsError(f"{path}: not a dictionary of tensors; these entries are something else: {_some(foreign)}")
+        raise WeightsError(
+            f"{path}: not a dictionary of real tensors; these entries are something else: {_some(foreign)}"
+        )
     return dict(content)
+
+
+def _is_real_tensor(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, Tensor) and not value.is_complex()
+
+
+def _forbidden(exc: Exception) -> str:
+    """What the pickle names that it must not, as far as PyTorch says so; the rest of its message advises to run it."""
+    found = search(r"GLOBAL ([\w.]+)", str(exc))
+    return f" (it names {found[1]})" if found else ""
 
 
 def _canonical(key: str) -> str:

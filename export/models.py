@@ -11,9 +11,10 @@ from torch import nn
 
 from export import imagenet, network, ngc, weights
 from export.errors import UsageError
-from export.spec import ModelSpec
+from export.spec import ModelSpec, check_labels
 from export.weights import Weights
 
+IMPORTED_AS = "model_file"
 Loaded = tuple[nn.Module, ModelSpec, Weights]
 
 
@@ -34,13 +35,13 @@ def load(model: str, source: str | None, progress: ngc.Progress, notice: Callabl
     return module, ModelSpec(model, trained=provenance.trained), provenance
 
 
-def with_labels(spec: ModelSpec, classes: int, labels_file: Path | None) -> ModelSpec:
-    """`spec` with one label per class: from the file, its own, ImageNet's, or numbered, in that order.
+def with_labels(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) -> ModelSpec:
+    """`spec` with one label per class: those given, its own, ImageNet's, or numbered, in that order.
 
-    Raises `UsageError` if the file cannot be read or the number of labels is not that of the classes.
+    Raises `UsageError` if the number of labels is not that of the classes.
     """
-    if labels_file is not None:
-        labels, where = _read_labels(labels_file), f"--labels {labels_file}"
+    if given is not None:
+        labels, where = given, "--labels"
     elif spec.labels:
         labels, where = spec.labels, f"the spec of {spec.name}"
     elif classes == imagenet.CLASSES:
@@ -53,9 +54,14 @@ def with_labels(spec: ModelSpec, classes: int, labels_file: Path | None) -> Mode
     return replace(spec, labels=labels, synsets=spec.synsets if labels == spec.labels else ())
 
 
-def _read_labels(path: Path) -> tuple[str, ...]:
+def read_labels(path: Path) -> tuple[str, ...]:
+    """The labels in a text file, one a line. Raises `UsageError` if it cannot be read or a line is no label."""
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        labels = tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
+        check_labels(labels)
+        return labels
+    except UsageError as exc:
+        raise UsageError(f"--labels {path}: {exc}") from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(f"--labels {path}: cannot be read: {exc}; it holds one label a line, in UTF-8") from exc
 
@@ -63,9 +69,14 @@ def _read_labels(path: Path) -> tuple[str, ...]:
 def _from_factory(model: str, source: str | None) -> Loaded:
     file, _, name = model.rpartition(":")
     module, spec = _call(Path(file), name)
-    module = module.cpu().float().eval()
+    try:
+        module = module.cpu().float()
+        module.eval()
+        provenance = weights.of_module(module, f"factory {Path(file).name}:{name}", spec.trained)
+    except (RuntimeError, ValueError, TypeError, AttributeError) as exc:  # a lazy module, one without data, ...
+        raise UsageError(f"--model {model}: its parameters cannot be read: {exc}") from exc
     if source is None:
-        return module, spec, weights.of_module(module, f"factory {Path(file).name}:{name}", spec.trained)
+        return module, spec, provenance
     if source in ("ngc", "auto") or source.split(":")[0] == "seeded":
         raise UsageError(
             f"--weights {source}: is for the networks that we know; with --model {model} take a file's path"
@@ -99,12 +110,13 @@ def _call(path: Path, name: str) -> tuple[nn.Module, ModelSpec]:
 
 def _import(path: Path) -> object:
     """The file as a module, able to import its neighbours as if it were run as a script."""
-    sys.path.insert(0, str(path.resolve().parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    sys.path.append(str(path.resolve().parent))
+    # Under a name of ours: the file's own may be that of a library, or none that TorchScript can write down.
+    spec = importlib.util.spec_from_file_location(IMPORTED_AS, path)
     assert spec is not None  # only unknown suffixes have none, and this one is .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[IMPORTED_AS] = module
     spec.loader.exec_module(module)
     return module
 

@@ -1,5 +1,6 @@
 """NVIDIA's pretrained checkpoints: downloaded once, resumed after an interruption, cached with their SHA-256."""
 
+import fcntl
 import os
 import urllib.error
 import urllib.request
@@ -40,18 +41,21 @@ def fetch(url: str, directory: Path, progress: Progress) -> Path:
     An interrupted download leaves `NAME.part` and goes on from there next time, if the server still has the same
     file (its ETag); else it starts again. The SHA-256 is written to `NAME.sha256` and checked at every later use.
 
-    Raises `MissingError` when the server cannot be reached, and `WeightsError` for a cached file that has changed.
+    One process downloads at a time. Raises `MissingError` when the server cannot be reached, and `WeightsError` for a
+    cached file that has changed.
     """
     target = directory / url.rsplit("/", 1)[1]
     record = target.with_name(target.name + ".sha256")
-    if target.exists() and record.exists():
-        _check_cached(target, record)
-        return target
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        part = _download(url, target, progress)
-        _write(record, sha256(part))
-        part.replace(target)
+        with target.with_name(target.name + ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if target.exists() and record.exists():
+                _check_cached(target, record)
+                return target
+            part = _download(url, target, progress)
+            _write(record, sha256(part))
+            part.replace(target)
     except (OSError, HTTPException) as exc:
         raise MissingError(
             f"cannot download {url}: {_reason(exc)}. Download it on another machine and pass --weights PATH, "
@@ -76,6 +80,9 @@ def _download(url: str, target: Path, progress: Progress) -> Path:
         # A changed file answers If-Range with 200 and all of itself, an unchanged one with 206 and the rest.
         headers = {"Range": f"bytes={part.stat().st_size}-", "If-Range": etag.read_text()}
     with _open(url, headers) as response:
+        kind = response.headers.get_content_type()
+        if kind.startswith("text/"):
+            raise ConnectionError(f"the answer is {kind}, not a file: a page of a proxy or a login?")
         resumed = response.status == 206
         done = part.stat().st_size if resumed else 0
         length = response.headers.get("Content-Length")

@@ -59,7 +59,7 @@ class Steps:
 def table(build: Build) -> Table:
     """One row a format: status, size, worst difference to PyTorch in logits, top-1 agreement, seconds."""
     result = Table(
-        title=f"{build.spec.name}, weights: {build.weights.source}",
+        title=escape(f"{build.spec.name}, weights: {build.weights.source}"),
         caption=_tolerance(build),
         title_justify="left",
         caption_justify="left",

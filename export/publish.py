@@ -12,8 +12,9 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ from export.spec import LABELS_FILENAME
 CONFIG_FILENAME = "config.pbtxt"
 MANIFEST_FILENAME = "manifest.json"
 DEFAULT_KEEP = 2
+LAST_VERSION = 2**63 - 1
+"""Triton reads version numbers as signed 64-bit integers."""
+
+_WORKSPACE = re.compile(r"\d+-.*")
 
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _RENAME_EXCHANGE = 2
@@ -71,49 +76,44 @@ class Repository:
         path.mkdir()
         return path
 
-    def publish(self, candidate: Candidate, keep: int = DEFAULT_KEEP) -> Publication:
-        """Make the candidate the newest version of its model, and prune what we published beyond `keep` versions.
+    def check(self, name: str) -> None:
+        """Raise `PublishError` unless a version can be added to the model `name`; cheap, so done before long work."""
+        live = self.root / name
+        if live.is_symlink() or (live.exists() and not live.is_dir()):
+            raise PublishError(f"{live}: is not a directory; move it away, then export again")
+        if live.exists() and not _published(live):
+            raise PublishError(f"{live}: was not made by this exporter (no version has a manifest); move it away first")
+        if version_numbers(live)[-1:] >= [LAST_VERSION]:
+            raise PublishError(f"{live}: holds version {version_numbers(live)[-1]}, and Triton cannot count further")
 
-        The same artifact again makes no new version; a changed configuration or label file replaces the old one.
+    def publish(self, candidates: Sequence[Candidate], keep: int = DEFAULT_KEEP) -> list[Publication]:
+        """Make each candidate the newest version of its model, and prune what we published beyond `keep` versions.
 
-        Raises `PublishError` if the model's directory cannot be ours, `MissingError` if the disk refuses.
+        All are staged before the first goes live. The same artifact again makes no new version; a changed
+        configuration or label file replaces the old one.
+
+        Raises `PublishError` if a model's directory cannot be ours, `MissingError` if the disk refuses.
         """
-        live = self.root / candidate.name
-        _check_ours(live)
-        versions = version_numbers(live)
-        digest = sha256(candidate.artifact)
-        newest = versions[-1] if versions else 0
-        same_artifact = newest > 0 and _digest_of(live / str(newest), candidate.artifact.name) == digest
-        files = {CONFIG_FILENAME: candidate.config, LABELS_FILENAME: "".join(f"{x}\n" for x in candidate.labels)}
-        if same_artifact and all(_text(live / name) == text for name, text in files.items()):
-            return Publication(newest, "unchanged")
-
         with _disk_errors(self.root):
-            following = self._follow(live, candidate.name)
-            version = newest if same_artifact else newest + 1
-            directory = following / str(version)
-            if not same_artifact:
-                directory.mkdir()
-                _sync(candidate.artifact)
-                os.link(candidate.artifact, directory / candidate.artifact.name)
-                manifest = {**candidate.manifest, "artifact": _describe(candidate.artifact, digest)}
-                _write(directory / MANIFEST_FILENAME, json.dumps(manifest, indent=2) + "\n")
-            for name, text in files.items():
-                _write(following / name, text)
-                _write(directory / name, text)  # for `rollback`
-            pruned = _prune(following, keep)
-            self._swap(following, live)
-        return Publication(version, "reconfigured" if same_artifact else "published", pruned)
+            staged = [self._stage(candidate, keep) for candidate in candidates]
+            for following, _ in staged:
+                if following is not None:
+                    self._swap(following, self.root / following.name)
+        return [publication for _, publication in staged]
 
     def roll_back(self, name: str) -> int:
         """Withdraw the newest version of a model and give the one before it its configuration back.
 
-        Returns the version that is now the newest. Raises `PublishError` if there is none before it.
+        Returns the version that is now the newest. Raises `PublishError` if the newest was not made by this exporter,
+        or there is none before it.
         """
         live = self.root / name
+        self.check(name)
         versions = version_numbers(live)
         if len(versions) < 2:
             raise PublishError(f"{live}: holds {len(versions)} version(s); a rollback needs an older one to go back to")
+        if versions[-1] not in _published(live):
+            raise PublishError(f"{live}: version {versions[-1]} has no manifest, so it is not ours to withdraw")
         with _disk_errors(self.root):
             following = self._follow(live, name)
             shutil.rmtree(following / str(versions[-1]))
@@ -123,6 +123,32 @@ class Repository:
                     _write(following / filename, kept.read_text(encoding="utf-8"))
             self._swap(following, live)
         return versions[-2]
+
+    def _stage(self, candidate: Candidate, keep: int) -> tuple[Path | None, Publication]:
+        """The successor of the model's directory, or None where nothing changes; and what publishing it will do."""
+        self.check(candidate.name)
+        live = self.root / candidate.name
+        newest = max(version_numbers(live), default=0)
+        digest = sha256(candidate.artifact)
+        same_artifact = newest > 0 and _digest_of(live / str(newest), candidate.artifact.name) == digest
+        files = {CONFIG_FILENAME: candidate.config, LABELS_FILENAME: "".join(f"{x}\n" for x in candidate.labels)}
+        if same_artifact and all(_text(live / name) == text for name, text in files.items()):
+            return None, Publication(newest, "unchanged")
+
+        following = self._follow(live, candidate.name)
+        version = newest if same_artifact else newest + 1
+        directory = following / str(version)
+        if not same_artifact:
+            directory.mkdir()
+            _sync(candidate.artifact)
+            os.link(candidate.artifact, directory / candidate.artifact.name)
+            manifest = {**candidate.manifest, "artifact": _describe(candidate.artifact, digest)}
+            _write(directory / MANIFEST_FILENAME, json.dumps(manifest, indent=2) + "\n")
+        for name, text in files.items():
+            _write(following / name, text)
+            _write(directory / name, text)  # for `roll_back`
+        pruned = _prune(following, keep)
+        return following, Publication(version, "reconfigured" if same_artifact else "published", pruned)
 
     def _follow(self, live: Path, name: str) -> Path:
         """A staged successor of the live model directory: everything in it, by hard links."""
@@ -147,39 +173,53 @@ def open_repository(
 ) -> Iterator[Repository]:
     """Open `root`, made if it does not exist, for one writer at a time.
 
-    A second writer waits for the first, after saying so through `waiting`. Whatever a killed export left in the
-    staging directory is removed. `staging` is `.<name>.staging` beside the repository by default; another one must be
-    on the same filesystem and outside the repository.
+    A second writer waits for the first, after saying so through `waiting`. Artifacts are staged in `.<name>.staging`,
+    in the directory `staging`, by default that of the repository; it must be on the same filesystem and outside the
+    repository. Whatever a killed export left there is removed.
 
     Raises `UsageError` if a path cannot be what it is to be, `MissingError` if it cannot be written.
     """
     root = root.resolve()
-    staging = (staging or root.parent / f".{root.name}.staging").resolve()
-    if staging.is_relative_to(root):
-        raise UsageError(f"--staging {staging}: lies inside the repository {root}; Triton would take it for a model")
-    for path, option in ((root, "--repository"), (staging, "--staging")):
+    place = (staging or root.parent).resolve()
+    if place.is_relative_to(root):
+        raise UsageError(f"--staging {place}: lies inside the repository {root}; Triton would take it for a model")
+    for path, option in ((root, "--repository"), (place, "--staging")):
         if path.exists() and not path.is_dir():
             raise UsageError(f"{option} {path}: is not a directory")
+    private = place / f".{root.name}.staging"
     with _disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        staging.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         if not os.access(root, os.W_OK):
             raise PermissionError(errno.EACCES, "permission denied", str(root))
-    if root.stat().st_dev != staging.stat().st_dev:
-        raise MissingError(
-            f"{staging} and {root} are on different filesystems, so nothing can be renamed from one to the other; "
-            "pass --staging DIR on the repository's filesystem (in a container, mount the directory above both)"
-        )
-    with _disk_errors(root):
-        lock = (staging / "lock").open("w")
-    with lock:
-        _lock(lock.fileno(), staging, waiting)
+        if root.stat().st_dev != place.stat().st_dev:
+            raise MissingError(
+                f"{place} and {root} are on different filesystems, so nothing can be renamed from one to the other; "
+                "pass --staging DIR on the repository's filesystem (in a container, mount the directory above both)"
+            )
+        private.mkdir(exist_ok=True)
+    with _locked(root, waiting), _locked(private, waiting):
+        with _disk_errors(root):
+            _clear(private)
         try:
-            with _disk_errors(root):
-                _clear(staging)
-            yield Repository(root, staging)
+            yield Repository(root, private)
         finally:
-            _clear(staging)
+            _clear(private)
+
+
+@contextmanager
+def _locked(directory: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the directory's own lock: it needs no file, and ends with the process, however that ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(f"another export holds {directory}; waiting for it to end")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def version_numbers(model: Path) -> list[int]:
@@ -190,29 +230,14 @@ def version_numbers(model: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and not name.startswith("0"))
 
 
-def _check_ours(live: Path) -> None:
-    if live.is_symlink() or (live.exists() and not live.is_dir()):
-        raise PublishError(f"{live}: is not a directory; move it away, then export again")
-    if live.exists() and not _published(live):
-        raise PublishError(f"{live}: was not made by this exporter (no version has a manifest); move it away first")
-
-
 def _published(model: Path) -> list[int]:
     """The versions that have our manifest."""
     return [number for number in version_numbers(model) if (model / str(number) / MANIFEST_FILENAME).exists()]
 
 
-def _lock(descriptor: int, staging: Path, waiting: Callable[[str], None]) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waiting(f"another export is writing through {staging}; waiting for it to end")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
 def _clear(staging: Path) -> None:
     for path in staging.iterdir():
-        if path.name != "lock":
+        if _WORKSPACE.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path)
 
 
@@ -267,7 +292,7 @@ def _rename(source: Path, destination: Path, flags: int) -> None:
     if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(destination), flags) == 0:
         return
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS):
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):  # EXDEV: a directory in the lower layer of an overlay
         raise MissingError(
             f"{destination.parent}: this filesystem cannot exchange two directories atomically, so a server could "
             "see a half-written model; export to a local disk (ext4, xfs, btrfs, tmpfs) and copy from there"
@@ -284,5 +309,5 @@ def _disk_errors(root: Path) -> Iterator[None]:
     except OSError as exc:
         raise MissingError(
             f"cannot write to the repository {root}: {exc.strerror or exc} ({exc.filename or root}). "
-            "What it held is untouched; free space or mend the permissions, then export again"
+            "Every model in it is whole; free space or mend the permissions, then export again"
         ) from exc

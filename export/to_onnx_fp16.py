@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from export import to_onnx
+from export.errors import ConversionError
 from export.to_onnx import load as load
 
 
@@ -28,4 +29,8 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
 
     Raises `ConversionError` as `to_onnx.convert` does.
     """
-    to_onnx.convert(HalfPrecision(module), image_shape, path)
+    try:
+        half = HalfPrecision(module)
+    except (RuntimeError, TypeError) as exc:  # a lock, or a tensor that was computed from others
+        raise ConversionError(f"ONNX FP16: the module cannot be copied: {exc}") from exc
+    to_onnx.convert(half, image_shape, path)

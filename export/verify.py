@@ -96,22 +96,27 @@ def reference(module: nn.Module, images: NDArray[np.float32], max_batch_size: in
         raise VerificationError(
             f"PyTorch: the module fails on a batch {list(images.shape)}: {type(exc).__name__}: {exc}"
         ) from exc
-    wrong = next((output for output in outputs if not isinstance(output, torch.Tensor)), None)
-    if wrong is not None:
-        raise VerificationError(f"PyTorch: the module returns a {type(wrong).__name__}, expected a tensor of logits")
-    output = torch.cat(outputs)
-    if output.dtype != torch.float32 or output.ndim != 2 or output.shape[0] != len(images):
-        raise VerificationError(
-            f"PyTorch: the module returns {output.dtype} {list(output.shape)} for a batch of {len(images)}, "
-            f"expected float32 [{len(images)}, classes]"
-        )
-    logits = output.numpy()
+    for output, start in zip(outputs, range(0, len(images), REFERENCE_CHUNK), strict=True):
+        _check_output(output, min(REFERENCE_CHUNK, len(images) - start))
+    logits = torch.cat(outputs).numpy()
     if not np.isfinite(logits).all():
         raise VerificationError("PyTorch: the module's own logits hold NaN or infinity; check its weights")
     result = Reference(images, logits, batch_sizes(max_batch_size))
-    if result.spread == 0:
+    if not result.spread > 0:
         raise VerificationError("PyTorch: the module gives every class the same logit; check its weights")
     return result
+
+
+def _check_output(output: object, size: int) -> None:
+    if not isinstance(output, torch.Tensor):
+        raise VerificationError(f"PyTorch: the module returns a {type(output).__name__}, expected a tensor of logits")
+    if output.dtype != torch.float32 or output.ndim != 2 or output.shape[0] != size:
+        raise VerificationError(
+            f"PyTorch: the module returns {output.dtype} {list(output.shape)} for a batch of {size}, "
+            f"expected float32 [{size}, classes]"
+        )
+    if output.shape[1] < 2:
+        raise VerificationError(f"PyTorch: the module has {output.shape[1]} class(es); a classifier has two at least")
 
 
 def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str) -> Verification:

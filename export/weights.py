@@ -53,14 +53,18 @@ def load(name: str, source: str, progress: ngc.Progress, notice: Callable[[str],
     if source == "ngc":
         url = ngc.CHECKPOINTS[name]
         path = ngc.fetch(url, ngc.cache_directory(), progress)
-        return from_file(module, path, f"ngc {url}")
+        try:
+            return from_file(module, path, f"ngc {url}")
+        except WeightsError as exc:
+            raise WeightsError(f"{exc}\nDelete this cached download to fetch it anew: {path}") from exc
     return from_file(module, Path(source), f"file {Path(source).name}")
 
 
 def from_file(module: nn.Module, path: Path, source: str) -> tuple[nn.Module, Weights]:
     """`module` with the checkpoint's tensors, in evaluation mode. Raises `WeightsError`."""
     checkpoint.load(module, path)
-    return module.eval(), Weights(source, sha256(path), trained=True)
+    module.eval()
+    return module, Weights(source, sha256(path), trained=True)
 
 
 def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
@@ -70,6 +74,8 @@ def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
     """
     digest = hashlib.sha256()
     for key, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):  # a module's own extra state
+            continue
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{source}: {key} holds NaN or infinity")
         digest.update(key.encode())

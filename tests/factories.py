@@ -122,3 +122,49 @@ def not_a_number() -> tuple[nn.Module, ModelSpec]:
 
 def features() -> tuple[nn.Module, ModelSpec]:
     return network()[:2], spec("features")
+
+
+class TrainReturnsNothing(FixedBatch):
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits
+
+
+def train_returns_nothing() -> tuple[nn.Module, ModelSpec]:
+    return TrainReturnsNothing(), spec("quiet")
+
+
+class ExtraState(TrainReturnsNothing):
+    def get_extra_state(self) -> str:
+        return "anything"
+
+    def set_extra_state(self, state: str) -> None:
+        pass
+
+
+def extra_state() -> tuple[nn.Module, ModelSpec]:
+    return ExtraState(), spec("extra")
+
+
+def without_data() -> tuple[nn.Module, ModelSpec]:
+    with torch.device("meta"):
+        return network(), spec()
+
+
+def lazy() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES))
+
+
+def other_layout() -> tuple[nn.Module, ModelSpec]:
+    return network(), ModelSpec("nhwc", labels=LABELS, preprocessing=Preprocessing(layout="NHWC"))
+
+
+def half_precision_input() -> tuple[nn.Module, ModelSpec]:
+    return network(), ModelSpec("half", labels=LABELS, preprocessing=Preprocessing(dtype="FP16"))
+
+
+def surrogate() -> tuple[nn.Module, ModelSpec]:
+    return network(), ModelSpec("surrogate", labels=(*LABELS[:-1], "\ud800"))

@@ -1,6 +1,7 @@
 """Checkpoints: what is accepted, and that everything else is refused by name and without running it."""
 
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ def truncated(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def on_no_device(path: Path) -> None:
+    with torch.device("meta"):
+        torch.save(network().state_dict(), path)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
@@ -94,7 +100,10 @@ def truncated(path: Path) -> None:
         (lambda path: torch.save({}, path), "not a dictionary"),
         (lambda path: torch.save({"conv1.weight": 3}, path), "conv1.weight"),
         (lambda path: torch.save({"state_dict": {3: torch.zeros(1)}}, path), "something else: 3"),
-        (lambda path: torch.save(nn.Linear(2, 2), path), "refused"),
+        (lambda path: torch.save(nn.Linear(2, 2), path), r"refused, .* \(it names torch.nn.modules.linear.Linear\)"),
+        (lambda path: torch.save({"fc.bias": torch.zeros(5, dtype=torch.complex64)}, path), "real tensors"),
+        (lambda path: torch.save({"fc.bias": torch.zeros(5), "module.fc.bias": torch.ones(5)}, path), "keys twice"),
+        (on_no_device, "cannot be copied"),
         (lambda path: None, "no such checkpoint"),
     ],
 )
@@ -104,3 +113,16 @@ def test_what_is_not_a_checkpoint_is_refused(write: Any, message: str, tmp_path:
     with pytest.raises(WeightsError, match=message) as caught:
         checkpoint.load(network(), path)
     assert str(path) in str(caught.value)
+
+
+def test_damage_anywhere_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.zeros(5, 32)}, tmp_path / "whole.pth")
+    content = (tmp_path / "whole.pth").read_bytes()
+    damage = random.Random(1)
+    for _ in range(300):
+        spoiled = bytearray(content)
+        for _ in range(4):
+            spoiled[damage.randrange(len(spoiled))] = damage.randrange(256)
+        (tmp_path / "spoiled.pth").write_bytes(spoiled)
+        with pytest.raises(WeightsError):
+            checkpoint.load(network(), tmp_path / "spoiled.pth")

@@ -31,9 +31,8 @@ def publish_plan(root: Path, artifact: bytes, conversion: dict[str, Any]) -> Non
         path = repository.workspace("tiny_tensorrt") / "model.plan"
         path.write_bytes(artifact)
         config = 'name: "tiny_tensorrt"\nbackend: "tensorrt"\ndefault_model_filename: "model.plan"\n'
-        repository.publish(
-            Candidate("tiny_tensorrt", path, config, (), {"format": "tensorrt", "conversion": conversion})
-        )
+        manifest = {"format": "tensorrt", "conversion": conversion}
+        repository.publish([Candidate("tiny_tensorrt", path, config, (), manifest)])
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,58 @@ def test_a_checkpoint_and_labels_of_ones_own(repository: Path, tmp_path: Path) -
     assert manifest["weights"]["source"] == "file nine.pth"
 
 
+@pytest.mark.parametrize("factory", ["train_returns_nothing", "extra_state"])
+def test_odd_but_right_modules_are_published(factory: str, repository: Path) -> None:
+    assert export(repository, factory, "--formats", "torchscript") == 0
+
+
+@pytest.mark.parametrize("name", ["my model.py", "2nd.py", "torch.py"])
+def test_a_file_of_any_name_can_bring_a_model(name: str, repository: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text((ROOT / FACTORIES).read_text())
+    words = ["--model", f"{tmp_path / name}:fixed_batch", "--formats", "torchscript", "--max-batch-size", "2"]
+    assert main([*words, "--repository", str(repository)]) == 1  # for its batch, which is the last thing looked at
+    words[1] = f"{tmp_path / name}:tiny"
+    assert main([*words, "--repository", str(repository)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xef\xbb\xbf" + b"x\n" * 10, ""),
+        (b"x\r\n" * 10, ""),
+        ("x\u2028y\n".encode() * 10, ""),
+        (b"x\n" * 10 + b"\n", "label 10 is ''"),
+        (b"x\0y\n" * 10, "label 0 is 'x\\x00y'"),
+        (b"x\x0by\n" * 10, "control characters"),
+        (b"\xff\n" * 10, "in UTF-8"),
+    ],
+)
+def test_label_files(
+    content: bytes, message: str, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.txt").write_bytes(content)
+    more = ("--formats", "torchscript", "--labels", str(tmp_path / "labels.txt"))
+    assert export(repository, "tiny", *more) == (2 if message else 0)
+    assert message in capsys.readouterr().err
+    if not message:
+        written = (repository / "tiny_torchscript" / "labels.txt").read_bytes()
+        assert written == content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"")
+
+
+def test_a_model_that_is_not_ours_keeps_all_back(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.mkdir()
+    (repository / "tiny_onnx").touch()
+    assert export(repository, "tiny") == 1
+    assert "move it away" in capsys.readouterr().err
+    assert [path.name for path in repository.iterdir()] == ["tiny_onnx"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../tiny_onnx", "/tiny_onnx"])
+def test_rollback_takes_a_name_and_no_path(name: str, repository: Path) -> None:
+    repository.mkdir()
+    assert main(["rollback", name, "--repository", str(repository)]) == 2
+
+
 @pytest.mark.parametrize("factory", ["fixed_batch", "data_dependent"])
 def test_a_format_that_fails_keeps_the_others_back(
     factory: str, repository: Path, capsys: pytest.CaptureFixture[str]
@@ -104,10 +156,16 @@ def test_a_format_that_fails_keeps_the_others_back(
         ("nothing", [], 2, "defines no function 'nothing'"),
         ("one_label_short", [], 2, "9 labels for a model of 10 classes"),
         ("not_a_number", [], 1, "7.bias holds NaN"),
+        ("without_data", [], 2, "its parameters cannot be read"),
+        ("lazy", [], 2, "its parameters cannot be read"),
+        ("other_layout", [], 2, "gives NHWC FP32"),
+        ("half_precision_input", [], 2, "gives NCHW FP16"),
+        ("surrogate", [], 2, "label 9 is"),
+        ("tiny", ["--name", "n" * 201], 2, "at most 200"),
         ("features", [], 1, "expected float32 [4, classes]"),
         ("tiny", ["--weights", "ngc"], 2, "is for the networks that we know"),
         ("tiny", ["--weights", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint file"),
-        ("tiny", ["--labels", "pyproject.toml"], 2, "labels for a model of 10 classes"),
+        ("tiny", ["--labels", "LICENSE"], 2, "LICENSE: label"),
         ("tiny", ["--labels", "nowhere.txt"], 2, "nowhere.txt: cannot be read"),
         ("tiny", ["--name", "../tiny"], 2, "model name '../tiny'"),
         ("tiny", ["--images", "nowhere"], 2, "nowhere: not a directory"),
@@ -146,6 +204,7 @@ def test_unknown_models(
         (["--formats", ","], "unknown format"),
         (["--max-batch-size", "0"], "give a whole number from 1"),
         (["--max-batch-size", "many"], "give a whole number from 1"),
+        (["--compute-capability", "abc"], "give it as in 8.9"),
         (["--keep", "0"], "give a whole number from 1"),
         (["--queue-delay-us", "-5"], "give a whole number from 0"),
         (["--no-such-option"], "unrecognized arguments"),

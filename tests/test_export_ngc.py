@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Origin(ThreadingHTTPServer):
         self.etag = '"1"'
         self.break_after: int | None = None
         self.ranges: list[str | None] = []
+        self.kind = "application/octet-stream"
 
     @property
     def url(self) -> str:
@@ -43,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if resumed else 200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", self.server.etag)
+        self.send_header("Content-Type", self.server.kind)
         self.end_headers()
         self.wfile.write(body[: self.server.break_after])
         self.server.break_after = None
@@ -72,7 +75,8 @@ def test_a_download_is_cached_with_its_hash(origin: Origin, tmp_path: Path) -> N
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert ngc.fetch(origin.url, tmp_path / "cache", quiet) == path
     assert len(origin.ranges) == 1
-    assert sorted(file.name for file in path.parent.iterdir()) == ["model.pth.tar", "model.pth.tar.sha256"]
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == ["model.pth.tar", "model.pth.tar.lock", "model.pth.tar.sha256"]
 
 
 def test_an_interrupted_download_goes_on(origin: Origin, tmp_path: Path) -> None:
@@ -106,3 +110,18 @@ def test_an_unreachable_server_is_missing_with_the_remedy(origin: Origin, tmp_pa
     assert "--weights PATH" in str(caught.value)
     with pytest.raises(MissingError, match="refused"):
         ngc.fetch("http://127.0.0.1:1/model.pth.tar", tmp_path, quiet)
+
+
+def test_a_page_of_a_proxy_is_not_kept_as_the_file(origin: Origin, tmp_path: Path) -> None:
+    origin.kind, origin.content = "text/html", b"<html>please log in</html>"
+    with pytest.raises(MissingError, match="text/html, not a file"):
+        ngc.fetch(origin.url, tmp_path, quiet)
+    origin.kind, origin.content = "application/octet-stream", CONTENT
+    assert ngc.fetch(origin.url, tmp_path, quiet).read_bytes() == CONTENT
+
+
+def test_two_downloads_at_once_are_one(origin: Origin, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: ngc.fetch(origin.url, tmp_path, quiet), range(4)))
+    assert len(origin.ranges) == 1
+    assert {path.read_bytes() for path in paths} == {CONTENT}

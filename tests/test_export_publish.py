@@ -17,6 +17,7 @@ from export import publish
 from export.digest import sha256
 from export.errors import MissingError, PublishError, UsageError
 from export.publish import Candidate, Repository, open_repository, version_numbers
+from tests.conftest import wait_until
 
 NAME = "net_onnx"
 
@@ -29,7 +30,8 @@ def candidate(repository: Repository, content: bytes, config: str = "config 1\n"
 
 def release(root: Path, content: bytes, config: str = "config 1\n", keep: int = 2) -> publish.Publication:
     with open_repository(root) as repository:
-        return repository.publish(candidate(repository, content, config), keep)
+        (publication,) = repository.publish([candidate(repository, content, config)], keep)
+    return publication
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -53,7 +55,7 @@ def test_the_first_version(root: Path) -> None:
         "file": "model.onnx", "sha256": sha256(root / NAME / "1" / "model.onnx"), "bytes": 3
     }  # fmt: skip
     assert (root / NAME / "labels.txt").read_text() == "a\nb\n"
-    assert [path.name for path in root.parent.glob(".models.staging/*")] == ["lock"]
+    assert list((root.parent / ".models.staging").iterdir()) == []
 
 
 def test_versions_count_up_and_old_ones_are_pruned(root: Path) -> None:
@@ -133,18 +135,72 @@ def test_paths_that_cannot_be_a_repository(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a directory"):
         open_and_close(tmp_path / "file")
     with pytest.raises(UsageError, match="would take it for a model"):
-        open_and_close(tmp_path / "models", tmp_path / "models" / "staging")
+        open_and_close(tmp_path / "models", tmp_path / "models" / "below")
     with pytest.raises(MissingError, match="cannot write to the repository"):
         open_and_close(Path("/proc/models"))
 
 
 def test_staging_on_another_filesystem_is_refused(tmp_path: Path) -> None:
-    elsewhere = Path("/dev/shm") / tmp_path.name
-    try:
-        with pytest.raises(MissingError, match="different filesystems"):
-            open_and_close(tmp_path / "models", elsewhere)
-    finally:
-        elsewhere.rmdir()
+    with pytest.raises(MissingError, match="different filesystems"):
+        open_and_close(tmp_path / "models", Path("/dev/shm"))
+    assert not Path("/dev/shm/.models.staging").exists()
+
+
+def test_only_what_we_staged_is_cleared(tmp_path: Path) -> None:
+    """`--staging` may name any directory, even one that holds the repository."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    root = tmp_path / "home" / "models"
+    release(root, b"one")
+    (tmp_path / ".models.staging" / "1-net_onnx" / "net_onnx").mkdir(parents=True)
+    (tmp_path / ".models.staging" / ".nfs0001").write_text("")
+    (tmp_path / ".models.staging" / "mine").mkdir()
+    with open_repository(root, tmp_path) as repository:
+        (publication,) = repository.publish([candidate(repository, b"two")])
+    assert publication.version == 2
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
+    assert sorted(path.name for path in (tmp_path / ".models.staging").iterdir()) == [".nfs0001", "mine"]
+
+
+def test_two_stagings_of_one_repository_exclude_each_other(tmp_path: Path) -> None:
+    waiting: list[str] = []
+    root, other = tmp_path / "models", tmp_path / "other"
+    order: list[str] = []
+
+    def second() -> None:
+        with open_repository(root, other, waiting.append):
+            order.append("second")
+
+    with open_repository(root):
+        thread = threading.Thread(target=second)
+        thread.start()
+        wait_until(lambda: waiting)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+def test_all_are_published_or_none(root: Path) -> None:
+    root.mkdir()
+    (root / "net_torchscript").write_text("precious")
+    with open_repository(root) as repository, pytest.raises(PublishError, match="move it away"):
+        repository.publish([candidate(repository, b"one"), candidate(repository, b"two", name="net_torchscript")])
+    assert [path.name for path in root.iterdir()] == ["net_torchscript"]
+
+
+def test_a_version_that_triton_cannot_follow_is_refused(root: Path) -> None:
+    release(root, b"one")
+    (root / NAME / str(2**63)).mkdir()
+    with pytest.raises(PublishError, match="cannot count further"):
+        release(root, b"two")
+
+
+def test_rollback_leaves_versions_that_are_not_ours(root: Path) -> None:
+    release(root, b"one")
+    (root / NAME / "2").mkdir()
+    with open_repository(root) as repository, pytest.raises(PublishError, match="not ours to withdraw"):
+        repository.roll_back(NAME)
+    assert version_numbers(root / NAME) == [1, 2]
 
 
 def test_a_second_writer_waits_and_says_so(root: Path) -> None:
@@ -174,8 +230,8 @@ def test_a_full_disk_loses_nothing(root: Path) -> None:
         with open_repository(root) as repository:
             following = candidate(repository, b"two", config="c" * 5000)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-            with pytest.raises(MissingError, match="What it held is untouched") as caught:
-                repository.publish(following)
+            with pytest.raises(MissingError, match="Every model in it is whole") as caught:
+                repository.publish([following])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
@@ -222,7 +278,7 @@ while True:
         artifact = repository.workspace("net_onnx") / "model.onnx"
         artifact.write_bytes(b"%d" % number * 1_000_000)
         config = f"config {number}\\n"
-        repository.publish(Candidate("net_onnx", artifact, config, ("a", "b"), {"number": number}))
+        repository.publish([Candidate("net_onnx", artifact, config, ("a", "b"), {"number": number})])
 """
 
 
@@ -240,7 +296,7 @@ def test_a_kill_at_any_moment_leaves_whole_versions(root: Path) -> None:
     assert len(version_numbers(root / NAME)) == 2
     assert version_numbers(root / NAME)[-1] > 10
     release(root, b"last")
-    assert [path.name for path in root.parent.glob(".models.staging/*")] == ["lock"]
+    assert list((root.parent / ".models.staging").iterdir()) == []
 
 
 def check_whole(root: Path) -> None:

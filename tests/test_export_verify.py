@@ -124,11 +124,18 @@ def test_the_tolerance_of_fp16_lets_fp16_through_and_no_more(expected: verify.Re
         verify.verify(of_network(lambda logits: logits * 1.2), expected, verify.FP16, "x")
 
 
+class Scalar(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum()
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
         (nn.Conv2d(4, 2, 3), r"fails on a batch \[16, 3, 32, 32\]"),
         (nn.Conv2d(3, 2, 3), r"returns torch.float32 \[16, 2, 30, 30\]"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(3072, 1)), "two at least"),
+        (Scalar(), r"returns torch.float32 \[\]"),
         (nn.Sequential(nn.Flatten(), nn.Linear(3072, 4).half()), "fails on a batch"),
         (factories.not_a_number()[0], "NaN or infinity; check its weights"),
         (nn.Sequential(nn.Flatten(), nn.LSTM(3072, 2)), "returns a tuple"),
