@@ -32,7 +32,11 @@ demo: setup ## the whole job on real photographs: export, verify, serve, classif
 	$(BIN)/python -m examples.demo
 
 bench: setup .bench/models ## what the README claims of speed and memory, measured (minutes; on a quiet machine)
-	for path in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$path .py) || exit 1; done
+	$(BIN)/python -m benchmarks.export_cost
+	$(BIN)/python -m benchmarks.serving_overhead --repository .bench/models
+	$(BIN)/python -m benchmarks.preprocessing
+	$(BIN)/python -m benchmarks.classify_throughput --repository .bench/models --model resnext101_32x4d_onnx
+	$(BIN)/python -m benchmarks.client_memory
 
 .bench/models: | setup
 	$(BIN)/python -m export --weights seeded --repository $@
