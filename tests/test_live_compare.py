@@ -225,6 +225,7 @@ def test_a_slowdown_of_ten_percent_is_a_regression_and_a_run_against_itself_is_n
         (["--batch-sizes", "9"], 2, "takes at most 8 at once"),
         (["--windows", "2"], 2, "need 3"),
         (["--url", "127.0.0.1:1,127.0.0.1:2"], 2, "one server"),
+        (["--shared-memory"], 2, "leave out --shared-memory"),
         (["--fail-on-regression", "5%"], 2, "needs a --baseline"),
         (["--baseline", "no such file"], 2, "cannot be read"),
         (["--url", "127.0.0.1:1", "--timeout", "5"], 3, "python -m serve"),

@@ -45,6 +45,8 @@ def compare(args: argparse.Namespace, connection: Connection, console: Console) 
     """Measure, write, print. Raises ClientError where nothing could be measured."""
     if "," in args.url:
         raise UsageError("compare measures one server; give one --url")
+    if args.shared_memory:
+        raise UsageError("compare sends its images with the requests, as the users do; leave out --shared-memory")
     plan = Plan(args.window, args.windows, max(args.windows, args.max_windows), args.stability)
     before = read_json(args.baseline) if args.baseline else None
     _check_words(args)
