@@ -58,7 +58,7 @@ def fetch(url: str, directory: Path, progress: Progress) -> Path:
             part.replace(target)
     except (OSError, HTTPException) as exc:
         raise MissingError(
-            f"cannot download {url}: {_reason(exc)}. Download it on another machine and pass --weights PATH, "
+            f"cannot download {url}: {reason(exc)}. Download it on another machine and pass --weights PATH, "
             "or use --weights seeded for an untrained network"
         ) from exc
     return target
@@ -118,7 +118,8 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _reason(exc: Exception) -> str:
+def reason(exc: BaseException | None) -> str:
+    """What went wrong with a download, without urllib's wrapping."""
     if isinstance(exc, urllib.error.HTTPError):
         exc.close()
         return str(exc)
