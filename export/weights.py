@@ -45,7 +45,8 @@ def load(name: str, source: str, progress: ngc.Progress, notice: Callable[[str],
         try:
             return load(name, "ngc", progress, notice)
         except MissingError as exc:
-            notice(f"NVIDIA's checkpoint cannot be had here ({ngc.reason(exc.__cause__)}): taking the untrained, seeded network")
+            why = ngc.reason(exc.__cause__)
+            notice(f"NVIDIA's checkpoint cannot be had here ({why}): taking the untrained, seeded network")
             return load(name, "seeded", progress, notice)
     if source == "seeded" or source.startswith("seeded:"):
         return _seeded(name, _seed(source))
