@@ -1,6 +1,7 @@
 """Fixtures that the live tests share: a tiny model repository, and the embedded Triton over it."""
 
 import shutil
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,6 +35,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s"
         time.sleep(0.02)
+
+
+def heed_interrupts() -> None:
+    """A test run in the background of a shell ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def traces(directory: Path, *processes: psutil.Process) -> list[str]:

@@ -29,6 +29,7 @@ from client.classifier import Classifier
 from client.errors import ClientError, ImageError, RequestError
 from client.fetch import fetch
 from serve.triton import TritonServer
+from tests.conftest import heed_interrupts
 
 COUNT = 500
 DEADLINE = 60.0
@@ -56,7 +57,7 @@ def start(photographs: Path, results: Path, url: str, *words: str) -> subprocess
     """A client process that asks for one image after the other, so that there is time to interfere."""
     command = [sys.executable, "-m", "client", "classify", str(photographs), "--url", url, "--resume", str(results)]
     command += ["--batch-size", "1", "--concurrency", "1", "--model", "tiny_onnx", *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
 
 
 def until(condition: Callable[[], bool]) -> None:

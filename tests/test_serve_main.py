@@ -21,7 +21,7 @@ from rich.console import Console
 
 from serve.__main__ import main, make_table
 from serve.models import READY, ModelStatus
-from tests.conftest import TINY_LABELS, traces, wait_until
+from tests.conftest import TINY_LABELS, heed_interrupts, traces, wait_until
 
 ROOT = Path(__file__).parent.parent
 ANY_PORTS = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
@@ -64,7 +64,9 @@ class Command:
 @contextmanager
 def serving(repository: Path, *options: str) -> Iterator[Command]:
     command = [sys.executable, "-m", "serve", "--repository", str(repository), *ANY_PORTS, *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
         try:
             yield Command(process)
         finally:
