@@ -122,3 +122,11 @@ def test_a_model_that_lost_many_cells_has_one_sentence() -> None:
 def test_an_interrupted_run_says_so() -> None:
     said = sentences(make_report(CELLS, interrupted=True), Criteria())
     assert said[-1] == "The run was interrupted before all its windows were measured."
+
+
+def test_one_window_has_no_interval_and_tells_nothing_apart() -> None:
+    report = make_report([cell("m_a", rates=(20,)), cell("m_b", rates=(5,))])
+    said = " ".join(sentences(report, Criteria()))
+    assert "20.0 images/s, p95" in said
+    assert "nan" not in said
+    assert "is slow" not in said

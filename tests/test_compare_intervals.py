@@ -73,5 +73,7 @@ def test_holm_by_hand() -> None:
 def test_overlap_and_spread() -> None:
     assert Interval(2, 1, 3).overlaps(Interval(4, 3, 5))
     assert not Interval(2, 1, 3).overlaps(Interval(5, 4, 6))
+    assert not Interval(5, 4, 6).overlaps(Interval(2, 1, 3))
+    assert interval([1.0]).overlaps(interval([9.0]))
     assert spread([10.0, 11.0]) == pytest.approx(0.1)
     assert spread([0.0, 1.0]) == math.inf

@@ -170,10 +170,11 @@ def sentences(report: Report, criteria: Criteria) -> list[str]:
 
 def _recommendation(winner: Cell, criteria: Criteria) -> str:
     rate, tail = winner.images_per_second, winner.percentile(BUDGET_PERCENTILE)
+    limits = f" (95% interval {rate.low:,.1f} to {rate.high:,.1f})" if rate.known else ""
     budget = f"Within {criteria.latency_budget:g} ms at the 95th percentile, t" if criteria.latency_budget else "T"
     text = (
         f"{budget}ake {winner.setting.model} with batch size {winner.setting.batch_size} at {winner.setting.load}: "
-        f"{rate.mean:,.1f} images/s (95% interval {rate.low:,.1f} to {rate.high:,.1f}), p95 {tail.mean:,.1f} ms"
+        f"{rate.mean:,.1f} images/s{limits}, p95 {tail.mean:,.1f} ms"
     )
     if criteria.price is not None:
         text += f", {cost_per_thousand(winner, criteria.price):.3g} per 1,000 images at {criteria.price:g} an hour"

@@ -27,8 +27,14 @@ class Interval:
     def half_width(self) -> float:
         return (self.high - self.low) / 2
 
+    @property
+    def known(self) -> bool:
+        """Whether there are limits."""
+        return not math.isnan(self.low)
+
     def overlaps(self, other: Interval) -> bool:
-        return self.low <= other.high and other.low <= self.high
+        """Also true where there are no limits: nothing tells the two apart."""
+        return not (self.low > other.high or other.low > self.high)
 
 
 @dataclass(frozen=True)
