@@ -120,7 +120,7 @@ def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[S
 
 def make_table(pairs: Sequence[Pair], within: float) -> Table:
     names = short_names([pair.setting.model for pair in pairs])
-    table = Table(title="Our engine against perf_analyzer", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title="Our engine against perf_analyzer", title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("model", no_wrap=True)
     for column in ("batch", "conc.", "images/s", "theirs", "", "p95 ms", "theirs", "", "agree"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from client.classifier import PATIENCE, Classifier
 from client.compare.agreement import TOLERANCE
+from client.compare.decision import MAX_SLOWDOWN
 from client.errors import UsageError
 from client.pipeline import DECODERS, Options
 from client.present import FORMATS
@@ -98,8 +99,9 @@ def _report_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-slowdown",
         type=float,
+        default=MAX_SLOWDOWN,
         metavar="X",
-        help="exit status 1 if a model takes more than X times as long as the reference",
+        help="exit status 1 if a model takes more than X times as long as the reference (%(default)g; inf: never)",
     )
     group.add_argument("--baseline", type=Path, metavar="COMPARE.JSON", help="show what changed since that run")
     group.add_argument(

@@ -11,21 +11,23 @@ from client.compare.report import Report
 
 # The percentile that a latency budget is held against.
 BUDGET_PERCENTILE = 95
-# From here on it is worth a sentence that a model takes longer than the reference.
+# From here on it is worth a sentence that a model takes longer than the reference, and from there on it is a problem.
 NOTABLE_SLOWDOWN = 1.5
+MAX_SLOWDOWN = 3.0
 
 
 @dataclass(frozen=True)
 class Criteria:
     """`latency_budget`: ms, for the 95th percentile. `price`: of an hour of the server, in any currency.
 
-    `tolerance`: of the agreement. `max_slowdown`: how many times as long as the reference a model may take.
+    `tolerance`: of the agreement. `max_slowdown`: how many times as long as the reference a model may take; infinity
+    for any.
     """
 
     latency_budget: float | None = None
     price: float | None = None
     tolerance: float = TOLERANCE
-    max_slowdown: float | None = None
+    max_slowdown: float = MAX_SLOWDOWN
 
 
 def within_budget(cell: Cell, budget: float | None) -> bool:
@@ -126,7 +128,7 @@ def _disagreement(one: Agreement) -> str:
     )
 
 
-def _slow_models(report: Report, limit: float | None) -> list[str]:
+def _slow_models(report: Report, limit: float) -> list[str]:
     """Those that take more than `limit` times as long as the reference under some load, by more than chance."""
     found = []
     for model in report.measured_models:
@@ -134,7 +136,7 @@ def _slow_models(report: Report, limit: float | None) -> list[str]:
         measured = [(cell, peer) for cell, peer in pairs if peer and peer.measured]
         factors = [slowdown(cell, peer) for cell, peer in measured]
         apart = [not cell.average.overlaps(peer.average) for cell, peer in measured]
-        if limit is not None and any(f > limit and clear for f, clear in zip(factors, apart, strict=True)):
+        if any(f > limit and clear for f, clear in zip(factors, apart, strict=True)):
             found.append(f"{model} is slow: it takes {_range(factors)} times as long as {report.reference}.")
     return found
 
@@ -151,7 +153,7 @@ def sentences(report: Report, criteria: Criteria) -> list[str]:
         return [_nothing_fits(report, criteria)]
     said = [_recommendation(winner, criteria)]
     said += _others(report, winner, criteria)
-    said += _slow_models(report, NOTABLE_SLOWDOWN) if criteria.max_slowdown is None else []
+    said += [one for one in _slow_models(report, NOTABLE_SLOWDOWN) if one not in problems(report, criteria)]
     agreeing = [one for one in report.agreements if one.within(criteria.tolerance)]
     if agreeing and len(agreeing) == len(report.agreements):
         worst = max(one.worst_difference for one in agreeing)
@@ -185,7 +187,7 @@ def _others(report: Report, winner: Cell, criteria: Criteria) -> list[str]:
     said = []
     ties = equals(winner, report.cells, criteria.latency_budget)
     if ties:
-        said.append(f"Not distinguishable from it in this run: {'; '.join(str(cell.setting) for cell in ties)}.")
+        said.append(_ties(winner, ties))
     for model in report.measured_models:
         other = best(report.cells_of(model), criteria.latency_budget)
         if other and model != winner.setting.model:
@@ -195,6 +197,23 @@ def _others(report: Report, winner: Cell, criteria: Criteria) -> list[str]:
                 f"(batch size {other.setting.batch_size}, {other.setting.load}), {less:.0%} less."
             )
     return said
+
+
+def _ties(winner: Cell, ties: Sequence[Cell]) -> str:
+    """What is as good for all that this run can tell, and which of it answers soonest."""
+    quickest = min([winner, *ties], key=lambda cell: cell.percentile(BUDGET_PERCENTILE).mean)
+    if len(ties) > 1:
+        others = f"The throughput of {len(ties)} other configurations is not distinguishable from it in this run"
+    else:
+        others = f"The throughput of {ties[0].setting} is not distinguishable from it in this run"
+    if quickest.setting == winner.setting:
+        return f"{others}, and it is the quickest to answer of them."
+    which = f"; the quickest to answer of them is {quickest.setting}" if len(ties) > 1 else ", and it answers sooner"
+    return f"{others}{which}: {_speed(quickest)}."
+
+
+def _speed(cell: Cell) -> str:
+    return f"{cell.images_per_second.mean:,.1f} images/s, p95 {cell.percentile(BUDGET_PERCENTILE).mean:,.1f} ms"
 
 
 def _nothing_fits(report: Report, criteria: Criteria) -> str:

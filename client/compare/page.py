@@ -15,7 +15,17 @@ from client.compare.cells import PERCENTILES, Cell
 from client.compare.decision import Criteria, cost_per_thousand, problems, sentences
 from client.compare.report import Report, executed
 from client.compare.tables import class_name, signed, verdict_of
-from client.compare.words import load_title, marks, milliseconds, shared_words, short_load, short_names, with_limits
+from client.compare.words import (
+    BRACKETS,
+    load_title,
+    marks,
+    milliseconds,
+    percentile_text,
+    shared_words,
+    short_load,
+    short_names,
+    with_limits,
+)
 from client.present import printable
 
 _STYLE = (files("client.compare") / "page.css").read_text(encoding="utf-8")
@@ -145,7 +155,7 @@ def _cell_row(cell: Cell, name: str, criteria: Criteria, said: Sequence[str]) ->
     split = cell.split
     parts = (split.queue, split.compute_input, split.compute_infer, split.compute_output) if split else (None,) * 4
     row += [with_limits(cell.images_per_second), with_limits(cell.average), milliseconds(cell.standard_deviation)]
-    row += [milliseconds(cell.percentile(percent).mean) for percent in PERCENTILES]
+    row += [percentile_text(cell, percent) for percent in PERCENTILES]
     row += [*map(milliseconds, parts), executed(split) or "-"]
     row.append("-" if cell.client_cpu is None else f"{cell.client_cpu:.2f}")
     row.append("-" if cell.server_memory is None else f"{cell.server_memory:,.0f}")
@@ -225,7 +235,7 @@ def method(report: Report) -> str:
         "for each cell, in rounds over all the cells with the models next to each other, so that a drift of the "
         "machine hits all alike. Intervals are 95%, by Student's t over the windows. A cell is stable if its last "
         f"three windows are within {given['stability']:.0%} of each other in throughput and in average latency. Failed "
-        f"requests are counted and in no other figure. The {given['images']} images are "
+        f"requests are counted and in no other figure. {BRACKETS} The {given['images']} images are "
         f"{'generated noise' if given['generated'] else 'real'}, sent over {given['protocol']}, the same for every "
         f"model. The run took {report.duration / 60:.1f} minutes."
     )

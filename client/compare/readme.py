@@ -8,7 +8,7 @@ from pathlib import Path
 from client.compare.decision import Criteria, sentences
 from client.compare.page import method
 from client.compare.report import Report
-from client.compare.words import load_title, marks, milliseconds, short_load, with_limits
+from client.compare.words import load_title, marks, milliseconds, percentile_text, short_load, with_limits
 from client.errors import UsageError
 
 BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
@@ -73,7 +73,7 @@ def _table(report: Report, criteria: Criteria) -> Iterator[str]:
                         str(cell.setting.batch_size),
                         short_load(cell.setting),
                         with_limits(cell.images_per_second),
-                        *(milliseconds(cell.percentile(percent).mean) for percent in (50, 95, 99)),
+                        *(percentile_text(cell, percent) for percent in (50, 95, 99)),
                         milliseconds(split.queue if split else None),
                         milliseconds(split.compute_infer if split else None),
                         ", ".join(said[cell.setting]),

@@ -9,13 +9,23 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client.compare.agreement import Agreement
 from client.compare.baseline import Change
-from client.compare.cells import Cell
+from client.compare.cells import PERCENTILES, Cell
 from client.compare.decision import Criteria, cost_per_thousand, problems, sentences
 from client.compare.intervals import Interval
 from client.compare.report import Report, executed
-from client.compare.words import load_title, marks, milliseconds, shared_words, short_load, short_names, with_limits
+from client.compare.words import (
+    BRACKETS,
+    is_supported,
+    load_title,
+    marks,
+    milliseconds,
+    percentile_text,
+    shared_words,
+    short_load,
+    short_names,
+    with_limits,
+)
 from client.present import printable
 
 _MOST_DIFFERING = 10
@@ -26,7 +36,7 @@ def tables(report: Report, criteria: Criteria) -> Iterator[RenderableType]:
     yield speed_table(report, criteria)
     yield time_table(report)
     if report.agreements:
-        yield agreement_table(report.agreements, criteria)
+        yield agreement_table(report, criteria)
     yield from differing_tables(report)
     for problem in problems(report, criteria):
         yield Text(f"- {printable(problem)}", style="red")
@@ -37,10 +47,12 @@ def speed_table(report: Report, criteria: Criteria) -> Table:
     columns = ["images/s", "p50 ms", "p90", "p95", "p99"] + (["cost/1,000"] if criteria.price is not None else [])
     table = _table("Speed (± half of the 95% interval over the windows)", report, columns)
     table.add_column("")
+    if not all(is_supported(cell, percent) for cell in report.cells if cell.measured for percent in PERCENTILES):
+        table.caption, table.caption_justify = BRACKETS, "left"
     said = marks(report, criteria)
     names = short_names(report.models_of_cells)
     for cell in report.cells:
-        percentiles = [milliseconds(cell.percentile(p).mean) if cell.measured else "-" for p in (50, 90, 95, 99)]
+        percentiles = [percentile_text(cell, percent) if cell.measured else "-" for percent in PERCENTILES]
         rate = with_limits(cell.images_per_second) if cell.measured else "-"
         cost = [] if criteria.price is None else [_cost(cell, criteria.price)]
         style = "bold green" if "best" in said[cell.setting] else None
@@ -55,7 +67,7 @@ def _cost(cell: Cell, price: float) -> str:
 def time_table(report: Report) -> Table:
     columns = ["average", "std", "queue", "input", "infer", "output", "CPU", "MiB"]
     title = "Where a request's time goes, in ms; the client's CPU in cores, the server's memory, executed batch sizes"
-    table = _table(title, report, columns)
+    table = _table(title, report, columns, padding=0)
     table.add_column("executed")
     names = short_names(report.models_of_cells)
     for cell in report.cells:
@@ -76,11 +88,11 @@ def time_table(report: Report) -> Table:
     return table
 
 
-def _table(title: str, report: Report, columns: Iterable[str]) -> Table:
+def _table(title: str, report: Report, columns: Iterable[str], padding: int = 1) -> Table:
     shared = printable(shared_words(report.models_of_cells))
     if shared:
         title = f"{shared}*. {title}"
-    table = Table("model", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table("model", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, padding, 0, 0))
     load = "rate" if load_title(report.cells) == "requests/s" else "conc."
     for column in ("batch", load, *columns):
         table.add_column(column, justify="right", no_wrap=True)
@@ -91,14 +103,16 @@ def _names(cell: Cell, names: Mapping[str, str]) -> tuple[str, str, str]:
     return printable(names[cell.setting.model]), str(cell.setting.batch_size), short_load(cell.setting)
 
 
-def agreement_table(agreements: Iterable[Agreement], criteria: Criteria) -> Table:
-    table = Table("model", "against", title="Agreement", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def agreement_table(report: Report, criteria: Criteria) -> Table:
+    names = short_names([report.reference, *(one.model for one in report.agreements)])
+    title = f"Agreement with {printable(report.reference)}"
+    table = Table("model", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("worst Δ probability", "mean", "top-1", "top-5", "images", ""):
-        table.add_column(column, justify="right")
-    for one in agreements:
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in report.agreements:
         figures = (f"{one.worst_difference:.1e}", f"{one.mean_difference:.1e}", f"{one.top1:.1%}", f"{one.top5:.1%}")
         verdict = "agrees" if one.within(criteria.tolerance) else Text("disagrees", style="red")
-        table.add_row(printable(one.model), printable(one.reference), *figures, str(one.images), verdict)
+        table.add_row(printable(names[one.model]), *figures, str(one.images), verdict)
     return table
 
 

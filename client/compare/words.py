@@ -46,6 +46,20 @@ def milliseconds(value: float | None) -> str:
     return f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def percentile_text(cell: Cell, percent: int) -> str:
+    """In ms; in brackets if so few requests were measured that less than one is expected above it."""
+    text = milliseconds(cell.percentile(percent).mean)
+    return text if is_supported(cell, percent) else f"({text})"
+
+
+def is_supported(cell: Cell, percent: int) -> bool:
+    """Whether at least one of its requests is expected above the percentile: the 95th needs 20, the 99th 100."""
+    return cell.requests * (100 - percent) >= 100
+
+
+BRACKETS = "A percentile in brackets rests on too few requests: less than one is expected above it."
+
+
 def marks(report: Report, criteria: Criteria) -> dict[Setting, list[str]]:
     """What is to be said of each cell: whether it is the best, on the Pareto front, unstable, failed."""
     winner = best(report.cells, criteria.latency_budget)
