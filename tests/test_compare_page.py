@@ -54,6 +54,19 @@ def test_the_page_needs_nothing_and_escapes_everything(page: Path) -> None:
     assert "net_tensorrt was not measured: not ready" in text
 
 
+def test_what_changed_comes_first_and_the_rest_is_folded(tmp_path: Path) -> None:
+    before = make_report([cell("net_onnx"), cell("net_torchscript")])
+    after = make_report([cell("net_onnx"), cell("net_torchscript", rates=(5.0, 5.1, 4.9, 5.0, 5.0))])
+    write_page(tmp_path / "page.html", after, Criteria(), {}, changes(before, after), 0.05)
+    text = (tmp_path / "page.html").read_text()
+    assert "2 of 4 figures differ by more than chance." in text
+    shown, folded = text.partition("Change since the baseline")[2].split("<details>")[:2]
+    assert shown.count("<tr class") == shown.count("regression") == 2
+    folded = folded.partition("</details>")[0]
+    assert folded.count("<tr class") == 4
+    assert folded.count("no change") == 2
+
+
 def browse(page: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [
         require("chromium"),

@@ -162,8 +162,9 @@ def sentences(report: Report, criteria: Criteria) -> list[str]:
         said.append(f"But {winner.setting.model} does not agree with {report.reference}: do not take it for its speed.")
     unstable = [cell for cell in report.cells if cell.measured and cell.sustained and not cell.stable]
     if unstable:
+        verb = "was" if len(unstable) == 1 else "were"
         said.append(
-            f"{len(unstable)} of {len(report.cells)} cells were not stable: measure again on a quieter machine."
+            f"{len(unstable)} of {len(report.cells)} cells {verb} not stable: measure again on a quieter machine."
         )
     if report.interrupted:
         said.append("The run was interrupted before all its windows were measured.")

@@ -164,24 +164,31 @@ def _cell_row(cell: Cell, name: str, criteria: Criteria, said: Sequence[str]) ->
 
 
 def _change_section(changes: Sequence[Change], threshold: float | None) -> str:
+    """First what changed, then all of it to unfold."""
     if not changes:
         return ""
-    rows = []
-    for change in changes:
-        verdict, colour = verdict_of(change, threshold)
-        style = {"red": "bad", "green": "good"}.get(colour, "")
-        rows.append(
-            (
-                "",
-                [
-                    *(_text(change.setting.model), str(change.setting.batch_size), short_load(change.setting)),
-                    *(change.metric, milliseconds(change.before), milliseconds(change.after), signed(change.relative)),
-                    *(f"{change.p_value:.2g}", f'<span class="{style}">{verdict}</span>'),
-                ],
-            )
-        )
+    changed = [change for change in changes if change.significant]
+    words = f"{len(changed)} of {len(changes)} figures differ by more than chance."
+    return (
+        f'<h2>Change since the baseline</h2><p class="note">{words}</p>'
+        f"{_change_table(changed, threshold) if changed else ''}"
+        f"<details><summary>All figures</summary>{_change_table(changes, threshold)}</details>"
+    )
+
+
+def _change_table(changes: Iterable[Change], threshold: float | None) -> str:
     columns = ("Model", "Batch", "Load", "Figure", "Before", "Now", "Change (95% interval)", "p", "")
-    return f"<h2>Change since the baseline</h2>{_table(columns, rows)}"
+    return _table(columns, (("", _change_row(change, threshold)) for change in changes))
+
+
+def _change_row(change: Change, threshold: float | None) -> tuple[str, ...]:
+    verdict, colour = verdict_of(change, threshold)
+    style = {"red": "bad", "green": "good"}.get(colour, "")
+    return (
+        *(_text(change.setting.model), str(change.setting.batch_size), short_load(change.setting)),
+        *(change.metric, milliseconds(change.before), milliseconds(change.after), signed(change.relative)),
+        *(f"{change.p_value:.2g}", f'<span class="{style}">{verdict}</span>'),
+    )
 
 
 def _agreement_section(report: Report, criteria: Criteria) -> str:
