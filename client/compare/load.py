@@ -24,7 +24,6 @@ from client.errors import ClientError
 # Sends the n-th request and waits for its answer; raises ClientError.
 Send = Callable[[int], object]
 
-POLL_SECONDS = 0.002
 # A failure costs the server nothing: without a pause the loop would spin on it.
 PAUSE_AFTER_FAILURE = 0.05
 # So many failures without a single answer are enough to give a window up.
@@ -57,6 +56,8 @@ class ClosedLoop:
         self._numbers = itertools.count()
         self._done: list[list[Request]] = [[] for _ in range(concurrency)]
         self._stopped = threading.Event()
+        # Nobody polls: on a small machine that would take the server's time.
+        self._answered = threading.Condition()
         self._threads = [threading.Thread(target=self._work, args=(done,), daemon=True) for done in self._done]
 
     def start(self) -> None:
@@ -73,33 +74,43 @@ class ClosedLoop:
         while not self._stopped.is_set():
             start = time.perf_counter()
             error = _error_of(self._send, next(self._numbers))
-            done.append(Request(start, time.perf_counter(), error))
+            with self._answered:
+                done.append(Request(start, time.perf_counter(), error))
+                self._answered.notify()
             if error:
                 self._stopped.wait(PAUSE_AFTER_FAILURE)
 
     def settle(self) -> None:
         """Return when every thread's first request is over: the first ones meet an empty queue."""
-        while not all(self._done):
-            time.sleep(POLL_SECONDS)
+        with self._answered:
+            self._answered.wait_for(lambda: all(self._done))
 
     def record(self, seconds: float, least: int = 1) -> Window:
         """One window of at least so many seconds and requests of each thread, or of failures alone. After `settle`."""
         firsts = [len(done) for done in self._done]
         begin, cpu = time.perf_counter(), time.process_time()
-        while not self._enough(firsts, begin + seconds, least):
-            time.sleep(min(POLL_SECONDS, seconds))
+        if not self._hopeless(firsts, seconds):
+            time.sleep(max(0.0, begin + seconds - time.perf_counter()))
+            with self._answered:
+                self._answered.wait_for(lambda: min(self._new(firsts)) >= least)
         elapsed, cpu = time.perf_counter() - begin, time.process_time() - cpu
         # From one answer to another, for each thread by itself: no part of a request is cut off at either end.
         spans = [done[first - 1 :] for done, first in zip(map(tuple, self._done), firsts, strict=True)]
         rate = sum(_rate(span) for span in spans)
         return summarise([r for span in spans for r in span[1:]], elapsed, rate, cpu / elapsed)
 
-    def _enough(self, firsts: Sequence[int], deadline: float, least: int) -> bool:
-        if time.perf_counter() >= deadline:
-            return all(len(done) - first >= least for done, first in zip(self._done, firsts, strict=True))
-        heads = [done[first : first + HOPELESS_AFTER] for done, first in zip(self._done, firsts, strict=True)]
-        errors = [request.error for head in heads for request in head]
-        return len(errors) >= HOPELESS_AFTER and all(errors)
+    def _new(self, firsts: Sequence[int]) -> list[int]:
+        return [len(done) - first for done, first in zip(self._done, firsts, strict=True)]
+
+    def _hopeless(self, firsts: Sequence[int], seconds: float) -> bool:
+        """Wait for the first answer, `seconds` at most: whether enough requests failed and none was answered."""
+
+        def errors() -> list[str | None]:
+            return [r.error for done, first in zip(self._done, firsts, strict=True) for r in done[first:]]
+
+        with self._answered:
+            self._answered.wait_for(lambda: len(errors()) >= HOPELESS_AFTER or not all(errors()), seconds)
+            return len(errors()) >= HOPELESS_AFTER and all(errors())
 
 
 @contextmanager
