@@ -2,9 +2,9 @@
 
     python -m benchmarks.compare_crosscheck --repository model_repository --perf-analyzer PATH
 
-Each round measures every cell once with each engine, one after the other, so that drift of the machine hits both. The
-table gives the medians over the rounds and how far perf_analyzer's differ from ours; the status is 1 if fewer than
-`--cells` cells agree within `--within` in both throughput and 95th percentile.
+Each round measures every cell once with each engine, one after the other, in alternating order, so that drift of the
+machine hits both. A round's ratio compares its own two windows; the table gives medians over the rounds. The status is
+1 if fewer than `--cells` cells agree within `--within` in both throughput and 95th percentile.
 
 perf_analyzer 2.51.0 is in the wheel of tritonclient 2.51.0. Where the libraries that it needs (libb64, libcudart) are
 not installed, those that nvidia-pytriton carries are lent to it.
@@ -27,7 +27,7 @@ from rich.table import Table
 
 from client.compare.cells import Setting, Window
 from client.compare.inputs import prepare
-from client.compare.measure import LATENCIES_PER_WINDOW, settings
+from client.compare.measure import LATENCIES_PER_WINDOW, Engine, settings
 from client.compare.perf_analyzer import PerfAnalyzer, find_program
 from client.compare.python_engine import PythonEngine
 from client.compare.words import short_names
@@ -49,18 +49,30 @@ class Pair:
     ours: tuple[Window, ...]
     theirs: tuple[Window, ...]
 
-    def rates(self) -> tuple[float, float]:
-        """Images a second."""
-        ours, theirs = ([w.requests_per_second for w in windows] for windows in (self.ours, self.theirs))
-        return statistics.median(ours) * self.setting.batch_size, statistics.median(theirs) * self.setting.batch_size
+    def rates(self) -> list[tuple[float, float]]:
+        """Images a second of both, a round each."""
+        size = self.setting.batch_size
+        return [(a.requests_per_second * size, b.requests_per_second * size) for a, b in self._rounds()]
 
-    def tails(self) -> tuple[float, float]:
-        """95th percentiles, ms."""
-        ours, theirs = ([w.percentiles[95] for w in windows] for windows in (self.ours, self.theirs))
-        return statistics.median(ours), statistics.median(theirs)
+    def tails(self) -> list[tuple[float, float]]:
+        """95th percentiles of both in ms, a round each."""
+        return [(a.percentiles[95], b.percentiles[95]) for a, b in self._rounds()]
+
+    def _rounds(self) -> Iterator[tuple[Window, Window]]:
+        return zip(self.ours, self.theirs, strict=True)
 
     def agrees(self, within: float) -> bool:
-        return all(abs(theirs / ours - 1) <= within for ours, theirs in (self.rates(), self.tails()))
+        return all(abs(ratio(figures) - 1) <= within for figures in (self.rates(), self.tails()))
+
+
+def ratio(rounds: Sequence[tuple[float, float]]) -> float:
+    """Theirs to ours."""
+    return statistics.median(theirs / ours for ours, theirs in rounds)
+
+
+def medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    ours, theirs = zip(*rounds, strict=True)
+    return statistics.median(ours), statistics.median(theirs)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     # two cases differ by more than the engines do.
     parser.add_argument("--concurrency", type=integers, default=[1], metavar="N,N", help="default: 1")
     parser.add_argument("--window", type=float, default=4.0, metavar="S", help="seconds per window (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--within", type=float, default=0.05, help="default: %(default)s")
     parser.add_argument("--cells", type=int, default=4, help="that have to agree (%(default)s)")
     return parser
@@ -109,9 +121,10 @@ def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[S
     with PerfAnalyzer(program, transport, "grpc", contracts, inputs) as theirs, Progress(transient=True) as progress:
         task = progress.add_task("windows", total=2 * options.rounds * len(cells))
         seconds = {c: max(options.window, LATENCIES_PER_WINDOW * theirs.warm_up(c, 0.5, 0.1) / 1e3) for c in cells}
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for cell in cells:
-                for side, engine in (("ours", ours), ("theirs", theirs)):
+                sides: list[tuple[str, Engine]] = [("ours", ours), ("theirs", theirs)]
+                for side, engine in reversed(sides) if number % 2 else sides:
                     windows[side][cell].append(engine.window(cell, seconds[cell]))
                     progress.advance(task)
     transport.close()
@@ -125,11 +138,11 @@ def make_table(pairs: Sequence[Pair], within: float) -> Table:
     for column in ("batch", "conc.", "images/s", "theirs", "", "p95 ms", "theirs", "", "agree"):
         table.add_column(column, justify="right", no_wrap=True)
     for pair in pairs:
-        (rate, their_rate), (tail, their_tail) = pair.rates(), pair.tails()
+        (rate, their_rate), (tail, their_tail) = medians(pair.rates()), medians(pair.tails())
         table.add_row(
             *(names[pair.setting.model], str(pair.setting.batch_size), str(pair.setting.concurrency)),
-            *(f"{rate:.2f}", f"{their_rate:.2f}", f"{their_rate / rate - 1:+.1%}"),
-            *(f"{tail:.1f}", f"{their_tail:.1f}", f"{their_tail / tail - 1:+.1%}"),
+            *(f"{rate:.2f}", f"{their_rate:.2f}", f"{ratio(pair.rates()) - 1:+.1%}"),
+            *(f"{tail:.1f}", f"{their_tail:.1f}", f"{ratio(pair.tails()) - 1:+.1%}"),
             "yes" if pair.agrees(within) else "no",
         )
     return table
