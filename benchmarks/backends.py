@@ -12,14 +12,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from client.compare.baseline import changes
 from client.compare.decision import Criteria
 from client.compare.readme import replace_section, section
 from client.compare.report import read_json
-from export.photographs import BUNDLED
+from export import photographs
 from serve.errors import ServeError
 from serve.triton import TritonServer
 
@@ -48,8 +47,8 @@ def run(*words: str) -> None:
 def measure(repository: Path, output: Path) -> int:
     """Two runs, stored; how many of the second's figures differ from the first's by more than chance."""
     PHOTOGRAPHS.mkdir(parents=True, exist_ok=True)
-    for name in BUNDLED:
-        (PHOTOGRAPHS / name).write_bytes((files("skimage") / "data" / name).read_bytes())
+    for path in photographs.find():
+        shutil.copy(path, PHOTOGRAPHS)
     result, baseline = output / "compare.json", output / "baseline.json"
     with TritonServer(repository) as server:
         compare = ("compare", str(PHOTOGRAPHS), *LOADS, "--url", server.grpc_url, "--repository", str(repository))

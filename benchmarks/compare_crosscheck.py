@@ -121,12 +121,13 @@ def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[S
     with PerfAnalyzer(program, transport, "grpc", contracts, inputs) as theirs, Progress(transient=True) as progress:
         task = progress.add_task("windows", total=2 * options.rounds * len(cells))
         seconds = {c: max(options.window, LATENCIES_PER_WINDOW * theirs.warm_up(c, 0.5, 0.1) / 1e3) for c in cells}
-        for number in range(options.rounds):
+        sides: list[tuple[str, Engine]] = [("ours", ours), ("theirs", theirs)]
+        for _ in range(options.rounds):
             for cell in cells:
-                sides: list[tuple[str, Engine]] = [("ours", ours), ("theirs", theirs)]
-                for side, engine in reversed(sides) if number % 2 else sides:
+                for side, engine in sides:
                     windows[side][cell].append(engine.window(cell, seconds[cell]))
                     progress.advance(task)
+            sides.reverse()
     transport.close()
     return [Pair(cell, tuple(windows["ours"][cell]), tuple(windows["theirs"][cell])) for cell in cells]
 

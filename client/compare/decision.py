@@ -153,7 +153,8 @@ def sentences(report: Report, criteria: Criteria) -> list[str]:
         return [_nothing_fits(report, criteria)]
     said = [_recommendation(winner, criteria)]
     said += _others(report, winner, criteria)
-    said += [one for one in _slow_models(report, NOTABLE_SLOWDOWN) if one not in problems(report, criteria)]
+    too_slow = _slow_models(report, criteria.max_slowdown)
+    said += [one for one in _slow_models(report, NOTABLE_SLOWDOWN) if one not in too_slow]
     agreeing = [one for one in report.agreements if one.within(criteria.tolerance)]
     if agreeing and len(agreeing) == len(report.agreements):
         worst = max(one.worst_difference for one in agreeing)
@@ -202,7 +203,7 @@ def _others(report: Report, winner: Cell, criteria: Criteria) -> list[str]:
 
 def _ties(winner: Cell, ties: Sequence[Cell]) -> str:
     """What is as good for all that this run can tell, and which of it answers soonest."""
-    quickest = min([winner, *ties], key=lambda cell: cell.percentile(BUDGET_PERCENTILE).mean)
+    quickest = _quickest([winner, *ties])
     if len(ties) > 1:
         others = f"The throughput of {len(ties)} other configurations is not distinguishable from it in this run"
     else:
@@ -210,18 +211,19 @@ def _ties(winner: Cell, ties: Sequence[Cell]) -> str:
     if quickest.setting == winner.setting:
         return f"{others}, and it is the quickest to answer of them."
     which = f"; the quickest to answer of them is {quickest.setting}" if len(ties) > 1 else ", and it answers sooner"
-    return f"{others}{which}: {_speed(quickest)}."
+    rate, tail = quickest.images_per_second.mean, quickest.percentile(BUDGET_PERCENTILE).mean
+    return f"{others}{which}: {rate:,.1f} images/s, p95 {tail:,.1f} ms."
 
 
-def _speed(cell: Cell) -> str:
-    return f"{cell.images_per_second.mean:,.1f} images/s, p95 {cell.percentile(BUDGET_PERCENTILE).mean:,.1f} ms"
+def _quickest(cells: Iterable[Cell]) -> Cell:
+    return min(cells, key=lambda cell: cell.percentile(BUDGET_PERCENTILE).mean)
 
 
 def _nothing_fits(report: Report, criteria: Criteria) -> str:
     usable = [cell for cell in report.cells if cell.usable]
     if not usable:
         return "No configuration was measured without failures, so none can be recommended."
-    quickest = min(usable, key=lambda cell: cell.percentile(BUDGET_PERCENTILE).mean)
+    quickest = _quickest(usable)
     return (
         f"No configuration keeps the 95th percentile within {criteria.latency_budget:g} ms; the quickest is "
         f"{quickest.setting} with {quickest.percentile(BUDGET_PERCENTILE).mean:,.1f} ms."

@@ -92,21 +92,21 @@ class ClosedLoop:
         if not self._hopeless(firsts, seconds):
             time.sleep(max(0.0, begin + seconds - time.perf_counter()))
             with self._answered:
-                self._answered.wait_for(lambda: min(self._new(firsts)) >= least)
+                self._answered.wait_for(lambda: min(map(len, self._since(firsts))) >= least)
         elapsed, cpu = time.perf_counter() - begin, time.process_time() - cpu
         # From one answer to another, for each thread by itself: no part of a request is cut off at either end.
         spans = [done[first - 1 :] for done, first in zip(map(tuple, self._done), firsts, strict=True)]
         rate = sum(_rate(span) for span in spans)
         return summarise([r for span in spans for r in span[1:]], elapsed, rate, cpu / elapsed)
 
-    def _new(self, firsts: Sequence[int]) -> list[int]:
-        return [len(done) - first for done, first in zip(self._done, firsts, strict=True)]
+    def _since(self, firsts: Sequence[int]) -> list[list[Request]]:
+        return [done[first:] for done, first in zip(self._done, firsts, strict=True)]
 
     def _hopeless(self, firsts: Sequence[int], seconds: float) -> bool:
         """Wait for the first answer, `seconds` at most: whether enough requests failed and none was answered."""
 
         def errors() -> list[str | None]:
-            return [r.error for done, first in zip(self._done, firsts, strict=True) for r in done[first:]]
+            return [request.error for requests in self._since(firsts) for request in requests]
 
         with self._answered:
             self._answered.wait_for(lambda: len(errors()) >= HOPELESS_AFTER or not all(errors()), seconds)

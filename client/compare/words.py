@@ -9,6 +9,9 @@ from client.compare.decision import Criteria, best, pareto
 from client.compare.intervals import Interval
 from client.compare.report import Report
 
+# What the brackets of `percentile_text` mean.
+BRACKETS = "A percentile in brackets rests on too few requests: less than one is expected above it."
+
 
 def shared_words(models: Sequence[str]) -> str:
     """What all the names begin with, in whole words: resnet50_ for resnet50_onnx and resnet50_tensorrt."""
@@ -55,9 +58,6 @@ def percentile_text(cell: Cell, percent: int) -> str:
 def is_supported(cell: Cell, percent: int) -> bool:
     """Whether at least one of its requests is expected above the percentile: the 95th needs 20, the 99th 100."""
     return cell.requests * (100 - percent) >= 100
-
-
-BRACKETS = "A percentile in brackets rests on too few requests: less than one is expected above it."
 
 
 def marks(report: Report, criteria: Criteria) -> dict[Setting, list[str]]:
