@@ -11,22 +11,22 @@ help: ## list the targets
 
 setup: $(VENV)/.installed ## create .venv with everything that export, serve, client and tests need
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[export,serve,report,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 export: setup ## TorchScript and ONNX of NVIDIA's pretrained ResNeXt101-32x4d into model_repository/ (OPTIONS='--model resnet50')
-	$(BIN)/python -m export --weights ngc $(OPTIONS)
+	$(BIN)/python -m tritonrepo export --weights ngc $(OPTIONS)
 
 serve: setup ## the embedded Triton over model_repository/, in the foreground (OPTIONS='--http-port 9000')
-	$(BIN)/python -m serve $(OPTIONS)
+	$(BIN)/python -m tritonrepo serve $(OPTIONS)
 
 classify: setup ## classify images with the running server (IMAGES='a.jpg photos/' OPTIONS='--top 3')
-	$(BIN)/python -m client classify $(IMAGES) $(OPTIONS)
+	$(BIN)/python -m tritonrepo classify $(IMAGES) $(OPTIONS)
 
 compare: setup ## speed and agreement of the backends of the running server (OPTIONS='--batch-sizes 1,4')
-	$(BIN)/python -m client compare $(OPTIONS)
+	$(BIN)/python -m tritonrepo compare $(OPTIONS)
 
 demo: setup ## the whole job on real photographs: export, verify, serve, classify, compare; no Docker, no GPU
 	$(BIN)/python -m examples.demo
@@ -39,18 +39,19 @@ bench: setup .bench/models ## what the README claims of speed and memory, measur
 	$(BIN)/python -m benchmarks.client_memory
 
 .bench/models: | setup
-	$(BIN)/python -m export --weights seeded --repository $@
+	$(BIN)/python -m tritonrepo export --weights seeded --repository $@
 
-lint: setup ## ruff and strict mypy
+lint: setup ## ruff, strict mypy and the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 test: setup ## all tests, live ones included
 	$(BIN)/python -m pytest
 
 doctor: setup ## what this machine has, and what in the model repository would fail to load
-	$(BIN)/python -m export doctor
+	$(BIN)/python -m tritonrepo doctor
 
 up: ## start Triton with Docker, on the GPU if there is one, and wait until it is healthy (PROFILE=gpu|cpu, MONITORING=1)
 	@deploy/compose.sh up $(PROFILE) $(if $(MONITORING),--monitoring)

@@ -14,13 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.compare.baseline import changes
-from client.compare.decision import Criteria
-from client.compare.readme import replace_section, section
-from client.compare.report import read_json
-from export import photographs
-from serve.errors import ServeError
-from serve.triton import TritonServer
+from tritonrepo.compare.baseline import changes
+from tritonrepo.compare.criteria import Criteria
+from tritonrepo.compare.readme import replace_section, section
+from tritonrepo.compare.report import read_json
+from tritonrepo.export import photographs
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.triton import TritonServer
 
 # Relative, so that the stored names of the images are the same on every machine.
 PHOTOGRAPHS = Path(".bench/photographs")

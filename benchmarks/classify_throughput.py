@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from client import Classifier, Connection, Options
-from client.transport import Inference
-from serve.triton import TritonServer
+from tritonrepo.client import Classifier, Connection, Options
+from tritonrepo.client.transport import Inference
+from tritonrepo.serve.triton import TritonServer
 
 LEAST = 0.95
 SIZE = (500, 375)

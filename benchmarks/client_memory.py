@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.classify_throughput import make_photographs
-from client.preprocess import Preprocessing
-from serve.triton import TritonServer
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.serve.triton import TritonServer
 
 MOST = 0.10
 DISTINCT = 100

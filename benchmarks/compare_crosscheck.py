@@ -25,18 +25,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from client.compare.cells import Setting, Window
-from client.compare.inputs import prepare
-from client.compare.measure import LATENCIES_PER_WINDOW, Engine, settings
-from client.compare.perf_analyzer import PerfAnalyzer, find_program
-from client.compare.python_engine import PythonEngine
-from client.compare.words import short_names
-from client.contract import read_contract
-from client.errors import ClientError
-from client.transport import open_transport
-from serve.errors import ServeError
-from serve.installation import find_installation
-from serve.triton import TritonServer
+from tritonrepo.client.contract import read_contract
+from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.client.transport import open_transport
+from tritonrepo.compare.cells import Setting, Window
+from tritonrepo.compare.inputs import prepare
+from tritonrepo.compare.measure import LATENCIES_PER_WINDOW, Engine, settings
+from tritonrepo.compare.perf_analyzer import PerfAnalyzer, find_program
+from tritonrepo.compare.python_engine import PythonEngine
+from tritonrepo.compare.words import short_names
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.installation import find_installation
+from tritonrepo.serve.triton import TritonServer
 
 LENT = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}
 
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with lent_libraries(), TritonServer(options.repository) as server:
             pairs = measure(options, server, cells)
-    except (ServeError, ClientError) as error:
+    except (ServeError, TritonRepoError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     Console().print(make_table(pairs, options.within))

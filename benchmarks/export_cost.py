@@ -46,8 +46,8 @@ class Stopwatch:
 def whole(model: str, repository: Path) -> list[tuple[str, float, float]]:
     """The export as `python -m export` does it."""
     stopwatch = Stopwatch()
-    from export.build import Options, Watcher, build
-    from export.spec import ONNX, TORCHSCRIPT
+    from tritonrepo.export.build import Options, Watcher, build
+    from tritonrepo.repository.formats import ONNX, TORCHSCRIPT
 
     options = Options(model, "seeded", (TORCHSCRIPT, ONNX), repository)
     result = build(options, Watcher(step=stopwatch.begin))
@@ -58,7 +58,7 @@ def whole(model: str, repository: Path) -> list[tuple[str, float, float]]:
 def bare(model: str, directory: Path) -> list[tuple[str, float, float]]:
     """The conversions alone."""
     stopwatch = Stopwatch()
-    from export import models, to_onnx, to_torchscript
+    from tritonrepo.export import models, to_onnx, to_torchscript
 
     stopwatch.begin("network and weights")
     module, spec, _ = models.load(model, "seeded", lambda _, __: None, lambda _: None)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from client.preprocess import Preprocessing, open_image, preprocess
+from tritonrepo.client.preprocess import Preprocessing, open_image, preprocess
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png")
 SIZES = {(640, 480): 1.0, (1920, 1080): 3.0, (4000, 3000): 5.0}

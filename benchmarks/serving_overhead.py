@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from serve.errors import ServeError
-from serve.models import READY
-from serve.triton import TritonServer
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.models import READY
+from tritonrepo.serve.triton import TritonServer
 
 INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"
 Infer = Callable[[], None]

@@ -8,16 +8,16 @@ import threading
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
-from client.contract import ModelContract, choose_model, read_contract, read_labels
-from client.errors import RequestError, UsageError
-from client.failover import Servers
-from client.pipeline import Options, Pipeline, batch_size
-from client.results import Result
-from client.shared_memory import SharedBuffers, SharedMemoryTransport
-from client.sources import Picture, Source, sources
-from client.transport import Connection, Transport, open_transport
-
-PATIENCE = 60.0
+from tritonrepo.client.connection import PATIENCE, Connection
+from tritonrepo.client.contract import ModelContract, choose_model, read_contract, read_labels
+from tritonrepo.client.errors import RequestError, UsageError
+from tritonrepo.client.failover import Servers
+from tritonrepo.client.options import Options
+from tritonrepo.client.pipeline import Pipeline, batch_size
+from tritonrepo.client.results import Result
+from tritonrepo.client.shared_memory import SharedBuffers, SharedMemoryTransport
+from tritonrepo.client.sources import Picture, Source, sources
+from tritonrepo.client.transport import Transport, open_transport
 
 
 class Classifier:

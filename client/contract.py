@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from client.decode import parse_classification
-from client.errors import ContractError, ModelUnavailableError, UsageError
-from client.preprocess import Preprocessing
-from client.transport import Inference, ModelStatus, Transport
+from tritonrepo.client.decode import parse_classification
+from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.transport import Inference, ModelStatus, Transport
 
 # Fastest first: an engine is served only where there is a GPU for it.
 FORMAT_PREFERENCE = ("tensorrt", "onnx", "torchscript", "onnx_fp16")

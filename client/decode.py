@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.errors import ContractError
+from tritonrepo.client.errors import ContractError
 
 
 @dataclass(frozen=True)

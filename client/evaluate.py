@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from client.classifier import Classifier
-from client.contract import ModelContract
-from client.errors import UsageError
-from client.pipeline import Options
-from client.results import Result
-from client.sources import Source, expand
+from tritonrepo.client.classifier import Classifier
+from tritonrepo.client.contract import ModelContract
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.options import Options
+from tritonrepo.client.results import Result
+from tritonrepo.client.sources import Source, expand
 
 Z_95 = 1.959963984540054
 TOP = 5

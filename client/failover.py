@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from client.errors import ModelUnavailableError, ServerUnavailableError
-from client.transport import Answer, Inference, ModelStatus, Region, Transport
+from tritonrepo.client.errors import ModelUnavailableError, ServerUnavailableError
+from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region, Transport
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import urllib.request
 from email.message import Message
 from urllib.parse import quote
 
-from client.errors import ImageError
+from tritonrepo.client.errors import ImageError
 
 MAX_BYTES = 64 << 20
 DEADLINE = 30.0

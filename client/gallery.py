@@ -11,13 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from client.contract import ModelContract
-from client.decode import Prediction
-from client.errors import UsageError
-from client.present import printable, untrained_warning
-from client.results import Result
+from tritonrepo.client.contract import ModelContract
+from tritonrepo.client.decode import Prediction
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.records import untrained_warning
+from tritonrepo.client.results import Result
+from tritonrepo.client.text import printable
 
-_HERE = files("client")
+_HERE = files("tritonrepo.client")
 _CARD_STYLE = (_HERE / "card.css").read_text(encoding="utf-8")
 _PAGE_STYLE = (_HERE / "gallery.css").read_text(encoding="utf-8")
 _SCRIPT = (_HERE / "gallery.js").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from client.errors import ContractError, ImageError
+from tritonrepo.client.errors import ContractError, ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Tensor: TypeAlias = NDArray[np.floating[Any]]

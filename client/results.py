@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from client.decode import Prediction
+from tritonrepo.client.decode import Prediction
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the picture, if there is a thumbnail, and its predictions with bars."""
-        from client.gallery import standalone_card  # Here, since a gallery is made of results.
+        from tritonrepo.client.gallery import standalone_card  # Here, since a gallery is made of results.
 
         return standalone_card(self)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
-from client.errors import UsageError
-from client.present import CSV_COLUMNS, csv_header, csv_line
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.records import CSV_COLUMNS, csv_header, csv_line
 
 SUFFIXES = {".jsonl": "json", ".json": "json", ".csv": "csv"}
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.errors import ClientError, RegionLostError, RequestError, ServerUnavailableError, UsageError
-from client.transport import Answer, Inference, ModelStatus, Region, Transport
+from tritonrepo.client.errors import RegionLostError, RequestError, ServerUnavailableError, TritonRepoError, UsageError
+from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region, Transport
 
 _DEVICE = Path("/dev/shm")
 
@@ -136,7 +136,7 @@ class SharedMemoryTransport:
                     self._transport.unregister(region)
                 except ServerUnavailableError:
                     break
-                except ClientError:
+                except TritonRepoError:
                     continue
         self._transport.close()
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from client.errors import ImageError
-from client.fetch import fetch
-from client.preprocess import FORMATS, Preprocessing, open_image, oriented
+from tritonrepo.client.errors import ImageError
+from tritonrepo.client.fetch import fetch
+from tritonrepo.client.preprocess import FORMATS, Preprocessing, open_image, oriented
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 T = TypeVar("T")

@@ -55,7 +55,9 @@ def export_requirements(pyproject: Path) -> list[str]:
 
 def install(requirements: Sequence[str], cache: Path) -> Path:
     """A directory with the requirements installed, made if it is not there; raises CalledProcessError if pip fails."""
-    key = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:16]
+    constraints = SOURCE / "constraints.txt"
+    inputs = [sys.version, constraints.read_text(), *requirements]
+    key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
     packages = cache / f"packages-{key}"
     if packages.is_dir():
         return packages
@@ -63,7 +65,7 @@ def install(requirements: Sequence[str], cache: Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--target", str(unfinished)]
-    subprocess.run([*command, *requirements], check=True)
+    subprocess.run([*command, "--constraint", str(constraints), *requirements], check=True)
     unfinished.rename(packages)
     return packages
 
@@ -71,12 +73,23 @@ def install(requirements: Sequence[str], cache: Path) -> Path:
 def export_command(options: Sequence[str]) -> list[str]:
     """The exporter's command line: the options, and the mounted repository unless they name another."""
     named = any(option == "--repository" or option.startswith("--repository=") for option in options)
-    return [sys.executable, "-m", "export", *options, *([] if named else ["--repository", str(REPOSITORY)])]
+    return [
+        sys.executable,
+        "-m",
+        "tritonrepo",
+        "export",
+        *options,
+        *([] if named else ["--repository", str(REPOSITORY)]),
+    ]
 
 
 def environment(packages: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """The exporter's environment: the installed packages go before the image's own, and caches to the volume."""
-    return {**variables, "PYTHONPATH": os.pathsep.join([str(packages), str(SOURCE)]), "XDG_CACHE_HOME": str(CACHE)}
+    return {
+        **variables,
+        "PYTHONPATH": os.pathsep.join([str(packages), str(SOURCE / "src")]),
+        "XDG_CACHE_HOME": str(CACHE),
+    }
 
 
 def main(options: Sequence[str]) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from client import Classifier, Connection
-from serve.__main__ import make_table
-from serve.triton import TritonServer
+from tritonrepo.cli.serve import make_table
+from tritonrepo.client import Classifier, Connection
+from tritonrepo.serve.triton import TritonServer
 
 PLACE = Path(".demo")
 REPOSITORY = PLACE / "models"

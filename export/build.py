@@ -15,14 +15,17 @@ from typing import Any
 
 from torch import nn
 
-from export import config, models, photographs, publish, verify
-from export.config import EngineOptions, Serving
-from export.errors import ExportError, MissingError, NotPublishableError, VerificationError
-from export.ngc import Progress
-from export.publish import Candidate, Publication, Repository
-from export.spec import TENSORRT, Format, ModelSpec
-from export.verify import Reference, Runner, Verification
-from export.weights import Weights
+from tritonrepo.client.errors import MissingError, TritonRepoError
+from tritonrepo.export import models, photographs, verify
+from tritonrepo.export.errors import NotPublishableError, VerificationError
+from tritonrepo.export.ngc import Progress
+from tritonrepo.export.verify import Reference, Runner, Verification
+from tritonrepo.repository import config, publish
+from tritonrepo.repository.config import EngineOptions, Serving
+from tritonrepo.repository.formats import TENSORRT, Format
+from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.publish import Candidate, Publication, Repository
+from tritonrepo.repository.spec import ModelSpec
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "triton-repository-builder")
 """Recorded in the manifest, as far as they are installed."""
@@ -67,7 +70,7 @@ class Outcome:
     """What the converter says of the artifact, for the manifest."""
     verification: Verification | None = None
     publication: Publication | None = None
-    error: ExportError | None = None
+    error: TritonRepoError | None = None
 
     @property
     def failed(self) -> bool:
@@ -83,7 +86,7 @@ class Build:
     outcomes: tuple[Outcome, ...]
 
     @property
-    def errors(self) -> tuple[ExportError, ...]:
+    def errors(self) -> tuple[TritonRepoError, ...]:
         return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None and outcome.failed)
 
     @property
@@ -97,7 +100,7 @@ class Build:
 def build(options: Options, watcher: Watcher) -> Build:
     """Export, verify and publish. A format that fails is in the result's outcomes, and keeps all from publication.
 
-    Raises `ExportError` for whatever concerns the export as a whole.
+    Raises `TritonRepoError` for whatever concerns the export as a whole.
     """
     # PyTorch then takes huge pages for large tensors; without, a batch of 64 spends as long in the kernel as computing.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -119,7 +122,7 @@ def build(options: Options, watcher: Watcher) -> Build:
 
 def _converter(format: Format) -> ModuleType:
     try:
-        converter = importlib.import_module(f"export.to_{format.name}")
+        converter = importlib.import_module(f"tritonrepo.export.to_{format.name}")
     except ModuleNotFoundError as exc:
         raise MissingError(
             f"{format.name}: the package {exc.name} is not installed; pip install '.[export]' brings it"
@@ -177,7 +180,7 @@ def _make(
         run = _load(load, artifact, format)
         verification = verify.verify(run, expected, verify.TOLERANCES[format.precision], format.name)
         outcome = replace(outcome, verification=verification)
-    except ExportError as exc:
+    except TritonRepoError as exc:
         outcome = replace(outcome, error=exc)
     return replace(outcome, seconds=time.perf_counter() - started)
 
@@ -185,7 +188,7 @@ def _make(
 def _load(load: Callable[[Path], Runner], artifact: Path, format: Format) -> Runner:
     try:
         return load(artifact)
-    except ExportError:
+    except TritonRepoError:
         raise
     except Exception as exc:  # each runtime has its own root of errors
         raise VerificationError(f"{format.name}: its own runtime cannot load it: {' '.join(str(exc).split())}") from exc

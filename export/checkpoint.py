@@ -9,7 +9,7 @@ from re import fullmatch, search
 import torch
 from torch import Tensor, nn
 
-from export.errors import WeightsError
+from tritonrepo.export.errors import WeightsError
 
 KEYS_LISTED = 10
 _UNUSED = "num_batches_tracked"

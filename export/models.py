@@ -9,10 +9,10 @@ from pathlib import Path
 
 from torch import nn
 
-from export import imagenet, network, ngc, weights
-from export.errors import UsageError
-from export.spec import ModelSpec, check_labels
-from export.weights import Weights
+from tritonrepo.client.errors import UsageError
+from tritonrepo.export import imagenet, network, ngc, weights
+from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.spec import ModelSpec, check_labels
 
 IMPORTED_AS = "model_file"
 Loaded = tuple[nn.Module, ModelSpec, Weights]

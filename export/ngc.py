@@ -8,8 +8,9 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from export.digest import sha256
-from export.errors import MissingError, WeightsError
+from tritonrepo.client.errors import MissingError
+from tritonrepo.export.errors import WeightsError
+from tritonrepo.repository.digest import sha256
 
 _MODELS = "https://api.ngc.nvidia.com/v2/models/nvidia"
 CHECKPOINTS = {

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from client.errors import ImageError
-from client.preprocess import Preprocessing, open_image, preprocess
-from export.errors import UsageError
+from tritonrepo.client.errors import ImageError, UsageError
+from tritonrepo.client.preprocess import Preprocessing, open_image, preprocess
 
 BUNDLED = (
     "astronaut.png",

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.errors import ConversionError
-from export.spec import INPUT_NAME, OUTPUT_NAME
+from tritonrepo.export.errors import ConversionError
+from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
 OPSET = 18
 """What torch.onnx emits without a version converter; ONNX Runtime 1.17 reads up to 20, TensorRT 10 up to 22."""

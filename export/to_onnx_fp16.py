@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from export import to_onnx
-from export.errors import ConversionError
-from export.to_onnx import load as load
+from tritonrepo.export import to_onnx
+from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.to_onnx import load as load
 
 
 class HalfPrecision(nn.Module):

@@ -23,11 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export import to_onnx_fp16
-from export.config import EngineOptions
-from export.errors import ConversionError, MissingError, NotPublishableError
-from export.ngc import cache_directory
-from export.spec import INPUT_NAME, OUTPUT_NAME
+from tritonrepo.client.errors import MissingError
+from tritonrepo.export import to_onnx_fp16
+from tritonrepo.export.errors import ConversionError, NotPublishableError
+from tritonrepo.export.ngc import cache_directory
+from tritonrepo.repository.config import EngineOptions
+from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
 MIB = 1 << 20
 RUNTIMES = ("tensorrt", "tensorrt_bindings")

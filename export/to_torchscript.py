@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.errors import ConversionError
+from tritonrepo.export.errors import ConversionError
 
 EXAMPLE_BATCH = 2
 """Traced at 2, so that nothing of size 1 is broadcast by accident; the batch stays dynamic."""

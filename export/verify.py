@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from client.decode import softmax
-from export.errors import VerificationError
+from tritonrepo.client.decode import softmax
+from tritonrepo.export.errors import VerificationError
 
 Logits = NDArray[np.float32]
 Runner = Callable[[NDArray[np.float32]], Logits]

@@ -2,34 +2,22 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from client.preprocess import Preprocessing
-from export import checkpoint, network, ngc, photographs
-from export.digest import sha256
-from export.errors import MissingError, UsageError, WeightsError
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.export import checkpoint, network, ngc, photographs
+from tritonrepo.export.errors import WeightsError
+from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.manifest import Weights
 
 CALIBRATION_IMAGES = 12
 RESIDUAL_GAIN = 0.2
 """Weight of each block's last BatchNorm in a seeded network. At 1 the activations of a hundred random layers are so
 ill-conditioned that FP16 moves the logits by a fifth of their spread; at 0.2, by a hundredth."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where the parameters came from; goes into the manifest and config.pbtxt."""
-
-    source: str
-    sha256: str
-    """Of the checkpoint file, or of the tensors where there is no file."""
-    trained: bool
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def load(name: str, source: str, progress: ngc.Progress, notice: Callable[[str], None]) -> tuple[nn.Module, Weights]:

@@ -1,16 +1,14 @@
 """What can go wrong while serving. Each message says what was wrong, where, and what to do."""
 
+from tritonrepo.client.errors import MissingError
 
-class ServeError(Exception):
-    """Base of every error that this package raises on purpose."""
+
+class ServeError(MissingError):
+    """The server does not do what it was asked; the root of the errors of this room."""
 
 
 class InstallationError(ServeError):
     """Something that the embedded Triton needs is not installed."""
-
-
-class RepositoryError(ServeError):
-    """The model repository is not a directory, or holds nothing to serve."""
 
 
 class PortTakenError(ServeError):

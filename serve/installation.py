@@ -10,11 +10,12 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.errors import InstallationError
+import tritonrepo
+from tritonrepo.serve.errors import InstallationError
 
 REMEDY = "install it with: pip install 'triton-repository-builder[serve]'"
-PACKAGE = Path(__file__).resolve().parent
-STAND_INS = PACKAGE / "backends"
+ROOT = Path(tritonrepo.__file__).resolve().parent.parent
+STAND_INS = Path(__file__).resolve().parent / "backends"
 # What each backend's model.py imports; `python` is the backend that runs the other two.
 BACKEND_PACKAGES = {"onnxruntime": "onnxruntime", "pytorch": "torch", "python": "numpy"}
 

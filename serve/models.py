@@ -10,8 +10,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from serve.errors import RepositoryError
-from serve.installation import BACKEND_PACKAGES, REMEDY
+from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
 
 # The names that configs used before `backend` existed; Triton still accepts them.
 PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}

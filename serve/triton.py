@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import IO, Any, Literal
 from urllib.parse import quote
 
-import serve.guardian
-from serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
-from serve.installation import PACKAGE, find_installation
-from serve.models import (
+from tritonrepo.serve import guardian
+from tritonrepo.serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
+from tritonrepo.serve.installation import ROOT, find_installation
+from tritonrepo.serve.models import (
     LEFT_OUT,
     READY,
     UNAVAILABLE,
@@ -229,12 +229,12 @@ class TritonServer:
             installation.lay_out_backends(directory / "backends")
             command = [str(installation.server), *self._arguments(models, directory)]
             self._guardian = subprocess.Popen(
-                [sys.executable, "-I", serve.guardian.__file__, *cleanup, "--", *command],
+                [sys.executable, "-I", guardian.__file__, *cleanup, "--", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 env=installation.environment(),
-                cwd=PACKAGE.parent,  # Whence the stub imports `serve`, even where it is not installed.
+                cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
                 text=True,
                 start_new_session=True,
             )

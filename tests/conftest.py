@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from serve.triton import TritonServer
+from tritonrepo.serve.triton import TritonServer
 
 if TYPE_CHECKING:
     import torch

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from client.preprocess import Preprocessing
-from export.spec import ModelSpec
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.repository.spec import ModelSpec
 
 SIDE = 32
 CLASSES = 10

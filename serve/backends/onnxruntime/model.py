@@ -12,8 +12,8 @@ from typing import Any
 
 import onnxruntime as ort
 
-from serve.backends.batching import Tensors, answer
-from serve.backends.settings import (
+from tritonrepo.serve.backends.batching import Tensors, answer
+from tritonrepo.serve.backends.settings import (
     ConfigurationError,
     find_model_file,
     read_bool,

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from serve.backends.batching import Tensors, answer
-from serve.backends.settings import (
+from tritonrepo.serve.backends.batching import Tensors, answer
+from tritonrepo.serve.backends.settings import (
     ConfigurationError,
     find_model_file,
     read_bool,

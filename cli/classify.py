@@ -1,0 +1,128 @@
+"""`tritonrepo classify`: images into the best classes of a served model."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO
+
+from rich.console import Console
+from rich.text import Text
+
+from tritonrepo.cli import arguments, terminal
+from tritonrepo.cli.progress import Tally, last_words, write_line
+from tritonrepo.cli.result_table import as_table
+from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
+from tritonrepo.client.contract import ModelContract
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.gallery import Gallery
+from tritonrepo.client.records import as_csv, as_json, csv_header, untrained_warning
+from tritonrepo.client.results import Result
+from tritonrepo.client.resume import Done, format_of, open_to_go_on, read_done, skip_done
+from tritonrepo.client.sources import Source, expand
+from tritonrepo.client.text import printable
+
+SUMMARY = "classify images"
+FORMATS = ("table", "json", "csv")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `classify`."""
+    parser.add_argument("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
+    parser.add_argument("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="predictions per image (%(default)s)")
+    parser.add_argument("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
+    parser.add_argument("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
+    parser.add_argument("--gallery", type=Path, metavar="HTML", help="also write one self-contained page")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="write to this .jsonl or .csv file, and go on where it ends if it is there",
+    )
+    arguments.add_pipeline_options(parser)
+    arguments.add_connection_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Classify; the exit status."""
+    terminate_as_interrupt()
+    if args.resume and args.gallery:
+        raise UsageError("--gallery shows one run's images, so it does not go with --resume")
+    options = dataclasses.replace(
+        arguments.options(args), top=args.top, server_top=args.server_top_n, thumbnails=args.gallery is not None
+    )
+    done = read_done(args.resume) if args.resume else None
+    with ExitStack() as stack:
+        classifier = stack.enter_context(arguments.classifier(args, args.model))
+        console = terminal.console()
+        emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
+        gallery = stack.enter_context(Gallery(args.gallery, classifier.contract)) if args.gallery else None
+        advance = stack.enter_context(
+            terminal.progress(lambda: _sources(args.images, done), console if table and console.is_terminal else None)
+        )
+        tally = stack.enter_context(last_words(args.resume))
+        for result in classifier.run(_sources(args.images, done), options):
+            tally.add(result)
+            emit(result)
+            if gallery:
+                gallery.add(result)
+            advance()
+    return _conclude(tally, done, args.resume)
+
+
+def _sources(words: Sequence[str], done: Done | None) -> Iterator[Source]:
+    return skip_done(expand(words), done.images) if done else expand(words)
+
+
+def _conclude(tally: Tally, done: Done | None, path: Path | None) -> int:
+    before, failed = (done.images.total(), done.failed + tally.failed) if done else (0, tally.failed)
+    total = before + tally.done
+    if path:
+        already = f" ({before:,} of them were there already)" if before else ""
+        print(f"{path}: {total:,} images{already}, {failed:,} could not be classified", file=sys.stderr)
+    elif failed:
+        print(f"{failed:,} of {total:,} images could not be classified", file=sys.stderr)
+    return EXIT_SOME_FAILED if failed else EXIT_DONE
+
+
+@contextmanager
+def _output(
+    args: argparse.Namespace, contract: ModelContract, console: Console, done: Done | None
+) -> Iterator[tuple[Callable[[Result], None], bool]]:
+    """How to show a result, and whether that is the table."""
+    format_ = _chosen_format(args)
+    table = format_ == "table"
+    if table:
+        console.print(Text(contract.name, style="dim"))
+    warning = untrained_warning(contract)
+    if warning:
+        print(warning, file=sys.stdout if table else sys.stderr, flush=True)
+    if table:
+        yield lambda result: console.print(as_table(result)), True
+        return
+    lines = as_json if format_ == "json" else as_csv
+    with open_to_go_on(args.resume, done.size) if done else nullcontext(sys.stdout.buffer) as file:
+        if format_ == "csv" and not (done and done.size):
+            write_line(file, csv_header())
+        yield lambda result: _emit_line(file, lines(result), result, named=bool(done)), False
+
+
+def _chosen_format(args: argparse.Namespace) -> str:
+    if not args.resume:
+        return args.format or "table"
+    format_ = format_of(args.resume)
+    if args.format not in (None, format_):
+        raise UsageError(f"--format {args.format} does not go with --resume {args.resume}")
+    return format_
+
+
+def _emit_line(file: BinaryIO, line: str, result: Result, named: bool) -> None:
+    write_line(file, line)
+    if named and result.error is not None:
+        print(f"{printable(result.image)}: {printable(result.error)}", file=sys.stderr)

@@ -1,0 +1,45 @@
+"""`tritonrepo doctor`: what this machine has, and what in a repository would fail to load."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.text import Text
+
+from tritonrepo.cli import terminal
+from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
+from tritonrepo.repository import doctor
+from tritonrepo.repository.doctor import Finding
+
+SUMMARY = (
+    "Say what this machine has, what each format needs, and what in the repository Triton would fail to load. Changes "
+    "nothing. Exit status 1 if something would fail."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `doctor`."""
+    parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
+    parser.add_argument(
+        "--triton-release", metavar="YY.MM", help="the release that is to serve; without it the one that .env pins"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine; the exit status."""
+    release = args.triton_release or doctor.pinned_release()
+    findings = [*doctor.examine_host(), *doctor.examine_repository(args.repository, release)]
+    output = terminal.console()
+    for finding in findings:
+        output.print(_line(finding), soft_wrap=True)
+    failures = sum(finding.level == "fail" for finding in findings)
+    output.print(f"{failures} of {len(findings)} findings would keep Triton {release} from loading a model")
+    return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def _line(finding: Finding) -> Text:
+    """How it stands, about what, and what mends it."""
+    style = {"ok": "green", "note": "yellow", "fail": "red"}[finding.level]
+    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    return Text.assemble((f"{finding.level:<5}", style), f"{finding.subject}: {finding.text}{remedy}")

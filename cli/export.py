@@ -1,0 +1,166 @@
+"""`tritonrepo export`: a PyTorch image classifier into a verified Triton model repository."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from rich.text import Text
+
+from tritonrepo.cli import terminal
+from tritonrepo.cli.arguments import whole_number
+from tritonrepo.cli.export_table import UNTRAINED, Steps, table
+from tritonrepo.client.errors import MissingError
+from tritonrepo.client.install import install_command
+from tritonrepo.repository.formats import FORMATS, Format
+from tritonrepo.repository.spec import DEFAULT_MAX_BATCH_SIZE, LARGEST_BATCH_SIZE
+
+SUMMARY = (
+    "Export a PyTorch image classifier into a Triton model repository. Each artifact is verified against PyTorch; "
+    "nothing is published unless all of them match."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `export`."""
+    parser.epilog = (
+        "`rollback NAME` withdraws the newest version of a model; `doctor` says what this machine has, and what in a "
+        "repository would fail to load."
+    )
+    add = parser.add_argument
+    add(
+        "--model",
+        default="resnext101_32x4d",
+        metavar="NAME|FILE.py:FACTORY",
+        help="resnet50, resnext101_32x4d, se_resnext101_32x4d, or your own: FACTORY() returns a torch.nn.Module, or a "
+        "pair of one and an export.spec.ModelSpec",
+    )
+    add(
+        "--weights",
+        metavar="ngc|auto|seeded[:N]|PATH",
+        help="where the weights come from; without it NGC, or the factory's own",
+    )
+    add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
+    add("--repository", default=Path("model_repository"), type=Path, metavar="DIR", help="the model repository")
+    add(
+        "--max-batch-size",
+        default=DEFAULT_MAX_BATCH_SIZE,
+        type=whole_number(1, LARGEST_BATCH_SIZE),
+        metavar="N",
+        help="largest batch that the server accepts or forms",
+    )
+    add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
+    add("--labels", type=Path, metavar="FILE", help="one label a line, in the order of the logits")
+    add("--images", type=Path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
+    add(
+        "--queue-delay-us",
+        default=0,
+        type=whole_number(0, 10_000_000),
+        metavar="N",
+        help="microseconds for which the server may hold a request to fill a batch",
+    )
+    add("--instances", default=1, type=whole_number(1, 64), metavar="N", help="copies of the model per device")
+    add(
+        "--cpu-threads",
+        type=whole_number(1, 1024),
+        metavar="N",
+        help="threads per operator on a CPU; without it every core",
+    )
+    add("--keep", default=2, type=whole_number(1, 1_000_000), metavar="N", help="versions to keep of each model")
+    add(
+        "--staging",
+        type=Path,
+        metavar="DIR",
+        help="where .NAME.staging is made, on the repository's filesystem but outside it; without it beside it",
+    )
+    _add_gpu_options(parser)
+
+
+def _add_gpu_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group(
+        "on a GPU", "For the format tensorrt, except where they say otherwise."
+    ).add_argument
+    add(
+        "--preferred-batch-size",
+        default=8,
+        type=whole_number(1, LARGEST_BATCH_SIZE),
+        metavar="N",
+        help="the batch size that TensorRT chooses its kernels for",
+    )
+    add(
+        "--workspace-mib",
+        default=4096,
+        type=whole_number(1, 1 << 20),
+        metavar="N",
+        help="scratch memory of a layer, at most",
+    )
+    add(
+        "--optimisation-level",
+        default=3,
+        type=whole_number(0, 5),
+        metavar="0..5",
+        help="from building fast to running fast",
+    )
+    add("--hardware-compatible", action="store_true", help="an engine for every GPU from Ampere on, somewhat slower")
+    add(
+        "--version-compatible",
+        action="store_true",
+        help="an engine for later TensorRT releases too; Triton loads it with "
+        "--backend-config=tensorrt,version-compatible=true",
+    )
+    add(
+        "--compute-capability",
+        default="8.9",
+        type=_compute_capability,
+        metavar="X.Y",
+        help="what is compiled for where there is no GPU; nothing is published then",
+    )
+    add("--eager-batching", action="store_true", help="prepare the next batch while one executes")
+    add("--output-copy-stream", action="store_true", help="copy outputs to the host in a stream of their own")
+    add(
+        "--onnx-accelerator",
+        choices=["tensorrt"],
+        help="for onnx and onnx_fp16: ONNX Runtime hands the graph to TensorRT; without it, it runs it on CUDA",
+    )
+
+
+def _compute_capability(text: str) -> str:
+    if not re.fullmatch(r"\d{1,2}\.\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give it as in 8.9")
+    return text
+
+
+def _formats(text: str) -> tuple[Format, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"unknown format {', '.join(unknown) or text!r}; known: {', '.join(FORMATS)}")
+    return tuple(FORMATS[name] for name in dict.fromkeys(names))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; the exit status."""
+    try:
+        from tritonrepo.export.build import Options, Watcher, build
+        from tritonrepo.repository.config import EngineOptions, Serving
+    except ModuleNotFoundError as exc:
+        raise MissingError(f"the package {exc.name} is not installed: {install_command('export')}") from exc
+    words = vars(args)
+    serving, engine, chosen = (
+        {field.name: words[field.name] for field in fields(kind) if field.name in words}
+        for kind in (Serving, EngineOptions, Options)
+    )
+    with Steps(terminal.error_console()) as steps:
+        watcher = Watcher(steps.notice, steps.begin, steps.download)
+        result = build(Options(**chosen, serving=Serving(**serving), engine=EngineOptions(**engine)), watcher)
+    output = terminal.console()
+    output.print(table(result))
+    for error in result.errors:
+        output.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+    if result.exit_status:
+        output.print(f"nothing was published: {args.repository} is as it was", soft_wrap=True)
+    elif not result.weights.trained:
+        output.print(Text(UNTRAINED, style="yellow"))
+    return result.exit_status

@@ -1,0 +1,98 @@
+"""What a person sees of an export: the steps as they go, and the table of what became of each format."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:  # torch is not needed to show a table, nor for --help
+    from tritonrepo.export.build import Build, Outcome
+
+UNTRAINED = (
+    "The weights are untrained: the network computes, and as fast as the real one, but its labels mean nothing. "
+    "For production, export with --weights ngc or --weights PATH."
+)
+
+
+class Steps:
+    """On a terminal a line that spins and a bar for downloads; elsewhere one line a step."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Steps:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def notice(self, sentence: str) -> None:
+        self._console.print(sentence, style="yellow", soft_wrap=True)
+
+    def begin(self, description: str) -> None:
+        if self._console.is_terminal:
+            self._progress.reset(self._task, description=description, total=None)
+        else:
+            self._console.print(f"- {description}", soft_wrap=True)
+
+    def download(self, done: int, total: int | None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def table(build: Build) -> Table:
+    """One row a format: status, size, worst difference to PyTorch in logits, top-1 agreement, seconds."""
+    result = Table(
+        title=f"{build.spec.name}, weights: {build.weights.source}",
+        caption=_tolerance(build),
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    result.add_column("format", no_wrap=True)
+    result.add_column("status", min_width=14, overflow="fold")
+    for heading in ("size", "worst difference", "top-1 agreement", "seconds"):
+        result.add_column(heading, justify="right")
+    for outcome in build.outcomes:
+        result.add_row(outcome.format.name, _status(outcome), *_figures(outcome), f"{outcome.seconds:.1f}")
+    return result
+
+
+def _tolerance(build: Build) -> str | None:
+    """The widest tolerance in words, with the scale that the differences are to be read against."""
+    found = [outcome.verification for outcome in build.outcomes if outcome.verification is not None]
+    limits = {f"{verification.tolerance:.1e}" for verification in found}
+    return f"differences are of logits; tolerance {', '.join(sorted(limits))}" if limits else None
+
+
+def _status(outcome: Outcome) -> str | Text:
+    if outcome.failed:
+        return Text("refused", style="red")
+    if outcome.error is not None:
+        return Text(str(outcome.error), style="yellow")
+    if outcome.publication is None:
+        return "verified, not published"
+    pruned = ", ".join(map(str, outcome.publication.pruned))
+    return f"{outcome.publication.status} v{outcome.publication.version}" + (f", pruned v{pruned}" if pruned else "")
+
+
+def _figures(outcome: Outcome) -> tuple[str, str, str]:
+    size = "-" if outcome.size is None else decimal(outcome.size)
+    found = outcome.verification
+    if found is None:
+        return size, "-", "-"
+    return size, f"{found.worst_absolute:.1e}", f"{found.top1_agreement:.1%}"

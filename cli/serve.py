@@ -1,0 +1,135 @@
+"""`tritonrepo serve`: the embedded Triton over a model repository, in the foreground, on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tritonrepo.cli import terminal
+from tritonrepo.cli.arguments import whole_number
+from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.text import printable
+from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.example import make_curl
+from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
+from tritonrepo.serve.triton import TritonServer
+
+SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1, until Ctrl-C."
+FOLLOW_SECONDS = 0.2
+LONGEST_POLL = 86_400
+PIPE_WIDTH = 160
+STYLES = {READY: "green", LEFT_OUT: "yellow"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `serve`."""
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    for service, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
+        parser.add_argument(
+            f"--{service}-port",
+            type=whole_number(0, 65535),
+            default=port,
+            metavar="N",
+            help="default: %(default)s; 0: any",
+        )
+    parser.add_argument(
+        "--poll",
+        type=whole_number(1, LONGEST_POLL),
+        default=0,
+        metavar="SECONDS",
+        help="look for changes of the repository this often",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until interrupted; status 0 then."""
+    ports = [port for port in (args.http_port, args.grpc_port, args.metrics_port) if port]
+    if len(set(ports)) < len(ports):
+        raise UsageError("the three ports must differ")
+    terminate_as_interrupt()
+    try:
+        return serve(args)
+    except KeyboardInterrupt:
+        return EXIT_DONE
+
+
+def serve(options: argparse.Namespace) -> int:
+    if not read_repository(options.repository):
+        raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: python -m export")
+    server = TritonServer(
+        options.repository,
+        options.http_port,
+        options.grpc_port,
+        options.metrics_port,
+        model_control_mode="poll" if options.poll else "explicit",
+        repository_poll_secs=options.poll,
+    )
+    console = terminal.console(PIPE_WIDTH)
+    stop_following = follow_log(server) if options.verbose else None
+    try:
+        with server:
+            return _show_and_wait(server, console)
+    finally:
+        if stop_following:
+            stop_following()
+
+
+def _show_and_wait(server: TritonServer, console: Console) -> int:
+    """Show what the server has, and return when it must stop."""
+    statuses = server.models()
+    console.print(make_table(statuses))
+    ready = [status for status in statuses if status.state == READY]
+    if not ready:
+        raise ServeError(f"no model of {server.repository} can be served; the table above says why")
+    console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
+    curl = make_curl(f"http://{server.http_url}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
+    console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        console.print("Stopping; Ctrl-C once more kills it.")
+    return 0
+
+
+def make_table(statuses: Sequence[ModelStatus]) -> Table:
+    table = Table("Model", "Version", "Backend", "Max batch", "State")
+    for status in statuses:
+        state = Text.assemble((status.state.lower(), STYLES.get(status.state, "red")))
+        if status.reason:
+            state.append(f": {status.reason}")
+        table.add_row(Text(printable(status.name)), status.version, status.backend, str(status.max_batch_size), state)
+    return table
+
+
+def follow_log(server: TritonServer) -> Callable[[], None]:
+    """Copy the server's log to standard error as it grows; return what ends that."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        shown = 0
+        while True:
+            last = ended.wait(FOLLOW_SECONDS)
+            log = server.log()
+            print(log[shown:], end="", file=sys.stderr, flush=True)
+            shown = len(log)
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, name="follow-log", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        ended.set()
+        thread.join()
+
+    return stop

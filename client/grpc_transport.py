@@ -1,0 +1,98 @@
+"""The transport seam over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
+
+from tritonrepo.client.connection import Connection
+from tritonrepo.client.errors import ServerUnavailableError
+from tritonrepo.client.messages import answer, error, request_parts, statuses
+from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
+
+# gRPC waits up to two minutes before it looks again for a server that went away; a restart should be seen at once.
+_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class GrpcTransport:
+    """The seam over tritonclient's gRPC client, which is safe to share between threads."""
+
+    def __init__(self, url: str, connection: Connection) -> None:
+        self.url = url
+        self._compression = connection.compression
+        headers = {name.lower(): value for name, value in connection.headers.items()}
+        self._common = {"headers": headers or None, "client_timeout": connection.deadline}
+        tls = connection.tls
+        self._client = tritonclient.grpc.InferenceServerClient(
+            url,
+            ssl=tls is not None,
+            root_certificates=_text(tls.ca) if tls else None,
+            private_key=_text(tls.key) if tls else None,
+            certificate_chain=_text(tls.certificate) if tls else None,
+            channel_args=_OPTIONS,
+        )
+
+    def server(self) -> dict[str, Any]:
+        with self._errors():
+            return dict(self._client.get_server_metadata(as_json=True, **self._common))
+
+    def models(self) -> tuple[ModelStatus, ...]:
+        with self._errors():
+            index = self._client.get_model_repository_index(as_json=True, **self._common)
+        return statuses(index.get("models", []))
+
+    def config(self, model: str) -> dict[str, Any]:
+        with self._errors():
+            return dict(self._client.get_model_config(model, as_json=True, **self._common)["config"])
+
+    def statistics(self, model: str) -> dict[str, Any]:
+        with self._errors():
+            return dict(self._client.get_inference_statistics(model, as_json=True, **self._common))
+
+    def infer(self, request: Inference) -> Answer:
+        tensor, output = request_parts(tritonclient.grpc, request)
+        with self._errors():
+            result = self._client.infer(
+                request.model,
+                [tensor],
+                model_version=request.version,
+                outputs=[output],
+                compression_algorithm=self._compression,
+                **self._common,
+            )
+        return answer(result.as_numpy(request.output_name), result.get_response().model_version, request)
+
+    def register(self, region: Region, key: str) -> None:
+        with self._errors():
+            self._client.register_system_shared_memory(region.name, key, region.size, **self._common)
+
+    def unregister(self, region: Region) -> None:
+        with self._errors():
+            self._client.unregister_system_shared_memory(region.name, **self._common)
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except InferenceServerException as exc:
+            code = str(exc.status() or "").removeprefix("StatusCode.")
+            raise error(self.url, code, exc.message() or "no message") from exc
+        except ValueError as exc:  # grpc's way to say that the channel was closed meanwhile
+            raise ServerUnavailableError(f"{self.url}: {exc}") from exc
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

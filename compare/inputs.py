@@ -1,0 +1,53 @@
+"""The images that every model gets, prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.client.sources import expand
+
+Tensors: TypeAlias = NDArray[np.floating[Any]]
+
+MOST_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`tensors`: [images, …], as the models take them. `generated`: noise, because no image was given."""
+
+    names: tuple[str, ...]
+    tensors: Tensors
+    largest_batch: int
+    generated: bool
+
+    def batch(self, number: int, size: int) -> Tensors:
+        """The `number`-th batch of [size, …], going round the images; a view, without a copy."""
+        start = number * size % len(self.names)
+        return self._ring[start : start + size]
+
+    @cached_property
+    def _ring(self) -> Tensors:
+        """The images, and as many again as a batch that begins with the last one needs."""
+        ring: Tensors = self.tensors[np.arange(len(self.names) + self.largest_batch) % len(self.names)]
+        return ring
+
+
+def prepare(words: Sequence[str], spec: Preprocessing, largest_batch: int) -> Inputs:
+    """The first 64 of the images that are named, or noise where none is. Raises ImageError, UsageError."""
+    if not words:
+        noise = np.random.default_rng(0).standard_normal((32, *spec.shape)).astype(spec.numpy_dtype)
+        return Inputs(tuple(f"noise {number}" for number in range(len(noise))), noise, largest_batch, True)
+    sources = list(islice(expand(words), MOST_IMAGES))
+    if not sources:
+        raise UsageError("no image to compare on")
+    tensors = np.stack([preprocess(source.load(), spec) for source in sources])
+    return Inputs(tuple(source.name for source in sources), tensors, largest_batch, False)

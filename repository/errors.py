@@ -1,0 +1,11 @@
+"""What can go wrong with a model repository."""
+
+from tritonrepo.client.errors import MissingError, TritonRepoError
+
+
+class RepositoryError(MissingError):
+    """The model repository is not a directory, or holds nothing to serve, or what Triton cannot live with."""
+
+
+class PublishError(TritonRepoError):
+    """The repository holds something that the publisher must not overwrite or cannot understand."""

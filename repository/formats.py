@@ -1,0 +1,20 @@
+"""The kinds of artifact that a model repository can hold."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of artifact: its name in `<model>_<format>`, the Triton backend that runs it, and its file name."""
+
+    name: str
+    backend: str
+    filename: str
+    precision: str = "FP32"
+
+
+TORCHSCRIPT = Format("torchscript", "pytorch", "model.pt")
+ONNX = Format("onnx", "onnxruntime", "model.onnx")
+ONNX_FP16 = Format("onnx_fp16", "onnxruntime", "model.onnx", "FP16")
+TENSORRT = Format("tensorrt", "tensorrt", "model.plan", "FP16")
+FORMATS = {format.name: format for format in (TORCHSCRIPT, ONNX, ONNX_FP16, TENSORRT)}

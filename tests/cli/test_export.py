@@ -1,0 +1,241 @@
+"""`python -m export` as its users meet it: statuses, messages, and a repository that keeps what it had."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import factories
+from tritonrepo.cli.main import main
+from tritonrepo.repository.publish import version_numbers
+
+ROOT = Path(__file__).parents[2]
+FACTORIES = "tests/factories.py"
+
+
+def export(repository: Path, factory: str, *more: str) -> int:
+    words = ["--model", f"{FACTORIES}:{factory}", "--repository", str(repository), "--max-batch-size", "4", *more]
+    return main(["export", *words])
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def test_an_export_publishes_what_the_contract_says(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(repository, "tiny") == 0
+    said = capsys.readouterr()
+    for word in ("torchscript", "onnx", "published v1", "100.0%", "untrained"):
+        assert word in said.out
+    for model, filename in (("tiny_torchscript", "model.pt"), ("tiny_onnx", "model.onnx")):
+        assert sorted(path.name for path in (repository / model).iterdir()) == ["1", "config.pbtxt", "labels.txt"]
+        manifest = json.loads((repository / model / "1" / "manifest.json").read_text())
+        assert manifest["artifact"]["file"] == filename
+        assert manifest["artifact"]["bytes"] == (repository / model / "1" / filename).stat().st_size
+        assert manifest["trained"] is False
+        assert manifest["weights"]["source"] == "factory factories.py:tiny"
+        assert manifest["verification"]["batch_sizes"] == [1, 3, 4]
+        assert manifest["verification"]["top1_agreement"] == 1
+        assert {"torch", "onnx", "onnxruntime", "python"} <= set(manifest["libraries"])
+
+
+def test_a_second_process_finds_the_same_artifacts_unchanged(repository: Path) -> None:
+    command = [sys.executable, "-m", "export", "--model", f"{FACTORIES}:tiny", "--repository", str(repository)]
+    for status in ("published v1", "unchanged v1"):
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count(status) == 2
+        assert "publish" in result.stderr
+
+
+def test_new_weights_make_a_new_version_and_rollback_withdraws_it(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(repository, "tiny", "--formats", "torchscript") == 0
+    assert export(repository, "other_weights", "--formats", "torchscript") == 0
+    assert version_numbers(repository / "tiny_torchscript") == [1, 2]
+    assert main(["rollback", "tiny_torchscript", "--repository", str(repository)]) == 0
+    assert version_numbers(repository / "tiny_torchscript") == [1]
+    assert "version 1 is the newest again" in capsys.readouterr().err
+    assert main(["rollback", "tiny_torchscript", "--repository", str(repository)]) == 1
+    assert main(["rollback", "tiny_other", "--repository", str(repository)]) == 2
+
+
+def test_a_module_alone_takes_the_conventions(repository: Path) -> None:
+    assert export(repository, "module_alone", "--formats", "torchscript", "--name", "mine") == 0
+    assert (repository / "mine_torchscript" / "labels.txt").read_text().startswith("class 0\nclass 1\n")
+    assert "dims: 224" in (repository / "mine_torchscript" / "config.pbtxt").read_text()
+
+
+def test_a_checkpoint_and_labels_of_ones_own(repository: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": factories.network(9).state_dict()}, tmp_path / "nine.pth")
+    (tmp_path / "labels.txt").write_text("".join(f"animal {index}\n" for index in range(factories.CLASSES)))
+    more = ("--weights", str(tmp_path / "nine.pth"), "--labels", str(tmp_path / "labels.txt"))
+    assert export(repository, "tiny", "--formats", "onnx", *more) == 0
+    assert (repository / "tiny_onnx" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
+    manifest = json.loads((repository / "tiny_onnx" / "1" / "manifest.json").read_text())
+    assert manifest["trained"] is True
+    assert manifest["weights"]["source"] == "file nine.pth"
+
+
+@pytest.mark.parametrize("factory", ["train_returns_nothing", "extra_state"])
+def test_odd_but_right_modules_are_published(factory: str, repository: Path) -> None:
+    assert export(repository, factory, "--formats", "torchscript") == 0
+
+
+@pytest.mark.parametrize("name", ["my model.py", "2nd.py", "torch.py"])
+def test_a_file_of_any_name_can_bring_a_model(name: str, repository: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text((ROOT / FACTORIES).read_text())
+    words = ["--model", f"{tmp_path / name}:fixed_batch", "--formats", "torchscript", "--max-batch-size", "2"]
+    assert main(["export", *words, "--repository", str(repository)]) == 1
+    words[1] = f"{tmp_path / name}:tiny"
+    assert main(["export", *words, "--repository", str(repository)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xef\xbb\xbf" + b"x\n" * 10, ""),
+        (b"x\r\n" * 10, ""),
+        ("x\u2028y\n".encode() * 10, ""),
+        (b"x\n" * 10 + b"\n", "label 10 is ''"),
+        (b"x\0y\n" * 10, "label 0 is 'x\\x00y'"),
+        (b"x\x0by\n" * 10, "control characters"),
+        (b"\xff\n" * 10, "in UTF-8"),
+    ],
+)
+def test_label_files(
+    content: bytes, message: str, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.txt").write_bytes(content)
+    more = ("--formats", "torchscript", "--labels", str(tmp_path / "labels.txt"))
+    assert export(repository, "tiny", *more) == (2 if message else 0)
+    assert message in capsys.readouterr().err
+    if not message:
+        written = (repository / "tiny_torchscript" / "labels.txt").read_bytes()
+        assert written == content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"")
+
+
+def test_a_model_that_is_not_ours_keeps_all_back(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.mkdir()
+    (repository / "tiny_onnx").touch()
+    assert export(repository, "tiny") == 1
+    assert "move it away" in capsys.readouterr().err
+    assert [path.name for path in repository.iterdir()] == ["tiny_onnx"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../tiny_onnx", "/tiny_onnx"])
+def test_rollback_takes_a_name_and_no_path(name: str, repository: Path) -> None:
+    repository.mkdir()
+    assert main(["rollback", name, "--repository", str(repository)]) == 2
+
+
+@pytest.mark.parametrize("factory", ["fixed_batch", "data_dependent"])
+def test_a_format_that_fails_keeps_the_others_back(
+    factory: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(repository, factory) == 1
+    said = capsys.readouterr().out
+    assert "refused" in said
+    assert "nothing was published" in said
+    assert list(repository.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("factory", "more", "status", "message"),
+    [
+        ("raises", [], 2, "RuntimeError at factories.py, line 48: no such file: weights.bin"),
+        ("exits", [], 2, "SystemExit"),
+        ("number", [], 2, "returned an object of type int, expected a torch.nn.Module"),
+        ("triple", [], 2, "returned a tuple (Sequential, ModelSpec, int), expected"),
+        ("nothing", [], 2, "defines no function 'nothing'"),
+        ("one_label_short", [], 2, "9 labels for a model of 10 classes"),
+        ("not_a_number", [], 1, "7.bias holds NaN"),
+        ("without_data", [], 2, "its parameters cannot be read"),
+        ("lazy", [], 2, "its parameters cannot be read"),
+        ("other_layout", [], 2, "gives NHWC FP32"),
+        ("half_precision_input", [], 2, "gives NCHW FP16"),
+        ("surrogate", [], 2, "label 9 is"),
+        ("tiny", ["--name", "n" * 201], 2, "at most 200"),
+        ("features", [], 1, "expected float32 [4, classes]"),
+        ("tiny", ["--weights", "ngc"], 2, "is for the networks that we know"),
+        ("tiny", ["--weights", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint file"),
+        ("tiny", ["--labels", "LICENSE"], 2, "LICENSE: label"),
+        ("tiny", ["--labels", "nowhere.txt"], 2, "nowhere.txt: cannot be read"),
+        ("tiny", ["--name", "../tiny"], 2, "model name '../tiny'"),
+        ("tiny", ["--images", "nowhere"], 2, "nowhere: not a directory"),
+        ("tiny", ["--images", "model_repository"], 2, "holds no image"),
+    ],
+)
+def test_bad_words_and_models_are_named(
+    factory: str, more: list[str], status: int, message: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(repository, factory, *more) == status
+    said = capsys.readouterr()
+    assert message in " ".join((said.err + said.out).split())
+    assert "Traceback" not in said.err + said.out
+    assert list(repository.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--model", "vgg16"], 2, "take one of resnet50, resnext101_32x4d, se_resnext101_32x4d"),
+        (["--model", "nowhere.py:build"], 2, "no such file"),
+        (["--model", "resnet50", "--weights", "seeded:x"], 2, "the seed is a whole number"),
+    ],
+)
+def test_unknown_models(
+    words: list[str], status: int, message: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *words, "--repository", str(repository)]) == status
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--formats", "coreml"], "unknown format 'coreml'; known: torchscript, onnx"),
+        (["--formats", ","], "unknown format"),
+        (["--max-batch-size", "0"], "give a whole number from 1"),
+        (["--max-batch-size", "many"], "give a whole number from 1"),
+        (["--compute-capability", "abc"], "give it as in 8.9"),
+        (["--keep", "0"], "give a whole number from 1"),
+        (["--queue-delay-us", "-5"], "give a whole number from 0"),
+        (["--no-such-option"], "unrecognized arguments"),
+    ],
+)
+def test_the_parser_says_what_it_takes(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["export", *words])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_repository_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("precious")
+    assert export(tmp_path / "file", "tiny") == 2
+    assert "is not a directory" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_directory_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(Path("/proc/models"), "tiny") == 3
+    assert "cannot write to the repository /proc/models" in capsys.readouterr().err
+
+
+def test_ngc_out_of_reach_fails_with_the_remedy(repository: Path, tmp_path: Path) -> None:
+    """Through a proxy that is not there, so that the answer is the same wherever the test runs."""
+    environment = {**os.environ, "https_proxy": "http://127.0.0.1:1", "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("no_proxy", None)
+    command = [sys.executable, "-m", "export", "--repository", str(repository)]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 3
+    assert "cannot download https://api.ngc.nvidia.com" in result.stderr
+    assert "--weights PATH" in result.stderr
+    assert list(repository.iterdir()) == []

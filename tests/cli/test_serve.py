@@ -1,0 +1,290 @@
+"""`python -m serve` as its users run it: a process, its output, its exit status, and what it leaves."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from rich.console import Console
+
+from tests.conftest import TINY_LABELS, heed_interrupts, traces, wait_until
+from tritonrepo.cli.main import main
+from tritonrepo.cli.serve import make_table
+from tritonrepo.serve.models import READY, ModelStatus
+
+ROOT = Path(__file__).parents[2]
+ANY_PORTS = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The command, run in this process, takes SIGTERM for itself."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Command:
+    """A running `python -m serve`, its output read until it waits for Ctrl-C."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.output = ""
+        for line in process.stdout:
+            self.output += line
+            if line.startswith("Ctrl-C"):
+                break
+        assert process.poll() is None, self.output
+        guardian, self.server, *self.stubs = psutil.Process(process.pid).children(recursive=True)
+        self.directory = Path(guardian.cmdline()[4])
+        self.family = [guardian, self.server, *self.stubs]
+
+    def end(self, number: signal.Signals) -> tuple[int, str, str]:
+        """Send a signal; return the exit status and the rest of both outputs."""
+        os.kill(self.process.pid, number)
+        output, errors = self.process.communicate()
+        return self.process.returncode, output, errors
+
+    def traces(self) -> list[str]:
+        return traces(self.directory, *self.family)
+
+
+@contextmanager
+def serving(repository: Path, *options: str) -> Iterator[Command]:
+    command = [sys.executable, "-m", "serve", "--repository", str(repository), *ANY_PORTS, *options]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
+        try:
+            yield Command(process)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def onnx_repository(repository: Path) -> Path:
+    """The tiny repository without TorchScript, whose process takes seconds to start."""
+    shutil.rmtree(repository / "tiny_torchscript")
+    return repository
+
+
+def break_model(repository: Path, name: str) -> None:
+    (repository / name / "1" / "model.onnx").write_bytes(b"garbage")
+
+
+def add_copy(repository: Path, name: str) -> None:
+    shutil.copytree(repository / "tiny_onnx", repository / name)
+    config = repository / name / "config.pbtxt"
+    config.write_text(config.read_text().replace("tiny_onnx", name))
+
+
+def run_curl(line: str) -> dict[str, Any]:
+    """Do what the printed shell line does, with Python in curl's place: not every machine has curl."""
+    body, curl = line.rsplit(" | curl ", 1)
+    data = subprocess.run(["sh", "-c", body], check=True, capture_output=True).stdout
+    match = re.fullmatch(r"-s -H '(\S+): (\S+)' --data-binary @- (\S+)", curl)
+    assert match is not None, curl
+    header, value, url = match.groups()
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port or 0)
+    connection.request("POST", address.path, data, {header: value})
+    answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def test_it_shows_models_urls_and_a_line_that_works_and_ends_at_ctrl_c(onnx_repository: Path) -> None:
+    add_copy(onnx_repository, "broken")
+    break_model(onnx_repository, "broken")
+    add_copy(onnx_repository, "for_a_gpu")
+    config = onnx_repository / "for_a_gpu" / "config.pbtxt"
+    config.write_text(config.read_text().replace('"onnxruntime"', '"tensorrt"'))
+    with serving(onnx_repository) as command:
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in command.output.splitlines() if "│" in line]
+        assert rows[0][:4] == ["broken", "1", "onnxruntime", "8"]
+        assert rows[0][4].startswith("unavailable: unable to load model 'broken'")
+        assert ["tiny_onnx", "1", "onnxruntime", "8", "ready"] in rows
+        assert any(row[0] == "for_a_gpu" and row[4].startswith("left out: the embedded Triton has no") for row in rows)
+        for service, pattern in (
+            ("HTTP", r"http://127\.0\.0\.1:\d+"),
+            ("gRPC", r"127\.0\.0\.1:\d+"),
+            ("Metrics", r"http://127\.0\.0\.1:\d+/metrics"),
+        ):
+            assert re.search(rf"^{service} +{pattern}$", command.output, re.MULTILINE)
+        (line,) = [line for line in command.output.splitlines() if "| curl" in line]
+        (output,) = run_curl(line)["outputs"]
+        assert len(output["data"]) == 5
+        assert {item.split(":", 2)[2] for item in output["data"]} <= set(TINY_LABELS)
+        status, rest, errors = command.end(signal.SIGINT)
+        assert (status, errors) == (0, "")
+        assert "Stopping" in rest
+        assert command.traces() == []
+
+
+def test_it_ends_at_sigterm(onnx_repository: Path) -> None:
+    with serving(onnx_repository) as command:
+        status, _, errors = command.end(signal.SIGTERM)
+        assert (status, errors) == (0, "")
+        assert command.traces() == []
+
+
+def test_a_second_ctrl_c_ends_it_at_once(onnx_repository: Path) -> None:
+    with serving(onnx_repository) as command:
+        # Triton waits for a dead stub as long as it is allowed to: half a minute.
+        command.stubs[0].kill()
+        os.kill(command.process.pid, signal.SIGINT)
+        assert command.process.stdout is not None
+        assert "once more" in command.process.stdout.readline()
+        wait_until(lambda: not listens(command.server))
+        status, _, errors = command.end(signal.SIGINT)
+        assert (status, errors) == (0, "")
+        assert command.traces() == []
+
+
+def listens(process: psutil.Process) -> bool:
+    return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections())
+
+
+def test_nothing_is_left_after_kill_9(onnx_repository: Path) -> None:
+    with serving(onnx_repository) as command:
+        status, _, _ = command.end(signal.SIGKILL)
+        assert status == -signal.SIGKILL
+        wait_until(lambda: command.traces() == [])
+
+
+def test_a_server_that_dies_is_reported(onnx_repository: Path) -> None:
+    with serving(onnx_repository) as command:
+        command.server.kill()
+        _, errors = command.process.communicate()
+        assert command.process.returncode == 3
+        assert errors.startswith("error: tritonserver ended by itself with status 137; the end of its log:\n")
+        assert "Started HTTPService" in errors
+        assert "Traceback" not in errors
+        assert command.traces() == []
+
+
+def test_verbose_shows_the_log(onnx_repository: Path) -> None:
+    with serving(onnx_repository, "--verbose") as command:
+        status, _, errors = command.end(signal.SIGTERM)
+        assert status == 0
+        assert "successfully loaded 'tiny_onnx'" in errors
+        assert "successfully unloaded 'tiny_onnx'" in errors
+        assert errors.count("Started HTTPService") == 1
+
+
+def test_polling_picks_up_a_new_version(onnx_repository: Path, tmp_path: Path) -> None:
+    with serving(onnx_repository, "--poll", "1") as command:
+        shutil.copytree(onnx_repository / "tiny_onnx" / "1", tmp_path / "2")
+        shutil.move(tmp_path / "2", onnx_repository / "tiny_onnx" / "2")
+        match = re.search(r"^HTTP +http://(\S+)$", command.output, re.MULTILINE)
+        assert match is not None
+        host = match.group(1)
+
+        def is_served() -> bool:
+            connection = http.client.HTTPConnection(host)
+            connection.request("GET", "/v2/models/tiny_onnx/versions/2/ready")
+            status = connection.getresponse().status
+            connection.close()
+            return status == http.client.OK
+
+        wait_until(is_served)
+        assert command.end(signal.SIGTERM)[0] == 0
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run the command in this process, which must end with status 3 and one message; return the message."""
+    assert main(["serve", *arguments]) == 3
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    return errors
+
+
+def test_a_taken_port(capsys: pytest.CaptureFixture[str], tiny_repository: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = fail(capsys, "--repository", str(tiny_repository), "--http-port", "0", "--grpc-port", str(port))
+    assert f"port {port} on 127.0.0.1 cannot be used (Address already in use)" in message
+
+
+def test_a_repository_without_models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "is empty; fill it with: python -m export" in fail(capsys, "--repository", str(tmp_path))
+    assert "there is no model repository at" in fail(capsys, "--repository", str(tmp_path / "nowhere"))
+    (tmp_path / "file").touch()
+    assert "is not a directory" in fail(capsys, "--repository", str(tmp_path / "file"))
+
+
+def test_a_missing_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_repository: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytriton", None)
+    message = fail(capsys, "--repository", str(tiny_repository), *ANY_PORTS)
+    assert "the package nvidia-pytriton is not installed; install it with: pip install" in message
+
+
+def test_a_repository_that_triton_cannot_live_with(capsys: pytest.CaptureFixture[str], onnx_repository: Path) -> None:
+    add_copy(onnx_repository, "x;touch harm")
+    message = fail(capsys, "--repository", str(onnx_repository), *ANY_PORTS, "--poll", "1")
+    assert "x;touch harm' cannot be polled" in message
+    (onnx_repository / "gone").symlink_to("nowhere")
+    message = fail(capsys, "--repository", str(onnx_repository), *ANY_PORTS)
+    assert f"'{onnx_repository}/gone' is a link that leads nowhere" in message
+
+
+def test_an_output_that_cannot_be_written(onnx_repository: Path) -> None:
+    command = [sys.executable, "-m", "serve", "--repository", str(onnx_repository), *ANY_PORTS]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+def test_a_name_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    status = ModelStatus("a\x1b[2Jb", "1", "onnxruntime", 8, READY, "")
+    Console().print(make_table([status]))
+    assert "\x1b[2J" not in capsys.readouterr().out
+
+
+def test_no_model_that_can_be_served(capsys: pytest.CaptureFixture[str], onnx_repository: Path) -> None:
+    break_model(onnx_repository, "tiny_onnx")
+    assert main(["serve", "--repository", str(onnx_repository), *ANY_PORTS]) == 3
+    captured = capsys.readouterr()
+    assert "unavailable: unable to load model 'tiny_onnx'" in captured.out
+    assert captured.err == f"error: no model of {onnx_repository} can be served; the table above says why\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--http-port", "70000"],
+        ["--http-port", "-1"],
+        ["--grpc-port", "many"],
+        ["--http-port", "8001", "--grpc-port", "8001"],
+        ["--repositry", "x"],
+        ["--poll", "often"],
+        ["--poll", "-1"],
+        ["--poll", "0"],
+        ["--poll", "99999999999"],
+        ["--poll", "1_0"],
+        ["--poll", "1.5"],
+        ["--poll", ""],
+        ["--http-port", "8_000"],
+    ],
+)
+def test_wrong_words(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        main(["serve", *arguments])
+    assert exit_status.value.code == 2
+    assert "usage: python -m serve" in capsys.readouterr().err

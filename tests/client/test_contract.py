@@ -1,0 +1,103 @@
+"""Choosing a model and reading its promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tritonrepo.client.contract import choose_model, parse_contract
+from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.transport import ModelStatus
+
+
+def ready(*names: str) -> list[ModelStatus]:
+    return [ModelStatus(name, "1", "READY") for name in names]
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """As gRPC gives it: 64-bit integers are strings."""
+    return {
+        "name": "net_onnx",
+        "max_batch_size": 64,
+        "input": [{"name": "INPUT__0", "data_type": "TYPE_FP32", "dims": ["3", "224", "224"]}],
+        "output": [{"name": "OUTPUT__0", "data_type": "TYPE_FP32", "dims": ["1000"]}],
+        "parameters": {"preprocessing": {"string_value": Preprocessing().to_json()}},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["only"], "only"),
+        (["net_torchscript", "net_onnx"], "net_onnx"),
+        (["net_onnx_fp16", "net_onnx", "net_tensorrt"], "net_tensorrt"),
+        (["net_onnx_fp16", "net_torchscript"], "net_torchscript"),
+    ],
+)
+def test_the_only_model_is_chosen_in_its_fastest_format(names: list[str], chosen: str) -> None:
+    assert choose_model(ready(*names)) == chosen
+
+
+def test_several_models_are_an_open_choice() -> None:
+    with pytest.raises(UsageError, match=r"--model: cat_onnx, dog_onnx"):
+        choose_model(ready("dog_onnx", "cat_onnx"))
+
+
+def test_an_unknown_model_lists_those_that_are_there() -> None:
+    with pytest.raises(UsageError, match=r"no model named 'lion'.*Ready: cat, dog"):
+        choose_model(ready("dog", "cat"), "lion")
+
+
+def test_a_model_that_is_not_ready_says_why() -> None:
+    broken = ModelStatus("broken", "1", "UNAVAILABLE", "no such file")
+    with pytest.raises(ModelUnavailableError, match=r"broken is not ready \(no such file\).*Ready: cat"):
+        choose_model([broken, *ready("cat")], "broken")
+    with pytest.raises(ModelUnavailableError, match=r"no model is ready.*broken"):
+        choose_model([broken])
+    with pytest.raises(ModelUnavailableError, match="python -m export"):
+        choose_model([])
+
+
+def test_the_contract_is_read_from_the_config() -> None:
+    parameters = {
+        "preprocessing": {"string_value": Preprocessing().to_json()},
+        "trained": {"string_value": "false"},
+    }
+    contract = parse_contract(config(parameters=parameters))
+    assert (contract.name, contract.max_batch_size, contract.batched, contract.classes) == ("net_onnx", 64, True, 1000)
+    assert contract.input.shape == (3, 224, 224)
+    assert not contract.trained
+
+
+def test_a_model_without_a_batch_axis_takes_one_image_at_once() -> None:
+    contract = parse_contract(config(max_batch_size=0))
+    assert (contract.max_batch_size, contract.batched) == (1, False)
+
+
+def test_a_model_with_its_own_batch_axis_is_batched() -> None:
+    dims = {"name": "INPUT__0", "data_type": "TYPE_FP32", "dims": [-1, 3, 224, 224]}
+    out = {"name": "OUTPUT__0", "data_type": "TYPE_FP32", "dims": [-1, 1000]}
+    assert parse_contract(config(max_batch_size=0, input=[dims], output=[out])).batched
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parameters": {}}, "no `preprocessing` parameter"),
+        ({"input": []}, "0 input tensors"),
+        ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [3, -1, -1]}]}, "shape"),
+        ({"input": [{"name": "X", "data_type": "TYPE_FP16", "dims": [3, 224, 224]}]}, r"input X takes FP16"),
+        ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [224, 224, 3]}]}, r"takes FP32 \[224, 224, 3\]"),
+        ({"output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [10, 10]}]}, "output Y"),
+        (
+            {"parameters": {**config()["parameters"], "synsets": {"string_value": "n01440764 n01443537"}}},
+            "2 synsets for 1000 classes",
+        ),
+    ],
+)
+def test_a_broken_contract_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        parse_contract(config(**changes))

@@ -1,0 +1,109 @@
+"""Retries and failover, over transports that fail as told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
+from tritonrepo.client.failover import Servers
+from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
+
+REQUEST = Inference("m", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32))
+
+
+class ScriptedTransport:
+    """A server that answers as its script says, and for ever as the last entry."""
+
+    def __init__(self, url: str, script: Sequence[TritonRepoError | None] = (None,)) -> None:
+        self.url = url
+        self.asked = 0
+        self._script = script
+
+    def infer(self, request: Inference) -> Answer:
+        step = self._script[min(self.asked, len(self._script) - 1)]
+        self.asked += 1
+        if step is not None:
+            raise step
+        return Answer(np.zeros((1, 2), np.float32), self.url)
+
+    def models(self) -> tuple[ModelStatus, ...]:
+        self.infer(REQUEST)
+        return (ModelStatus("m", "1", "READY"),)
+
+    def server(self) -> dict[str, Any]:
+        return {"name": self.url}
+
+    def config(self, model: str) -> dict[str, Any]:
+        return {"name": model}
+
+    def statistics(self, model: str) -> dict[str, Any]:
+        return {"model_stats": []}
+
+    def register(self, region: Region, key: str) -> None: ...
+
+    def unregister(self, region: Region) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_requests_go_round() -> None:
+    one, two = ScriptedTransport("one"), ScriptedTransport("two")
+    servers = Servers([one, two])
+    assert [servers.infer(REQUEST).version for _ in range(4)] == ["one", "two", "one", "two"]
+
+
+def test_a_dead_server_costs_no_error_and_is_passed_over() -> None:
+    dead, alive = ScriptedTransport("dead", [ServerUnavailableError("gone")]), ScriptedTransport("alive")
+    servers = Servers([dead, alive])
+    assert {servers.infer(REQUEST).version for _ in range(10)} == {"alive"}
+    assert dead.asked == 1
+
+
+@pytest.mark.parametrize("failure", [ServerUnavailableError("reset"), DeadlineError("slow")])
+def test_what_may_pass_is_tried_again(failure: TritonRepoError) -> None:
+    server = ScriptedTransport("one", [failure, failure, None])
+    assert Servers([server]).infer(REQUEST).version == "one"
+    assert server.asked == 3
+
+
+def test_what_will_not_pass_is_not_tried_again() -> None:
+    server = ScriptedTransport("one", [RequestError("invalid argument")])
+    with pytest.raises(RequestError):
+        Servers([server, ScriptedTransport("two")]).infer(REQUEST)
+    assert server.asked == 1
+
+
+def test_patience_ends() -> None:
+    server = ScriptedTransport("one", [ServerUnavailableError("gone")])
+    with pytest.raises(ServerUnavailableError, match="gone"):
+        Servers([server], patience=0.3).infer(REQUEST)
+    assert server.asked > 1
+
+
+def test_the_first_question_is_not_patient() -> None:
+    server = ScriptedTransport("one", [ServerUnavailableError("gone")])
+    with pytest.raises(ServerUnavailableError):
+        Servers([server]).models()
+    assert server.asked == 1
+
+
+def test_closing_ends_a_wait_between_attempts() -> None:
+    servers = Servers([ScriptedTransport("one", [ServerUnavailableError("gone")])], patience=3600)
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            servers.infer(REQUEST)
+        except ServerUnavailableError as exc:
+            failures.append(exc)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    servers.close()
+    thread.join(timeout=10)
+    assert len(failures) == 1

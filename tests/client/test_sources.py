@@ -1,0 +1,100 @@
+"""Listing images: directories, patterns, and what hostile file systems hold."""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tritonrepo.client.errors import ImageError
+from tritonrepo.client.sources import Source, expand, sources
+
+
+def names(*words: str) -> list[str]:
+    return [source.name for source in expand(words)]
+
+
+def test_a_directory_gives_its_images_in_order_and_below(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "z/c.webp", ".git/d.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert names(str(tmp_path)) == [str(tmp_path / name) for name in ("a.JPG", "b.png", "z/c.webp")]
+
+
+def test_patterns_urls_and_words_keep_their_order(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png"):
+        (tmp_path / name).touch()
+    words = ("https://example.org/x.png", str(tmp_path / "*.png"), str(tmp_path / "named outright"))
+    assert names(*words) == [words[0], str(tmp_path / "a.png"), str(tmp_path / "b.png"), words[2]]
+
+
+@pytest.mark.parametrize("word", ["empty", "empty/*.png", "missing.png"])
+def test_a_word_that_leads_nowhere_is_an_error_of_its_own(tmp_path: Path, word: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (source,) = expand([str(tmp_path / word)])
+    with pytest.raises(ImageError):
+        source.load()
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.png").touch()
+    (tmp_path / "inner" / "up").symlink_to(tmp_path)
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    found = list(expand([str(tmp_path)]))
+    assert [Path(source.name).name for source in found] == ["self.png", "a.png"]
+    with pytest.raises(ImageError, match="symbolic links"):
+        found[0].load()
+
+
+@pytest.mark.parametrize("name", [b"with space.png", b"new\nline.png", b"caf\xe9.png", b"[x].png", "日本.png".encode()])
+def test_any_name_can_be_read(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    Image.new("RGB", (2, 2)).save(path)
+    for word in (tmp_path, path):
+        (source,) = expand([str(word)])
+        assert source.load().size == (2, 2)
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (source,) = expand([str(tmp_path)])
+    with pytest.raises(ImageError, match="not a regular file"):
+        source.load()
+
+
+def test_a_huge_directory_is_listed_lazily(tmp_path: Path) -> None:
+    for number in range(100_000):
+        os.close(os.open(tmp_path / f"{number:06}.jpg", os.O_CREAT))
+    tracemalloc.start()
+    begin = time.perf_counter()
+    first = list(islice(expand([str(tmp_path)]), 3))
+    seconds = time.perf_counter() - begin
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(first) == 3
+    assert peak < 8 << 20
+    assert seconds < 5
+    assert sum(1 for _ in expand([str(tmp_path)])) == 100_000
+
+
+def test_python_objects_are_sources_too(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (3, 2))
+    path = tmp_path / "a.png"
+    picture.save(path)
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    found = list(sources([path, str(path), path.read_bytes(), picture, pixels]))
+    assert [source.name for source in found] == [str(path), str(path), "image 2", "image 3", "image 4"]
+    assert {source.load().size for source in found} == {(3, 2)}
+
+
+def test_an_array_that_is_no_image_is_refused() -> None:
+    with pytest.raises(ImageError, match="not an image"):
+        Source("x", np.zeros((2, 2, 7), np.complex64)).load()

@@ -1,0 +1,140 @@
+"""Addresses, settings, and what servers that are not well answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tritonrepo.client.connection import Connection, Tls, parse_address
+from tritonrepo.client.errors import (
+    DeadlineError,
+    ModelUnavailableError,
+    RequestError,
+    ServerUnavailableError,
+    TritonRepoError,
+    UsageError,
+)
+from tritonrepo.client.transport import Inference, open_transport
+
+REQUEST = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol", "address"),
+    [
+        ("localhost", "grpc", "localhost:8001"),
+        ("localhost", "http", "localhost:8000"),
+        ("10.0.0.1:7", "grpc", "10.0.0.1:7"),
+        ("[::1]:9000", "grpc", "[::1]:9000"),
+        ("gateway:80/triton/", "http", "gateway:80/triton"),
+    ],
+)
+def test_addresses(url: str, protocol: str, address: str) -> None:
+    assert parse_address(url, protocol) == address
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "localhost:port", "localhost:99999", ":8001", ""])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        parse_address(url, "http")
+
+
+def test_impossible_settings_are_refused(tmp_path: Path) -> None:
+    pem = tmp_path / "a.pem"
+    pem.write_text("no certificate")
+    with pytest.raises(UsageError, match="no such PEM file"):
+        Tls(tmp_path / "missing.pem")
+    with pytest.raises(UsageError, match="both"):
+        Tls(certificate=pem)
+    with pytest.raises(UsageError, match="not a usable PEM file"):
+        open_transport("localhost", Connection("http", tls=Tls(pem)))
+    for wrong in ({"protocol": "carrier pigeon"}, {"compression": "zip"}, {"deadline": 0.0}):
+        with pytest.raises(UsageError):
+            Connection(**wrong)
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers everything with what it was told last."""
+
+    status, body, pause = 200, b"", 0.0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Quiet."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        for byte in self.server.body:
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:
+                return
+            time.sleep(self.server.pause)
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    server = _Server(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        (400, b'{"error":"unexpected shape"}', RequestError, "INVALID_ARGUMENT.*unexpected shape"),
+        (401, b"<html>", RequestError, "UNAUTHENTICATED.*HTTP status 401"),
+        (404, b'{"error":"unknown model"}', ModelUnavailableError, "unknown model"),
+        (500, b'{"error":"Stub process is not healthy"}', ModelUnavailableError, "Stub process"),
+        (500, b'{"error":"out of memory"}', RequestError, "INTERNAL.*out of memory"),
+        (502, b"Bad gateway", ServerUnavailableError, "HTTP status 502"),
+        (503, b"", ServerUnavailableError, "HTTP status 503"),
+    ],
+)
+def test_statuses_become_our_errors(
+    server: _Server, status: int, body: bytes, kind: type[TritonRepoError], message: str
+) -> None:
+    server.status, server.body = status, body
+    transport = open_transport(f"127.0.0.1:{server.server_port}", Connection("http"))
+    with pytest.raises(kind, match=message):
+        transport.infer(REQUEST)
+    transport.close()
+
+
+def test_something_that_is_not_triton_is_named(server: _Server) -> None:
+    server.body = b"<html>hello</html>"
+    transport = open_transport(f"127.0.0.1:{server.server_port}", Connection("http"))
+    with pytest.raises(RequestError, match="is it Triton"):
+        transport.models()
+    with pytest.raises(RequestError, match="is it Triton"):
+        transport.infer(REQUEST)
+    transport.close()
+
+
+def test_an_answer_that_trickles_meets_the_deadline(server: _Server) -> None:
+    server.body, server.pause = b"x" * 1000, 0.05
+    transport = open_transport(f"127.0.0.1:{server.server_port}", Connection("http", deadline=0.5))
+    begin = time.monotonic()
+    with pytest.raises(DeadlineError):
+        transport.models()
+    assert time.monotonic() - begin < 5
+    transport.close()

@@ -1,0 +1,116 @@
+"""start-triton.sh, run with the embedded tritonserver in the place of the image's."""
+
+import contextlib
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tritonrepo.serve.installation import find_installation
+from tritonrepo.serve.triton import reserve_ports
+
+SCRIPT = Path(__file__).parents[2] / "deploy/start-triton.sh"
+PLAN = 'name: "tiny_tensorrt"\nbackend: "tensorrt"\nmax_batch_size: 8\n'
+ON_GPU = 'name: "tiny_gpu"\nbackend: "onnxruntime"\ninstance_group { kind : KIND_GPU }\n'
+DEADLINE_SECONDS = 60
+
+
+def add_model(repository: Path, name: str, config: str) -> None:
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+
+
+def start(repository: Path, directory: Path, mode: str) -> tuple[subprocess.Popen[str], int]:
+    """Start the script with the embedded tritonserver first on PATH; return it and its HTTP port."""
+    installation = find_installation()
+    backends = directory / "backends"
+    backends.mkdir(exist_ok=True)
+    installation.lay_out_backends(backends)
+    ports = reserve_ports((0, 0, 0))
+    options = [f"--backend-directory={backends}", "--allow-gpu-metrics=false"]
+    for name, port in zip(("http", "grpc", "metrics"), ports, strict=True):
+        options += [f"--{name}-address=127.0.0.1", f"--{name}-port={port}"]
+    program = directory / "bin"
+    program.mkdir()
+    (program / "tritonserver").symlink_to(installation.server)
+    environment = installation.environment() | {"MODEL_REPOSITORY": str(repository)}
+    environment["PATH"] = f"{program}{os.pathsep}{environment['PATH']}"
+    process = subprocess.Popen(
+        ["bash", str(SCRIPT), mode, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    return process, ports[0]
+
+
+def status(port: int, path: str) -> int:
+    with contextlib.suppress(OSError):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+    return 0
+
+
+def wait_for(port: int, path: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while status(port, path) != 200:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, f"{path} was not 200 within {DEADLINE_SECONDS} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def server(repository: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
+    """The script in the mode that the test asks for, over two runnable models and two that need a GPU."""
+    add_model(repository, "tiny_tensorrt", PLAN)
+    add_model(repository, "tiny_gpu", ON_GPU)
+    process, port = start(repository, tmp_path, request.param)
+    try:
+        wait_for(port, "/v2/health/live", process)
+        wait_for(port, "/v2/models/tiny_onnx/ready", process)
+        wait_for(port, "/v2/models/tiny_torchscript/ready", process)
+        yield port, request.param
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("server", ["cpu"], indirect=True)
+def test_cpu_mode_leaves_out_what_needs_a_gpu_and_is_healthy(server: tuple[int, str]) -> None:
+    port, _ = server
+    assert status(port, "/v2/health/ready") == 200
+    assert status(port, "/v2/models/tiny_tensorrt/ready") == 400
+
+
+@pytest.mark.parametrize("server", ["gpu"], indirect=True)
+def test_gpu_mode_serves_the_rest_but_is_not_healthy_when_a_model_fails(server: tuple[int, str]) -> None:
+    port, _ = server
+    assert status(port, "/v2/health/ready") == 400, "a plan without a GPU must keep the health check red"
+
+
+def refused(repository: Path, mode: str) -> tuple[int, str]:
+    environment = os.environ | {"MODEL_REPOSITORY": str(repository)}
+    done = subprocess.run(["bash", str(SCRIPT), mode], env=environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_a_repository_with_nothing_for_a_cpu_is_refused(tmp_path: Path) -> None:
+    add_model(tmp_path, "tiny_tensorrt", '# backend: "onnxruntime"\nplatform: "tensorrt_plan"\n')
+    code, message = refused(tmp_path, "cpu")
+    assert code == 3
+    assert "publish one with: make export" in message
+
+
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, "tpu")[0] == 2

@@ -1,0 +1,68 @@
+"""Seeded weights, and the choice between them and NVIDIA's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests import factories
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.export import ngc, photographs, weights
+from tritonrepo.export.errors import WeightsError
+from tritonrepo.repository.digest import sha256
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+def test_seeded_is_deterministic_sane_and_says_that_it_is_untrained() -> None:
+    module, first = weights.load("resnet50", "seeded:3", ignore, ignore)
+    _, again = weights.load("resnet50", "seeded:3", ignore, ignore)
+    _, other = weights.load("resnet50", "seeded", ignore, ignore)
+    assert first == again
+    assert first.sha256 != other.sha256
+    assert not first.trained
+    assert not module.training
+    with torch.inference_mode():
+        logits = module(torch.from_numpy(photographs.batch(photographs.find(), Preprocessing(), 12))).numpy()
+    spread = logits.std(axis=0).mean()
+    assert 0.05 < spread < 5  # the images are told apart, and nothing explodes
+    assert len(np.unique(logits.argmax(axis=1))) > 1
+
+
+@pytest.mark.parametrize("source", ["seeded:", "seeded:-1", "seeded:x", f"seeded:{2**63}"])
+def test_a_bad_seed_is_refused(source: str) -> None:
+    if source == "seeded:":
+        assert weights._seed(source) == 0
+        return
+    with pytest.raises(UsageError, match="whole number"):
+        weights.load("resnet50", source, ignore, ignore)
+
+
+def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(ngc.CHECKPOINTS, "resnet50", "http://127.0.0.1:1/resnet50.pth.tar")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    notices: list[str] = []
+    _, provenance = weights.load("resnet50", "auto", ignore, notices.append)
+    assert not provenance.trained
+    assert "refused" in notices[0]
+    assert "untrained" in notices[0]
+    with pytest.raises(MissingError, match="--weights PATH"):
+        weights.load("resnet50", "ngc", ignore, notices.append)
+
+
+def test_a_file_is_trained_and_hashed(tmp_path: Path) -> None:
+    torch.save(factories.network(5).state_dict(), tmp_path / "w.pth")
+    module, provenance = weights.from_file(factories.network(), tmp_path / "w.pth", "file w.pth")
+    assert provenance.trained
+    assert provenance.sha256 == sha256(tmp_path / "w.pth")
+    assert torch.equal(module.state_dict()["0.weight"], factories.network(5).state_dict()["0.weight"])
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    module, _ = factories.not_a_number()
+    with pytest.raises(WeightsError, match=r"7\.bias holds NaN"):
+        weights.of_module(module, "factory", trained=True)

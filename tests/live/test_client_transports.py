@@ -1,0 +1,275 @@
+"""Every way to reach Triton gives the same predictions: gRPC, HTTP, shared memory, asyncio, TLS, mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trustme
+from PIL import Image
+
+from tests.conftest import TINY_LABELS
+from tritonrepo.cli.arguments import HEADERS_VARIABLE
+from tritonrepo.cli.main import main
+from tritonrepo.client import AsyncClassifier, Classifier, Connection, Options, Result, Tls, TritonRepoError
+from tritonrepo.serve.triton import TritonServer
+
+OPTIONS = Options(batch_size=4, concurrency=1)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("photographs")
+    for number in range(21):
+        rng = np.random.default_rng(number)
+        Image.fromarray(rng.integers(0, 256, (50, 60, 3), dtype=np.uint8)).save(directory / f"{number:02}.png")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_server: TritonServer, photographs: Path) -> list[Result]:
+    return classify(tiny_server.grpc_url, photographs)
+
+
+def classify(url: str, photographs: Path, connection: Connection | None = None, shared: bool = False) -> list[Result]:
+    with Classifier(url, "tiny_onnx", connection=connection, shared_memory=shared) as classifier:
+        return list(classifier.classify([photographs], OPTIONS))
+
+
+class Certificates:
+    """An authority, and what it signed, as PEM files."""
+
+    def __init__(self, directory: Path) -> None:
+        authority, self.server = trustme.CA(), None
+        self.ca = directory / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca))
+        self.server_pair = self._issue(authority, directory, "server", "localhost", "127.0.0.1")
+        self.client_pair = self._issue(authority, directory, "client", "client")
+        self.stranger = self._issue(trustme.CA(), directory, "stranger", "client")
+
+    @staticmethod
+    def _issue(authority: trustme.CA, directory: Path, name: str, *identities: str) -> tuple[Path, Path]:
+        issued = authority.issue_cert(*identities)
+        certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
+        issued.private_key_pem.write_to_path(str(key))
+        certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        return certificate, key
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+class TlsProxy:
+    """Ends TLS in front of a plain port: Triton's HTTP endpoint has none of its own. Notes the headers it sees."""
+
+    def __init__(self, port: int, certificates: Certificates) -> None:
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context.load_cert_chain(*certificates.server_pair)
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"localhost:{self._listener.getsockname()[1]}"
+        self.seen = bytearray()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        try:
+            with (
+                self._context.wrap_socket(plain, server_side=True) as outside,
+                socket.create_connection(("127.0.0.1", self._port)) as inside,
+            ):
+                threading.Thread(target=self._pump, args=(inside, outside, None), daemon=True).start()
+                self._pump(outside, inside, self.seen)
+                # Wakes the other pump, which would keep the connection open.
+                inside.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            plain.close()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket, seen: bytearray | None) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+                if seen is not None:
+                    seen += data
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy(tiny_server: TritonServer, certificates: Certificates) -> Iterator[TlsProxy]:
+    proxy = TlsProxy(tiny_server.http_port, certificates)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def tls_server(tiny_repository: Path, certificates: Certificates) -> Iterator[TritonServer]:
+    """The embedded Triton with its own gRPC TLS, which asks clients for a certificate."""
+    certificate, key = certificates.server_pair
+    arguments = (
+        "--grpc-use-ssl=true",
+        "--grpc-use-ssl-mutual=true",
+        f"--grpc-server-cert={certificate}",
+        f"--grpc-server-key={key}",
+        f"--grpc-root-cert={certificates.ca}",
+    )
+    with TritonServer(tiny_repository, extra_args=arguments) as server:
+        yield server
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["inline", "shared memory"])
+@pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_protocols_compression_and_shared_memory_are_the_same(
+    tiny_server: TritonServer,
+    photographs: Path,
+    reference: list[Result],
+    protocol: str,
+    compression: str | None,
+    shared: bool,
+) -> None:
+    url = tiny_server.grpc_url if protocol == "grpc" else tiny_server.http_url
+    assert classify(url, photographs, Connection(protocol, compression=compression), shared) == reference
+    assert not list(Path("/dev/shm").glob("client_*"))
+
+
+def test_asyncio_is_the_same(tiny_server: TritonServer, photographs: Path, reference: list[Result]) -> None:
+    async def collect() -> tuple[list[Result], int]:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with AsyncClassifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
+            other = asyncio.create_task(turn())
+            results = [result async for result in classifier.classify([photographs], OPTIONS)]
+            other.cancel()
+        return results, turns
+
+    results, turns = asyncio.run(collect())
+    assert results == reference
+    assert turns > len(results), "the event loop was blocked"
+
+
+def test_leaving_an_asyncio_iteration_early_closes_it(tiny_server: TritonServer, photographs: Path) -> None:
+    async def first() -> Result:
+        async with AsyncClassifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
+            async for result in classifier.classify([photographs] * 50, OPTIONS):
+                return result
+        raise AssertionError
+
+    assert asyncio.run(first()).error is None
+
+
+def test_mutual_tls_over_grpc_is_the_same(
+    tls_server: TritonServer, certificates: Certificates, photographs: Path, reference: list[Result]
+) -> None:
+    url = f"localhost:{tls_server.grpc_port}"
+    tls = Tls(certificates.ca, *certificates.client_pair)
+    assert classify(url, photographs, Connection("grpc", tls=tls)) == reference
+
+
+def test_mutual_tls_over_http_is_the_same(
+    proxy: TlsProxy, certificates: Certificates, photographs: Path, reference: list[Result]
+) -> None:
+    tls = Tls(certificates.ca, *certificates.client_pair)
+    assert classify(proxy.url, photographs, Connection("http", tls=tls)) == reference
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger", "distrusted"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_without_the_right_certificate_there_is_no_connection(
+    tls_server: TritonServer, proxy: TlsProxy, certificates: Certificates, photographs: Path, protocol: str, who: str
+) -> None:
+    tls = {
+        "nobody": Tls(certificates.ca),
+        "stranger": Tls(certificates.ca, *certificates.stranger),
+        "distrusted": Tls(certificates.stranger[0], *certificates.client_pair),
+    }[who]
+    url = f"localhost:{tls_server.grpc_port}" if protocol == "grpc" else proxy.url
+    with pytest.raises(TritonRepoError) as caught:
+        classify(url, photographs, Connection(protocol, deadline=3, tls=tls))
+    assert caught.value.exit_status == 3
+
+
+def test_headers_come_from_a_file_and_the_environment(
+    proxy: TlsProxy,
+    certificates: Certificates,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    headers = tmp_path / "headers"
+    headers.write_text("# for the gateway\nX-Api-Key: from-a-file\n")
+    monkeypatch.setenv(HEADERS_VARIABLE, "Authorization: Bearer from-the-environment")
+    certificate, key = map(str, certificates.client_pair)
+    words = ["classify", str(photographs / "00.png"), "--url", proxy.url, "--protocol", "http", "--model", "tiny_onnx"]
+    tls = ["--ca", str(certificates.ca), "--cert", certificate, "--key", key]
+    assert main([*words, *tls, "--headers", str(headers)]) == 0
+    assert b"X-Api-Key: from-a-file" in proxy.seen
+    assert b"Authorization: Bearer from-the-environment" in proxy.seen
+    headers.write_text("secret without a name\n")
+    assert main([*words, *tls, "--headers", str(headers)]) == 2
+    assert "secret" not in capfd.readouterr().err
+
+
+def test_the_server_can_choose_the_classes(
+    tiny_server: TritonServer, photographs: Path, reference: list[Result]
+) -> None:
+    options = Options(batch_size=4, concurrency=1, server_top=True)
+    with Classifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
+        chosen = list(classifier.classify([photographs], options))
+    for ours, servers in zip(reference, chosen, strict=True):
+        assert [p.index for p in servers.predictions] == [p.index for p in ours.predictions]
+        assert [p.label for p in servers.predictions] == [p.label for p in ours.predictions]
+        assert [p.score for p in servers.predictions] == pytest.approx([p.score for p in ours.predictions], abs=1e-5)
+        assert {p.probability for p in servers.predictions} == {None}
+
+
+def test_given_labels_replace_the_servers(
+    tiny_server: TritonServer, photographs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.txt"
+    words = ["classify", str(photographs / "00.png"), "--url", tiny_server.grpc_url, "--labels", str(labels)]
+    labels.write_text("".join(f"mein {label}\n" for label in TINY_LABELS))
+    assert main(words) == 0
+    assert "mein ant" in capfd.readouterr().out
+    labels.write_text("one\ntwo\n")
+    assert main(words) == 2
+    assert "2 labels given for the 10 classes" in capfd.readouterr().err
+
+
+def test_shared_memory_with_a_server_elsewhere_says_so(tiny_server: TritonServer, photographs: Path) -> None:
+    """A region that the server cannot open stands for a server on another host."""
+    with Classifier(tiny_server.grpc_url, "tiny_onnx", shared_memory=True) as classifier:
+        assert classifier._shared is not None
+        results = classifier.classify([photographs], OPTIONS)
+        for region in classifier._shared.regions:
+            (Path("/dev/shm") / region.name).unlink()
+        with pytest.raises(TritonRepoError, match="same host"):
+            list(results)

@@ -1,0 +1,106 @@
+"""What the exporter writes, in the real Triton: every configuration loads, and true labels come out."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import tritonclient.http
+
+from tritonrepo.cli.main import main
+from tritonrepo.client import Classifier, Connection
+from tritonrepo.repository.publish import version_numbers
+from tritonrepo.serve.triton import TritonServer
+
+ROOT = Path(__file__).parents[2]
+PHOTOGRAPHS = {
+    "chelsea.png": ("tabby", "Egyptian cat"),
+    "coffee.png": ("espresso",),
+    "camera.png": ("tripod",),
+    "rocket.jpg": ("missile",),
+    "motorcycle_left.png": ("moped",),
+}
+
+
+def export(repository: Path, *words: str) -> None:
+    assert main(["export", "--repository", str(repository), *words]) == 0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """The pretrained EfficientNet-Lite0, and the tiny network under every option that ends in config.pbtxt."""
+    repository = tmp_path_factory.mktemp("exported") / "models"
+    export(repository, "--model", "examples/efficientnet_lite0.py:efficientnet_lite0", "--max-batch-size", "8")
+    tuned = ("--queue-delay-us", "500", "--instances", "2", "--cpu-threads", "1", "--max-batch-size", "4")
+    export(repository, "--model", "tests/factories.py:tiny", "--name", "tuned", *tuned)
+    export(repository, "--model", "tests/factories.py:tiny", "--name", "single", "--max-batch-size", "1")
+    with TritonServer(repository) as running:
+        yield running
+
+
+def test_every_configuration_loads(server: TritonServer) -> None:
+    states = {status.name: (status.state, status.reason) for status in server.models()}
+    names = [
+        f"{model}_{format}" for model in ("efficientnet_lite0", "single", "tuned") for format in ("onnx", "torchscript")
+    ]
+    assert states == dict.fromkeys(names, ("READY", ""))
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_photographs_have_their_true_labels(server: TritonServer, format: str, protocol: str) -> None:
+    paths = [Path(str(files("skimage") / "data" / name)) for name in PHOTOGRAPHS]
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    connection = Connection(protocol=protocol)
+    with Classifier(url, model=f"efficientnet_lite0_{format}", connection=connection) as classifier:
+        results = list(classifier.classify(paths))
+    for result, (name, labels) in zip(results, PHOTOGRAPHS.items(), strict=True):
+        assert result.predictions[0].label.startswith(labels), name
+
+
+def test_a_polling_server_takes_a_new_version_without_an_error(tmp_path: Path) -> None:
+    """Poll mode, the least forgiving reader: whatever it finds, it tries to load at once."""
+    repository = tmp_path / "models"
+    tiny = ("--formats", "torchscript", "--max-batch-size", "4")
+    export(repository, "--model", "tests/factories.py:tiny", *tiny)
+    with TritonServer(repository, model_control_mode="poll", repository_poll_secs=1) as server:
+        client = tritonclient.http.InferenceServerClient(server.http_url)
+        export(repository, "--model", "tests/factories.py:other_weights", *tiny)
+        deadline = time.monotonic() + 30
+        while not client.is_model_ready("tiny_torchscript", "2"):
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.1)
+        client.close()
+        assert "failed to load" not in server.log()
+
+
+def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path) -> None:
+    """30 kills of the whole command: half of them anywhere in its run, half while it writes."""
+    repository, staging = tmp_path / "models", tmp_path / ".models.staging"
+    words = ["--formats", "torchscript", "--max-batch-size", "2", "--repository", str(repository)]
+    export(repository, "--model", "tests/factories.py:tiny", *words)
+    moments = random.Random(7)
+    with TritonServer(repository) as server:
+        client = tritonclient.http.InferenceServerClient(server.http_url)
+        for attempt in range(30):
+            factory = ("other_weights", "tiny")[attempt % 2]
+            command = [sys.executable, "-m", "export", "--model", f"tests/factories.py:{factory}", *words]
+            with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+                if attempt % 2:
+                    while process.poll() is None and not list(staging.glob("*/tiny_torchscript")):
+                        time.sleep(0.0005)
+                    time.sleep(moments.uniform(0, 0.02))  # the moment of the kill, not a wait for anything
+                else:
+                    time.sleep(moments.uniform(0, 4))
+                process.kill()
+            newest = version_numbers(repository / "tiny_torchscript")[-1]
+            client.load_model("tiny_torchscript")
+            assert client.is_model_ready("tiny_torchscript", str(newest))
+        client.close()
+    export(repository, "--model", "tests/factories.py:tiny", *words)
+    assert list(staging.iterdir()) == []
+    assert len(version_numbers(repository / "tiny_torchscript")) <= 2

@@ -1,0 +1,61 @@
+"""config.pbtxt against golden files. `python -m tests.repository.test_config` writes them anew; read the difference."""
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.repository.config import Serving, model_config, to_text
+from tritonrepo.repository.formats import ONNX, TORCHSCRIPT, Format
+from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.spec import ModelSpec
+
+GOLDEN = Path(__file__).parent / "golden"
+SPEC = ModelSpec("net", labels=("tabby, tabby cat", "dog: big", "eel"), synsets=("n1", "n2", "n3"))
+WEIGHTS = Weights("seeded 0", "0123abcd", trained=False)
+CASES = {
+    "torchscript": (TORCHSCRIPT, Serving()),
+    "torchscript_tuned": (TORCHSCRIPT, Serving(8, queue_delay_us=500, instances=2, cpu_threads=4)),
+    "onnx": (ONNX, Serving()),
+    "onnx_tuned": (ONNX, Serving(1, cpu_threads=1)),
+}
+
+
+def text(format: Format, serving: Serving) -> str:
+    return to_text(model_config(SPEC, format, serving, WEIGHTS))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_text_is_golden_and_parses_back(case: str) -> None:
+    written = text(*CASES[case])
+    assert written == (GOLDEN / f"{case}.pbtxt").read_text()
+    assert text_format.Parse(written, ModelConfig()) == model_config(SPEC, *CASES[case], WEIGHTS)
+
+
+def test_the_contract_is_in_the_parameters() -> None:
+    parameters = model_config(SPEC, ONNX, Serving(), WEIGHTS).parameters
+    assert Preprocessing.from_json(parameters["preprocessing"].string_value) == SPEC.preprocessing
+    assert parameters["trained"].string_value == "false"
+    assert parameters["synsets"].string_value == "n1 n2 n3"
+
+
+def test_each_backend_has_its_own_spelling_of_threads() -> None:
+    serving = Serving(cpu_threads=3)
+    torchscript = model_config(SPEC, TORCHSCRIPT, serving, WEIGHTS).parameters
+    onnx = model_config(SPEC, ONNX, serving, WEIGHTS).parameters
+    assert torchscript["INTRA_OP_THREAD_COUNT"].string_value == "3"
+    assert onnx["intra_op_thread_count"].string_value == "3"
+    assert "intra_op_thread_count" not in torchscript
+    assert "INTRA_OP_THREAD_COUNT" not in onnx
+
+
+def test_preferred_batch_sizes_are_left_to_triton() -> None:
+    assert not model_config(SPEC, ONNX, Serving(), WEIGHTS).dynamic_batching.preferred_batch_size
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, case in CASES.items():
+        (GOLDEN / f"{name}.pbtxt").write_text(text(*case))
