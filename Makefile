@@ -2,56 +2,76 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.installed ## create .venv with everything that export, serve, client and tests need
+# A set-up that was cut off leaves no stamp, and the same command goes on: pip installs what is missing.
+$(BIN)/pip:
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	touch $@
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Set-up of $(VENV) for export, serving and comparison: it downloads about 0.5 GB, fills 1.7 GB and takes 1 to 3 minutes"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
 
-export: setup ## TorchScript and ONNX of NVIDIA's pretrained ResNeXt101-32x4d into model_repository/ (OPTIONS='--model resnet50')
-	$(BIN)/python -m tritonrepo export --weights ngc $(OPTIONS)
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Set-up of $(VENV) for development: what the demo needs, and the tools of the tests; 2 GB, 1 to 3 minutes"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
 
-serve: setup ## the embedded Triton over model_repository/, in the foreground (OPTIONS='--http-port 9000')
-	$(BIN)/python -m tritonrepo serve $(OPTIONS)
+setup: $(VENV)/.dev ## create .venv with everything that the commands and the tests need
 
-classify: setup ## classify images with the running server (IMAGES='a.jpg photos/' OPTIONS='--top 3')
-	$(BIN)/python -m tritonrepo classify $(IMAGES) $(OPTIONS)
+demo: $(VENV)/.demo ## the whole job on real photographs: export, verify, serve, classify, compare; no Docker, no GPU
+	@$(BIN)/python -m examples.demo
 
-compare: setup ## speed and agreement of the backends of the running server (OPTIONS='--batch-sizes 1,4')
-	$(BIN)/python -m tritonrepo compare $(OPTIONS)
+export: $(VENV)/.demo ## TorchScript and ONNX of NVIDIA's pretrained ResNeXt101-32x4d into model_repository/ (OPTIONS='--model resnet50')
+	$(BIN)/tritonrepo export --weights ngc $(OPTIONS)
 
-demo: setup ## the whole job on real photographs: export, verify, serve, classify, compare; no Docker, no GPU
-	$(BIN)/python -m examples.demo
+serve: $(VENV)/.demo ## the embedded Triton over model_repository/, in the foreground (OPTIONS='--http-port 9000')
+	$(BIN)/tritonrepo serve $(OPTIONS)
 
-bench: setup .bench/models ## what the README claims of speed and memory, measured (minutes; on a quiet machine)
+classify: $(VENV)/.demo ## classify images with the running server (IMAGES='a.jpg photos/' OPTIONS='--top 3')
+	$(BIN)/tritonrepo classify $(IMAGES) $(OPTIONS)
+
+compare: $(VENV)/.demo ## speed and agreement of the backends of the running server (OPTIONS='--batch-sizes 1,4')
+	$(BIN)/tritonrepo compare $(OPTIONS)
+
+doctor: $(VENV)/.demo ## what this machine has, and what in the model repository would fail to load
+	$(BIN)/tritonrepo doctor
+
+bench: setup .bench/models ## what the documents claim of speed and memory, measured (minutes; on a quiet machine)
 	$(BIN)/python -m benchmarks.export_cost
 	$(BIN)/python -m benchmarks.serving_overhead --repository .bench/models
 	$(BIN)/python -m benchmarks.preprocessing
 	$(BIN)/python -m benchmarks.classify_throughput --repository .bench/models --model resnext101_32x4d_onnx
 	$(BIN)/python -m benchmarks.client_memory
+	$(BIN)/python -m benchmarks.client_weight
 
 .bench/models: | setup
-	$(BIN)/python -m tritonrepo export --weights seeded --repository $@
+	$(BIN)/tritonrepo export --weights seeded --repository $@
 
 lint: setup ## ruff, strict mypy and the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 
-test: setup ## all tests, live ones included
+system-packages: ## install, or name, the programs beside Python that the tests use
+	@.ci/system-packages
+
+test: setup system-packages ## all tests, live ones included
 	$(BIN)/python -m pytest
 
-doctor: setup ## what this machine has, and what in the model repository would fail to load
-	$(BIN)/python -m tritonrepo doctor
+test-fast: setup ## the tests that take a moment each
+	$(BIN)/python -m pytest -m "not live and not slow"
+
+install-check: setup ## build the wheel, install it into an empty environment, and use it as a stranger would
+	$(BIN)/python .ci/install_check.py
 
 up: ## start Triton with Docker, on the GPU if there is one, and wait until it is healthy (PROFILE=gpu|cpu, MONITORING=1)
 	@deploy/compose.sh up $(PROFILE) $(if $(MONITORING),--monitoring)

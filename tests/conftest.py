@@ -25,8 +25,8 @@ TINY_PREPROCESSING = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files that start servers last, so that what can fail fast does."""
-    items.sort(key=lambda item: item.path.name.startswith(("test_deploy_", "test_live_", "test_serve_")))
+    """Run the quick tests first, so that what can fail fast does."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("live", "slow")])
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.compare.reports import cell, make_agreement, make_report
-from tests.deploy.test_compose import require
+from tests.programs import require
 from tritonrepo.compare import plots
 from tritonrepo.compare.agreement import DifferingImage
 from tritonrepo.compare.baseline import changes

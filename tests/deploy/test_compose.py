@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.programs import require
+
 ROOT = Path(__file__).parents[2]
 PROFILES = {
     "gpu": {"triton-gpu"},
@@ -21,17 +23,6 @@ PROFILES = {
     "monitoring": {"prometheus", "grafana"},
 }
 SERVERS = ("triton-gpu", "triton-cpu")
-
-
-def require(program: str) -> str:
-    """Return the path of a program from Debian; without it, CI fails and another machine skips."""
-    path = shutil.which(program)
-    if path is None:
-        message = f"{program} is not here: apt-get install {program}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 @pytest.fixture(scope="module")

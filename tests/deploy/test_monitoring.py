@@ -18,7 +18,7 @@ import tritonclient.grpc as triton_grpc
 import yaml
 
 from tests.conftest import TINY_SIDE
-from tests.deploy.test_compose import require
+from tests.programs import require
 from tritonrepo.serve.triton import TritonServer, reserve_ports
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -269,8 +268,7 @@ def download_perf_analyzer(directory: Path) -> Path:
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory)]
     done = subprocess.run([*download, "tritonclient==2.51.0"], capture_output=True, text=True)
     if done.returncode != 0:
-        message = f"the package index does not give tritonclient 2.51.0: {done.stderr.strip()[-200:]}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        pytest.fail(f"the package index does not give tritonclient 2.51.0: {done.stderr.strip()[-200:]}")
     (wheel,) = directory.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/bin/perf_analyzer")]
