@@ -8,8 +8,9 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup
 
 from tritonrepo.repository.formats import TENSORRT, Format
+from tritonrepo.repository.layout import LABELS_FILENAME
 from tritonrepo.repository.manifest import Weights
-from tritonrepo.repository.spec import DEFAULT_MAX_BATCH_SIZE, INPUT_NAME, LABELS_FILENAME, OUTPUT_NAME, ModelSpec
+from tritonrepo.repository.spec import DEFAULT_MAX_BATCH_SIZE, INPUT_NAME, OUTPUT_NAME, ModelSpec
 
 DEFAULT_PREFERRED_BATCH_SIZE = 8
 ENGINE_CACHE = "/var/tmp/onnxruntime-tensorrt"

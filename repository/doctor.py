@@ -10,23 +10,30 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 import tritonrepo
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.artifacts import AGAIN, IN_IMAGE, Level, answer, examine, gpus
 from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.formats import FORMATS
-from tritonrepo.repository.publish import CONFIG_FILENAME, MANIFEST_FILENAME, version_numbers
+from tritonrepo.repository.layout import (
+    BACKEND_FILENAMES,
+    CONFIG_FILENAME,
+    LARGEST_VERSION,
+    MANIFEST_FILENAME,
+    backend_of,
+    is_dangling,
+    model_directories,
+    read_config,
+    version_beyond_counting,
+    version_numbers,
+)
 
 DOT_ENV = Path(tritonrepo.__file__).resolve().parents[2] / ".env"
 
-FILENAMES = {**{format.backend: format.filename for format in FORMATS.values()}, "python": "model.py"}
-"""What each backend loads where config.pbtxt names no other file."""
-PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
 WITHOUT_FILE = ("ensemble", "identity")
-LARGEST_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def examine_repository(root: Path, release: str) -> list[Finding]:
         raise UsageError(f"--triton-release {release!r}: name a release as YY.MM, such as 26.07")
     if not root.is_dir():
         raise UsageError(f"--repository {root}: is not a directory; make one with: python -m export")
-    models = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    models = model_directories(root)
     found = [finding for model in models for finding in _readable(model, release)]
     if not models:
         found.append(Finding("note", str(root), "holds no model", "python -m export"))
@@ -137,7 +144,7 @@ def examine_repository(root: Path, release: str) -> list[Finding]:
 def _dangling(root: Path) -> Iterator[Finding]:
     """Links that lead nowhere: Triton then cannot list the repository, whatever their names."""
     for path in sorted(root.iterdir()):
-        if path.is_symlink() and not path.exists():
+        if is_dangling(path):
             text = "is a link that leads nowhere, and Triton cannot list a repository with one"
             yield Finding("fail", path.name, text, f"remove it: {path}")
 
@@ -153,10 +160,10 @@ def _readable(directory: Path, release: str) -> list[Finding]:
 def _model(directory: Path, release: str) -> list[Finding]:
     """What is wrong with a model, or one line that nothing is."""
     try:
-        config = text_format.Parse((directory / CONFIG_FILENAME).read_text(encoding="utf-8"), ModelConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as exc:
-        return [Finding("fail", directory.name, f"{CONFIG_FILENAME}: {' '.join(str(exc).split())}", AGAIN)]
-    if beyond := _beyond_counting(directory):
+        config = read_config(directory)
+    except ConfigError as exc:
+        return [Finding("fail", directory.name, str(exc), AGAIN)]
+    if beyond := version_beyond_counting(directory):
         text = f"the version {beyond} is beyond {LARGEST_VERSION}, at which Triton aborts, with every model"
         return [Finding("fail", directory.name, text, "rename that directory")]
     versions = version_numbers(directory)
@@ -169,15 +176,6 @@ def _model(directory: Path, release: str) -> list[Finding]:
         numbers = ", ".join(map(str, versions))
         found.insert(0, Finding("ok", directory.name, f"{config.backend or config.platform}, version {numbers}"))
     return found
-
-
-def _beyond_counting(directory: Path) -> str:
-    """A version directory whose number, read as C++'s stoll does, overflows; empty if there is none."""
-    for path in directory.iterdir():
-        number = re.match(r"(?!0\d)\s*([+-]?\d+)", path.name, re.ASCII)
-        if path.is_dir() and number and abs(int(number[1])) > LARGEST_VERSION:
-            return path.name
-    return ""
 
 
 def _served(config: ModelConfig, versions: Sequence[int]) -> list[int]:
@@ -237,14 +235,14 @@ def _version_directory(directory: Path, config: ModelConfig, release: str) -> It
         text = f"{CONFIG_FILENAME} names the backend {backend!r}, the artifact is for {format.backend!r}"
         yield Finding("fail", subject, text, f'write backend: "{format.backend}", or {AGAIN}')
         filename = format.filename
-    filename = filename or FILENAMES.get(backend, "")
+    filename = filename or BACKEND_FILENAMES.get(backend, "")
     if backend in WITHOUT_FILE or not filename:
         if backend not in WITHOUT_FILE:
             yield Finding("note", subject, f"whether the backend {backend!r} finds what it needs cannot be told", AGAIN)
         return
     artifact = directory / filename
     if artifact.is_dir() and backend == "onnxruntime":  # Its external data may lie beside it.
-        artifact /= FILENAMES[backend]
+        artifact /= BACKEND_FILENAMES[backend]
     if not artifact.is_file():
         held = ", ".join(sorted(path.name for path in directory.glob("model.*"))) or "no artifact"
         yield Finding("fail", subject, f"{backend} needs {filename}, the version holds {held}", AGAIN)
@@ -256,9 +254,9 @@ def _version_directory(directory: Path, config: ModelConfig, release: str) -> It
 
 def _backend(config: ModelConfig, version: Path) -> str:
     """The backend that Triton takes: named, or by the old name of its platform, or by the file that is there."""
-    if config.backend or config.platform:
-        return str(config.backend or PLATFORM_BACKENDS.get(config.platform, config.platform))
-    held = (backend for backend, filename in FILENAMES.items() if (version / filename).exists())
+    if named := backend_of(config) or str(config.platform):
+        return named
+    held = (backend for backend, filename in BACKEND_FILENAMES.items() if (version / filename).exists())
     return next(held, "")
 
 

@@ -7,5 +7,9 @@ class RepositoryError(MissingError):
     """The model repository is not a directory, or holds nothing to serve, or what Triton cannot live with."""
 
 
+class ConfigError(RepositoryError):
+    """A config.pbtxt is missing, cannot be read or does not parse."""
+
+
 class PublishError(TritonRepoError):
     """The repository holds something that the publisher must not overwrite or cannot understand."""

@@ -23,13 +23,15 @@ from typing import Any
 from tritonrepo.client.errors import MissingError, TritonRepoError, UsageError
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.spec import LABELS_FILENAME
+from tritonrepo.repository.layout import (
+    CONFIG_FILENAME,
+    LABELS_FILENAME,
+    LARGEST_VERSION,
+    MANIFEST_FILENAME,
+    version_numbers,
+)
 
-CONFIG_FILENAME = "config.pbtxt"
-MANIFEST_FILENAME = "manifest.json"
 DEFAULT_KEEP = 2
-LAST_VERSION = 2**63 - 1
-"""Triton reads version numbers as signed 64-bit integers."""
 
 _WORKSPACE = re.compile(r"\d+-.*")
 
@@ -84,7 +86,7 @@ class Repository:
             raise PublishError(f"{live}: is not a directory; move it away, then export again")
         if live.exists() and not _published(live):
             raise PublishError(f"{live}: was not made by this exporter (no version has a manifest); move it away first")
-        if version_numbers(live)[-1:] >= [LAST_VERSION]:
+        if version_numbers(live)[-1:] >= [LARGEST_VERSION]:
             raise PublishError(f"{live}: holds version {version_numbers(live)[-1]}, and Triton cannot count further")
 
     def publish(self, candidates: Sequence[Candidate], keep: int = DEFAULT_KEEP) -> list[Publication]:
@@ -221,14 +223,6 @@ def _locked(directory: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def version_numbers(model: Path) -> list[int]:
-    """The versions in a model directory, ascending, as Triton counts them: positive numbers without leading zeros."""
-    if not model.is_dir():
-        return []
-    names = (path.name for path in model.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and not name.startswith("0"))
 
 
 def _published(model: Path) -> list[int]:

@@ -11,7 +11,6 @@ from tritonrepo.client.preprocess import Preprocessing
 INPUT_NAME = "INPUT__0"
 """The `NAME__INDEX` convention that Triton's pytorch backend needs; the other backends follow it."""
 OUTPUT_NAME = "OUTPUT__0"
-LABELS_FILENAME = "labels.txt"
 DEFAULT_MAX_BATCH_SIZE = 64
 LARGEST_BATCH_SIZE = 1024
 """A batch of 1024 FP32 images of 224 x 224 is 616 MB on the wire; gRPC refuses messages of 2 GB."""

@@ -11,7 +11,7 @@ import torch
 
 from tests import factories
 from tritonrepo.cli.main import main
-from tritonrepo.repository.publish import version_numbers
+from tritonrepo.repository.layout import version_numbers
 
 ROOT = Path(__file__).parents[2]
 FACTORIES = "tests/factories.py"

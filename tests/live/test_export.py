@@ -13,7 +13,7 @@ import tritonclient.http
 
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier, Connection
-from tritonrepo.repository.publish import version_numbers
+from tritonrepo.repository.layout import version_numbers
 from tritonrepo.serve.triton import TritonServer
 
 ROOT = Path(__file__).parents[2]

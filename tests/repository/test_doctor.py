@@ -239,7 +239,7 @@ def rtx_plan(root: Path) -> None:
         (version_beyond_counting, "tiny_onnx", "99999999999999999999 is beyond 9223372036854775807"),
         (version_just_beyond_counting, "tiny_onnx", "9223372036854775808 is beyond 9223372036854775807"),
         (dangling_link, "old_model", "leads nowhere"),
-        (broken_config, "tiny_onnx", "config.pbtxt: 2:1 : "),
+        (broken_config, "tiny_onnx", "config.pbtxt does not parse: 2:1 : "),
         (other_name, "renamed_onnx", "config.pbtxt names the model tiny_onnx"),
         (nonsense_manifest, "tiny_tensorrt/1", "the manifest says None"),
         (looping_labels, "tiny_onnx", "labels"),

@@ -18,7 +18,8 @@ from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.repository import publish
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.publish import Candidate, Repository, open_repository, version_numbers
+from tritonrepo.repository.layout import version_numbers
+from tritonrepo.repository.publish import Candidate, Repository, open_repository
 
 NAME = "net_onnx"
 

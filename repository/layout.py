@@ -1,0 +1,82 @@
+"""What lies where in a model repository, as Triton reads it.
+
+ROOT/NAME/config.pbtxt     how the model is served
+ROOT/NAME/labels.txt       the names of its classes
+ROOT/NAME/1/model.onnx     the artifact of version 1
+ROOT/NAME/1/manifest.json  where that came from; beside it, for a rollback, version 1's config.pbtxt and labels.txt
+"""
+
+import re
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from tritonrepo.repository.errors import ConfigError
+from tritonrepo.repository.formats import FORMATS
+
+CONFIG_FILENAME = "config.pbtxt"
+MANIFEST_FILENAME = "manifest.json"
+LABELS_FILENAME = "labels.txt"
+
+LARGEST_VERSION = 2**63 - 1
+"""Triton reads version numbers as signed 64-bit integers, and aborts at a larger one."""
+
+PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
+"""The names that configurations used before `backend` existed; Triton still accepts them."""
+
+BACKEND_FILENAMES = {**{format.backend: format.filename for format in FORMATS.values()}, "python": "model.py"}
+"""What each backend loads where config.pbtxt names no other file."""
+
+
+def model_directories(root: Path) -> list[Path]:
+    """The directories that hold a model each, by name; hidden ones are not among them. Raises `OSError`."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def is_dangling(path: Path) -> bool:
+    """Whether the path is a link that leads nowhere: Triton cannot list a repository that holds one."""
+    return path.is_symlink() and not path.exists()
+
+
+def version_numbers(model: Path) -> list[int]:
+    """The versions in a model directory, ascending, as Triton counts them: positive numbers without leading zeros."""
+    if not model.is_dir():
+        return []
+    names = (path.name for path in model.iterdir() if path.is_dir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and not name.startswith("0"))
+
+
+def version_beyond_counting(model: Path) -> str:
+    """The name of a version directory at which Triton aborts, with every model; empty if there is none.
+
+    Triton reads names with C++'s stoll, after it has left out those with a leading zero.
+
+    Raises:
+        OSError: The directory cannot be listed.
+    """
+    for path in model.iterdir():
+        number = re.match(r"(?!0\d)\s*([+-]?\d+)", path.name, re.ASCII)
+        if number and abs(int(number[1])) > LARGEST_VERSION and path.is_dir():
+            return path.name
+    return ""
+
+
+def read_config(model: Path) -> ModelConfig:
+    """What the config.pbtxt of a model directory says.
+
+    Raises:
+        ConfigError: It is not there, cannot be read or does not parse. The message names the file.
+    """
+    path = model / CONFIG_FILENAME
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigError(f"{path} does not parse: {' '.join(str(error).split())}") from error
+
+
+def backend_of(config: ModelConfig) -> str:
+    """The backend that a configuration names, itself or by the old name of its platform; empty if it names none."""
+    return str(config.backend or PLATFORM_BACKENDS.get(config.platform, ""))
