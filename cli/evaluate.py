@@ -17,8 +17,9 @@ from tritonrepo.cli.progress import last_words, write_line
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.contract import ready_models
+from tritonrepo.client.datasets import Example, class_index, examples
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.evaluate import Example, Outcome, Score, class_index, examples, outcomes, read_outcomes
+from tritonrepo.client.evaluate import Outcome, Score, outcomes, read_outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.records import untrained_warning
 from tritonrepo.client.resume import open_to_go_on, skip_done

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
-from tritonrepo.client.connection import PATIENCE, Connection
+from tritonrepo.client.connection import PATIENCE, Connection, addresses, implied_connection
 from tritonrepo.client.contract import ModelContract, choose_model, read_contract, read_labels
 from tritonrepo.client.errors import RequestError, UsageError
 from tritonrepo.client.failover import Servers
@@ -27,12 +27,25 @@ class Classifier:
             for result in classifier.classify(["cat.jpg", "photos/", "https://example.org/dog.png"]):
                 print(result.image, result.predictions[0].label)
 
-    `url`: HOST:PORT, or several of them (a list, or separated by commas) that serve the same model: requests go to each
-    in turn and, when one fails, to the others. `model`: by default the only one that is ready. `labels`: to use instead
-    of the server's. `patience`: seconds to go on trying while no server answers in the middle of the work.
-    `shared_memory`: hand images over in shared memory, for servers on the same host; `close` removes it.
+    Args:
+        url: HOST:PORT or http://HOST:PORT, or several of them (a list, or separated by commas) that serve the same
+            model: requests go to each in turn and, when one fails, to the others.
+        model: By default the only one that is ready.
+        connection: Protocol, deadline, TLS and headers; by default what the address says, else gRPC without TLS.
+        labels: To use instead of the server's, one for each class.
+        patience: Seconds to go on trying while no server answers in the middle of the work.
+        shared_memory: Hand images over in shared memory, for servers on the same host; `close` removes it.
 
-    Raises, on construction: UsageError, ServerUnavailableError, ModelUnavailableError, ContractError, RequestError.
+    Attributes:
+        contract: What the model promises.
+        transport: How it is asked.
+
+    Raises:
+        UsageError: An argument makes no sense, or the model is not there.
+        ServerUnavailableError: No server answers.
+        ModelUnavailableError: The model is there and not ready.
+        ContractError: The model is not an image classifier as `tritonrepo export` makes them.
+        RequestError: The server refused to answer.
     """
 
     def __init__(
@@ -45,9 +58,9 @@ class Classifier:
         patience: float = PATIENCE,
         shared_memory: bool = False,
     ) -> None:
-        urls = [part for text in ([url] if isinstance(url, str) else url) for part in text.split(",") if part]
-        if not urls:
-            raise UsageError("no server address")
+        _check(labels, patience)
+        urls = addresses(url)
+        connection = connection or implied_connection(urls[0])
         transports = [open_transport(one, connection) for one in urls]
         self._shared = SharedBuffers() if shared_memory else None
         if self._shared:
@@ -62,14 +75,25 @@ class Classifier:
 
     @property
     def model(self) -> str:
+        """The name of the model."""
         return self.contract.name
 
-    def classify(self, images: Iterable[Picture], options: Options | None = None) -> Generator[Result, None, None]:
-        """A result for each image, in order, as they come; see `Options`.
+    def classify(
+        self, images: Picture | Iterable[Picture], options: Options | None = None
+    ) -> Generator[Result, None, None]:
+        """A result for each image, in order, as they come.
 
-        An image is a path, a directory (all images below it), a pattern, a URL, the bytes of an image file, a Pillow
-        image or a [height, width, 3] uint8 array. One that cannot be used gives a result with an `error`. Raises
-        UsageError at once, and while iterating what the transport raises when the servers are gone for good.
+        Args:
+            images: One image or several. An image is a path, a directory (all images below it), a pattern, a URL, the
+                bytes of an image file, a Pillow image or a [height, width, 3] uint8 array.
+            options: Predictions per image, batch size and so on; see `Options`.
+
+        Yields:
+            What became of the image; one that cannot be used gives a result with an `error`.
+
+        Raises:
+            UsageError: At once, where an argument makes no sense.
+            MissingError: While iterating, when the servers are gone for good.
         """
         return self.run(sources(images), options or Options())
 
@@ -102,7 +126,8 @@ class Classifier:
 class AsyncClassifier:
     """`Classifier` for asyncio: `async with AsyncClassifier(url) as c: async for result in c.classify(images)`.
 
-    The same pipeline, waited for in a thread, so that the event loop is never blocked. Takes the same arguments.
+    The same pipeline, waited for in a thread, so that the event loop is never blocked. Takes the same arguments, and
+    raises the same when the block begins.
     """
 
     def __init__(
@@ -132,9 +157,12 @@ class AsyncClassifier:
 
     @property
     def contract(self) -> ModelContract:
+        """What the model promises."""
         return self._opened().contract
 
-    async def classify(self, images: Iterable[Picture], options: Options | None = None) -> AsyncIterator[Result]:
+    async def classify(
+        self, images: Picture | Iterable[Picture], options: Options | None = None
+    ) -> AsyncIterator[Result]:
         """As `Classifier.classify`."""
         results = self._opened().classify(images, options)
         try:
@@ -149,6 +177,13 @@ class AsyncClassifier:
         if self._classifier is None:
             raise UsageError("use `async with AsyncClassifier(…) as classifier`")
         return self._classifier
+
+
+def _check(labels: Sequence[str] | None, patience: float) -> None:
+    if isinstance(labels, str):
+        raise UsageError("labels is one string: give a list with a label for each class")
+    if not patience >= 0:
+        raise UsageError(f"patience is {patience} s, it must be at least 0")
 
 
 def _choose(transport: Transport, wanted: str | None) -> str:

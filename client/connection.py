@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,22 @@ DEFAULT_PORTS = {"grpc": 8001, "http": 8000}
 COMPRESSIONS = ("gzip", "deflate")
 PATIENCE = 60.0
 """Seconds to go on trying while no server answers in the middle of the work."""
+_SPOKEN = {"grpc": "gRPC", "http": "HTTP"}
+_SCHEMES = {"http": ("http", False), "https": ("http", True), "grpc": ("grpc", False), "grpcs": ("grpc", True)}
 
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files. `ca`: who may sign the server (default: the system's list). `certificate`, `key`: for mutual TLS."""
+    """PEM files.
+
+    Attributes:
+        ca: Who may sign the server; the system's list where there is none.
+        certificate: The client's, for mutual TLS.
+        key: Its private key.
+
+    Raises:
+        UsageError: A file is missing, or a certificate comes without its key.
+    """
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -35,7 +46,18 @@ class Tls:
 
 @dataclass(frozen=True)
 class Connection:
-    """How to talk to a server. `deadline`: seconds for one request, connecting included."""
+    """How to talk to a server.
+
+    Attributes:
+        protocol: grpc or http.
+        deadline: Seconds for one request, connecting included.
+        tls: Encrypt, with these files.
+        headers: Sent with each request, such as an API key.
+        compression: Of requests and answers: gzip or deflate.
+
+    Raises:
+        UsageError: A value makes no sense.
+    """
 
     protocol: str = "grpc"
     deadline: float = 60.0
@@ -52,15 +74,81 @@ class Connection:
             raise UsageError(f"the deadline is {self.deadline} s, it must be more than 0")
 
 
+def addresses(url: str | Sequence[str]) -> list[str]:
+    """The single addresses of a list of them, or of a string with commas.
+
+    Raises:
+        UsageError: There are none.
+    """
+    found = [part.strip() for text in ([url] if isinstance(url, str) else url) for part in text.split(",")]
+    if not any(found):
+        raise UsageError("no server address: give HOST:PORT")
+    return [part for part in found if part]
+
+
+def implied_connection(url: str) -> Connection:
+    """The connection that an address asks for by its scheme, if it has one; the rest is the default.
+
+    Raises:
+        UsageError: The scheme is of neither protocol.
+    """
+    protocol, secure = implied(url)
+    return Connection(protocol, tls=Tls() if secure else None)
+
+
+def implied(url: str) -> tuple[str, bool]:
+    """The protocol and whether TLS that an address asks for by its scheme; without one gRPC and none.
+
+    Raises:
+        UsageError: The scheme is of neither protocol.
+    """
+    scheme, mark, _ = url.partition("://")
+    if not mark:
+        return "grpc", False
+    if scheme.lower() not in _SCHEMES:
+        raise UsageError(f"{url!r}: Triton speaks gRPC and HTTP, not {scheme}; give HOST:PORT, or http://HOST:PORT")
+    return _SCHEMES[scheme.lower()]
+
+
 def parse_address(url: str, protocol: str) -> str:
-    """HOST[:PORT][/BASE] with the protocol's usual port where there is none. Raises UsageError."""
-    if "://" in url:
-        raise UsageError(f"{url!r}: write HOST:PORT without a scheme; --protocol and --tls say the rest")
+    """HOST:PORT[/BASE] of [SCHEME://]HOST[:PORT][/BASE], with the protocol's usual port where there is none.
+
+    Raises:
+        UsageError: It is malformed, or has a base path, which only HTTP knows, for gRPC.
+    """
+    _, mark, rest = url.partition("://")
     try:
-        parsed = urllib3.util.parse_url(f"//{url}")
-        port = parsed.port or DEFAULT_PORTS[protocol]
+        parsed = urllib3.util.parse_url(f"//{rest if mark else url}")
     except (urllib3.exceptions.LocationParseError, ValueError) as exc:
         raise UsageError(f"{url!r} is not HOST:PORT") from exc
-    if not parsed.host:
+    if parsed.auth:
+        # Not the address itself: it holds a secret.
+        raise UsageError("the address holds a user name; credentials belong into --headers")
+    if not parsed.host or parsed.port == 0 or parsed.query or parsed.fragment:
         raise UsageError(f"{url!r} is not HOST:PORT")
-    return f"{parsed.host}:{port}{(parsed.path or '').rstrip('/') if protocol == 'http' else ''}"
+    base = (parsed.path or "").rstrip("/")
+    if base and protocol == "grpc":
+        raise UsageError(f"{url!r}: gRPC takes HOST:PORT, without the path {base}")
+    return f"{parsed.host}:{parsed.port or DEFAULT_PORTS[protocol]}{base}"
+
+
+def check_scheme(url: str, connection: Connection) -> None:
+    """Compare an address's scheme, if it has one, with the connection that is wanted.
+
+    Raises:
+        UsageError: They are at odds; the message says what to type.
+    """
+    protocol, secure = implied(url)
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return
+    if protocol != connection.protocol:
+        raise UsageError(
+            f"{url!r} is an address for {_SPOKEN[protocol]}, and {_SPOKEN[connection.protocol]} was chosen: "
+            f"type --url {rest} --protocol {protocol}, or give the {_SPOKEN[connection.protocol]} port of the server "
+            f"(usually {DEFAULT_PORTS[connection.protocol]}) without {scheme}://"
+        )
+    if secure and connection.tls is None:
+        raise UsageError(f"{url!r} asks for TLS, which was not chosen: type --url {rest} --tls")
+    if connection.tls is not None and not secure:
+        raise UsageError(f"{url!r} is an address without TLS, which was chosen: type {scheme}s://{rest}")

@@ -21,7 +21,13 @@ UNBOUNDED_BATCH = 64
 
 @dataclass(frozen=True)
 class Tensor:
-    """`shape`: of one image, without the batch axis. `datatype`: Triton's, such as FP32."""
+    """A tensor of the model.
+
+    Attributes:
+        name: As requests name it.
+        datatype: Triton's, such as FP32.
+        shape: Of one image, without the batch axis.
+    """
 
     name: str
     datatype: str
@@ -30,10 +36,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ModelContract:
-    """`max_batch_size`: most images in one request. `batched`: whether the tensors have a batch axis at all.
+    """What a model promises.
 
-    `trained`: false when the weights are untrained, so that labels mean nothing. `synsets`: WordNet ids by class index,
-    empty where the classes have none.
+    Attributes:
+        name: The model's.
+        max_batch_size: Most images in one request.
+        batched: Whether the tensors have a batch axis at all.
+        input: The images.
+        output: A score for each class.
+        preprocessing: How images become `input`.
+        trained: False when the weights are untrained, so that labels mean nothing.
+        synsets: WordNet ids by class index, empty where the classes have none.
     """
 
     name: str
@@ -47,14 +60,18 @@ class ModelContract:
 
     @property
     def classes(self) -> int:
+        """How many there are."""
         return self.output.shape[0]
 
 
 def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> str:
     """The model to use: the wanted one, else the only one that is ready.
 
-    One model served in several formats counts as one, and the first of FORMAT_PREFERENCE is taken. Raises UsageError
-    for an unknown name or an open choice, ModelUnavailableError when the model or all of them are not ready.
+    One model served in several formats counts as one, and the first of FORMAT_PREFERENCE is taken.
+
+    Raises:
+        UsageError: The name is unknown, or the choice is open.
+        ModelUnavailableError: The model, or all of them, are not ready.
     """
     if wanted is not None:
         return _wanted(models, wanted)
@@ -66,7 +83,11 @@ def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> st
 
 
 def ready_models(models: Sequence[ModelStatus]) -> list[str]:
-    """The names of the models with a version that is ready. Raises ModelUnavailableError when there are none."""
+    """The names of the models with a version that is ready.
+
+    Raises:
+        ModelUnavailableError: There are none.
+    """
     ready = sorted({status.name for status in models if status.ready})
     if not ready:
         raise ModelUnavailableError(f"no model is ready on this server. {_explain(models)}")
@@ -85,7 +106,7 @@ def _wanted(models: Sequence[ModelStatus], wanted: str) -> str:
 
 def _explain(models: Sequence[ModelStatus]) -> str:
     if not models:
-        return "Its repository is empty: export a model with `python -m export`."
+        return "Its repository is empty: export a model with `tritonrepo export`."
     return " ".join(f"{m.name} is not ready ({m.reason or m.state.lower()})." for m in models if not m.ready)
 
 
@@ -105,18 +126,27 @@ def _preference(name: str) -> int:
 
 
 def read_contract(transport: Transport, model: str) -> ModelContract:
-    """Ask the server for the model's config. Raises ContractError, and what the transport raises."""
+    """Ask the server for the model's config.
+
+    Raises:
+        ContractError: It is no image classifier's.
+        MissingError: As `Transport`.
+    """
     return parse_contract(transport.config(model))
 
 
 def parse_contract(config: dict[str, Any]) -> ModelContract:
-    """A model's config, as the server gives it in JSON. Raises ContractError naming what is missing or wrong."""
+    """Read a model's config, as the server gives it in JSON.
+
+    Raises:
+        ContractError: Something is missing or wrong; the message names it.
+    """
     name = str(config.get("name", "?"))
     parameters = {key: str(value.get("string_value", "")) for key, value in config.get("parameters", {}).items()}
     if "preprocessing" not in parameters:
         raise ContractError(
             f"{name} does not say how to prepare its images: its config.pbtxt has no `preprocessing` parameter. "
-            "Models made by `python -m export` have one."
+            "Models made by `tritonrepo export` have one."
         )
     maximum = int(config.get("max_batch_size", 0))
     input_, input_batched = _tensor(name, config, "input", maximum, rank=3)
@@ -166,7 +196,11 @@ def _check(contract: ModelContract) -> None:
 def read_labels(transport: Transport, contract: ModelContract, version: str = "") -> tuple[str, ...]:
     """Every class's label in index order, by one classification request for all of them.
 
-    A class without a label gets its index as text. Raises ContractError when the answer does not cover the classes.
+    A class without a label gets its index as text.
+
+    Raises:
+        ContractError: The answer does not cover the classes.
+        MissingError: As `Transport`.
     """
     blank = np.zeros(
         (1, *contract.input.shape) if contract.batched else contract.input.shape, contract.preprocessing.numpy_dtype

@@ -14,9 +14,13 @@ from tritonrepo.client.errors import ContractError
 
 @dataclass(frozen=True)
 class Prediction:
-    """`probability`: 0..1, or None where the server chose the classes and only their scores are known.
+    """One class for an image.
 
-    `score`: the model's output for the class (a logit).
+    Attributes:
+        index: The class's.
+        label: The class's, its index as text where it has none.
+        probability: 0..1, or none where the server chose the classes and only their scores are known.
+        score: The model's output for the class (a logit).
     """
 
     index: int
@@ -36,7 +40,8 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def top(logits: NDArray[Any], labels: Sequence[str], count: int) -> tuple[Prediction, ...]:
     """The `count` best of one image's [classes] logits; of equal ones the lower index comes first.
 
-    Raises ContractError when the logits are not as many as the labels or not all numbers.
+    Raises:
+        ContractError: The logits are not as many as the labels, or not all numbers.
     """
     if logits.shape != (len(labels),):
         raise ContractError(f"the model answered with shape {list(logits.shape)} for {len(labels)} labels")
@@ -49,7 +54,11 @@ def top(logits: NDArray[Any], labels: Sequence[str], count: int) -> tuple[Predic
 
 
 def parse_classification(entries: NDArray[Any]) -> tuple[Prediction, ...]:
-    """Triton's `score:index:label` bytes; a label may hold colons, and is the index as text where there is none."""
+    """Read Triton's `score:index:label` bytes; a label may hold colons, and is the index as text where there is none.
+
+    Raises:
+        ContractError: They are something else.
+    """
     return tuple(_parse_entry(bytes(entry).decode("utf-8", "replace")) for entry in entries)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class TritonRepoError(Exception):
-    """Any failure that this project names. `exit_status` is what the command ends with."""
+    """Any failure that this project names.
+
+    Attributes:
+        exit_status: What the command ends with.
+    """
 
     exit_status = 1
 
@@ -48,7 +52,9 @@ class ContractError(MissingError):
 class ImageError(TritonRepoError):
     """One image that cannot be used. The others go on.
 
-    `reason` is the message without the name, for reports that already have the name in another column.
+    Attributes:
+        reason: The message without the name, for reports that already have the name in another column.
+        source: The image's name, if it is known.
     """
 
     def __init__(self, reason: str, source: str | None = None) -> None:

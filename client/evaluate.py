@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
 import json
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tritonrepo.client.classifier import Classifier
-from tritonrepo.client.contract import ModelContract
+from tritonrepo.client.datasets import Example
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
-from tritonrepo.client.sources import Source, expand
+from tritonrepo.client.sources import Source
 
 Z_95 = 1.959963984540054
 TOP = 5
 
 
 @dataclass(frozen=True)
-class Example:
-    """An image and the index of its class."""
-
-    source: Source
-    truth: int
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """One image's. `rank`: place of the true class among the best five, from 1, or None. `predicted`: the best class.
+    """What became of one image whose class is known.
 
-    `probability`: of the best class. An `error` instead of these for an image that could not be classified.
+    Attributes:
+        image: Its name.
+        model: Who was asked.
+        truth: Index of its class.
+        predicted: Index of the best class; none for an image that could not be classified.
+        probability: Of the best class.
+        rank: Place of the true class among the best five, from 1; none where it is not among them.
+        error: Why the image could not be classified.
     """
 
     image: str
@@ -51,11 +45,16 @@ class Outcome:
     error: str | None = None
 
     def as_json(self) -> str:
+        """One line; what is none is left out."""
         return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
 
 
 def outcomes(classifier: Classifier, chosen: Iterable[Example], options: Options) -> Iterator[Outcome]:
-    """Classify the examples, in order, as they come. Raises what `Classifier.run` raises."""
+    """Classify the examples, in order, as they come.
+
+    Raises:
+        TritonRepoError: As `Classifier.run`.
+    """
     truths: deque[int] = deque()
 
     def listed() -> Iterator[Source]:
@@ -68,7 +67,7 @@ def outcomes(classifier: Classifier, chosen: Iterable[Example], options: Options
 
 
 def outcome(truth: int, result: Result) -> Outcome:
-    """`result` holds the image's five best predictions, or an error."""
+    """One image's; `result` holds its five best predictions, or an error."""
     if result.error is not None:
         return Outcome(result.image, result.model, truth, error=result.error)
     indices = [prediction.index for prediction in result.predictions]
@@ -86,10 +85,12 @@ class Rate:
 
     @property
     def value(self) -> float:
+        """The share, NaN of nothing."""
         return self.hits / self.count if self.count else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval; all that is possible, of nothing."""
         if not self.count:
             return 0.0, 1.0
         n, p, z2 = self.count, self.value, Z_95**2
@@ -99,7 +100,12 @@ class Rate:
 
 
 class Score:
-    """Accumulates one model's outcomes, in memory that depends on its classes and not on the images."""
+    """Accumulates one model's outcomes, in memory that depends on its classes and not on the images.
+
+    Attributes:
+        count: Images that were classified.
+        failed: Images that could not be.
+    """
 
     def __init__(self, worst: int = 10) -> None:
         self.count = self.failed = 0
@@ -109,6 +115,7 @@ class Score:
         self._kept = worst
 
     def add(self, outcome: Outcome) -> None:
+        """Count one image's outcome."""
         if outcome.predicted is None:
             self.failed += 1
             return
@@ -124,10 +131,12 @@ class Score:
 
     @property
     def top1(self) -> Rate:
+        """How often the best class was the true one."""
         return Rate(self._top1, self.count)
 
     @property
     def top5(self) -> Rate:
+        """How often the true class was among the best five."""
         return Rate(self._top5, self.count)
 
     def confusions(self, count: int = 10) -> list[tuple[int, int, int]]:
@@ -140,6 +149,7 @@ class Score:
         return [outcome for _, _, outcome in sorted(self._worst, key=lambda entry: entry[:2], reverse=True)]
 
     def as_dict(self, labels: Sequence[str]) -> dict[str, Any]:
+        """The JSON object of `evaluate --format json`."""
         return {
             "images": self.count,
             "failed": self.failed,
@@ -159,71 +169,12 @@ class Score:
         }
 
 
-def class_index(contract: ModelContract, labels: Sequence[str]) -> dict[str, int]:
-    """The names by which a class may be called, in lower case -> its index.
-
-    A synset id, a whole label, one of a label's comma-separated names, or the index; a name that two classes share
-    (ImageNet has two cranes) is left out.
-    """
-    names: list[tuple[str, int]] = [(synset, i) for i, synset in enumerate(contract.synsets)]
-    names += [(label, i) for i, label in enumerate(labels)]
-    names += [(part.strip(), i) for i, label in enumerate(labels) if "," in label for part in label.split(",")]
-    classes: dict[str, set[int]] = {}
-    for name, index in names:
-        classes.setdefault(name.lower(), set()).add(index)
-    known = {name: indices.pop() for name, indices in classes.items() if len(indices) == 1}
-    return {str(i): i for i in range(contract.classes)} | known
-
-
-def examples(dataset: Path, classes: Mapping[str, int]) -> Iterator[Example]:
-    """The images of class folders or of a csv with the columns `image` (from the csv's folder) and `label`.
-
-    Raises UsageError for a dataset that is neither, and for classes that the model does not have (all are named).
-    """
-    if dataset.is_dir():
-        return _from_folders(dataset, classes)
-    if dataset.is_file():
-        return _from_csv(dataset, classes)
-    raise UsageError(f"{dataset}: no such directory or csv file")
-
-
-def _from_folders(dataset: Path, classes: Mapping[str, int]) -> Iterator[Example]:
-    folders = sorted(path for path in dataset.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not folders:
-        raise UsageError(f"{dataset} has no folders; each class needs one, named by its synset id or label")
-    _refuse_unknown((folder.name for folder in folders), classes, dataset)
-    return (Example(source, classes[_key(folder.name)]) for folder in folders for source in expand([str(folder)]))
-
-
-def _from_csv(dataset: Path, classes: Mapping[str, int]) -> Iterator[Example]:
-    with dataset.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.DictReader(file)
-        if not {"image", "label"} <= set(rows.fieldnames or ()):
-            raise UsageError(f"{dataset}: its first line does not name the columns `image` and `label`")
-        pairs = [(row["image"], row["label"]) for row in rows]
-    _refuse_unknown((label for _, label in pairs), classes, dataset)
-    return (
-        Example(Source(name, name if "://" in name else dataset.parent / name), classes[_key(label)])
-        for name, label in pairs
-    )
-
-
-def _key(name: str) -> str:
-    return name.strip().lower()
-
-
-def _refuse_unknown(names: Iterable[str], classes: Mapping[str, int], dataset: Path) -> None:
-    unknown = sorted({name for name in names if _key(name or "") not in classes})
-    if unknown:
-        listed = ", ".join(map(repr, unknown[:10])) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
-        raise UsageError(
-            f"{dataset}: the model has no class {listed}. A class is named by its synset id, its label, one of a "
-            "label's names, or its index; a name that two classes share does not do."
-        )
-
-
 def read_outcomes(path: Path) -> tuple[list[Outcome], int]:
-    """The outcomes that an earlier run left, and the bytes of their whole lines. Raises UsageError."""
+    """The outcomes that an earlier run left, and the bytes of their whole lines.
+
+    Raises:
+        UsageError: The file cannot be read, or is another program's.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -20,9 +20,15 @@ _HEADERS = {"User-Agent": "triton-repository-builder-client", "Accept": "image/*
 
 
 def fetch(url: str, limit: int = MAX_BYTES, deadline: float = DEADLINE) -> bytes:
-    """The body of an http(s) URL: at most `limit` bytes, within `deadline` seconds, after at most ten redirects.
+    """The body of an http(s) URL, after at most ten redirects. Proxies are taken from the environment.
 
-    Proxies are taken from the environment. Raises ImageError.
+    Args:
+        url: The address.
+        limit: Most bytes of it.
+        deadline: Seconds for all of it.
+
+    Raises:
+        ImageError: It cannot be had within these bounds.
     """
     end = time.monotonic() + deadline
     try:

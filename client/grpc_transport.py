@@ -11,8 +11,9 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from tritonrepo.client.connection import Connection
-from tritonrepo.client.errors import ServerUnavailableError
+from tritonrepo.client.errors import DeadlineError, ServerUnavailableError
 from tritonrepo.client.messages import answer, error, request_parts, statuses
+from tritonrepo.client.port import explained
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 # gRPC waits up to two minutes before it looks again for a server that went away; a restart should be seen at once.
@@ -25,11 +26,11 @@ _OPTIONS = [
 
 
 class GrpcTransport:
-    """The seam over tritonclient's gRPC client, which is safe to share between threads."""
+    """The seam over tritonclient's gRPC client, which is safe to share between threads; see `Transport`."""
 
     def __init__(self, url: str, connection: Connection) -> None:
         self.url = url
-        self._compression = connection.compression
+        self._connection = connection
         headers = {name.lower(): value for name, value in connection.headers.items()}
         self._common = {"headers": headers or None, "client_timeout": connection.deadline}
         tls = connection.tls
@@ -43,23 +44,28 @@ class GrpcTransport:
         )
 
     def server(self) -> dict[str, Any]:
-        with self._errors():
+        """Triton's server metadata."""
+        with self._question():
             return dict(self._client.get_server_metadata(as_json=True, **self._common))
 
     def models(self) -> tuple[ModelStatus, ...]:
-        with self._errors():
+        """Every model version in the server's repository."""
+        with self._question():
             index = self._client.get_model_repository_index(as_json=True, **self._common)
         return statuses(index.get("models", []))
 
     def config(self, model: str) -> dict[str, Any]:
-        with self._errors():
+        """The model's config."""
+        with self._question():
             return dict(self._client.get_model_config(model, as_json=True, **self._common)["config"])
 
     def statistics(self, model: str) -> dict[str, Any]:
-        with self._errors():
+        """The model's counters."""
+        with self._question():
             return dict(self._client.get_inference_statistics(model, as_json=True, **self._common))
 
     def infer(self, request: Inference) -> Answer:
+        """One request, once."""
         tensor, output = request_parts(tritonclient.grpc, request)
         with self._errors():
             result = self._client.infer(
@@ -67,21 +73,35 @@ class GrpcTransport:
                 [tensor],
                 model_version=request.version,
                 outputs=[output],
-                compression_algorithm=self._compression,
+                compression_algorithm=self._connection.compression,
                 **self._common,
             )
         return answer(result.as_numpy(request.output_name), result.get_response().model_version, request)
 
     def register(self, region: Region, key: str) -> None:
+        """Let the server map a shared memory object."""
         with self._errors():
             self._client.register_system_shared_memory(region.name, key, region.size, **self._common)
 
     def unregister(self, region: Region) -> None:
+        """Let the server forget a region."""
         with self._errors():
             self._client.unregister_system_shared_memory(region.name, **self._common)
 
     def close(self) -> None:
+        """Drop the connections."""
         self._client.close()
+
+    @contextmanager
+    def _question(self) -> Iterator[None]:
+        """Errors of a question about the server, which say what listens there if it does not answer."""
+        try:
+            with self._errors():
+                yield
+        except DeadlineError:
+            raise
+        except ServerUnavailableError as exc:
+            raise explained(exc, self.url, self._connection) from exc
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -15,8 +15,9 @@ import tritonclient.http
 import urllib3
 
 from tritonrepo.client.connection import Connection, Tls
-from tritonrepo.client.errors import RequestError, UsageError
+from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, UsageError
 from tritonrepo.client.messages import answer, error, request_parts, statuses
+from tritonrepo.client.port import explained
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 _CHUNK = 1 << 16
@@ -35,18 +36,23 @@ class HttpTransport:
         )
 
     def server(self) -> dict[str, Any]:
+        """Triton's server metadata."""
         return dict(self._json("GET", ""))
 
     def models(self) -> tuple[ModelStatus, ...]:
+        """Every model version in the server's repository."""
         return statuses(self._json("POST", "/repository/index"))
 
     def config(self, model: str) -> dict[str, Any]:
+        """The model's config."""
         return dict(self._json("GET", f"/models/{quote(model, safe='')}/config"))
 
     def statistics(self, model: str) -> dict[str, Any]:
+        """The model's counters."""
         return dict(self._json("GET", f"/models/{quote(model, safe='')}/stats"))
 
     def infer(self, request: Inference) -> Answer:
+        """One request, once."""
         tensor, output = request_parts(tritonclient.http, request)
         body, header_length = tritonclient.http.InferenceServerClient.generate_request_body([tensor], outputs=[output])
         headers = {} if header_length is None else {"Inference-Header-Content-Length": str(header_length)}
@@ -69,21 +75,29 @@ class HttpTransport:
         return answer(result.as_numpy(request.output_name), result.get_response().get("model_version", ""), request)
 
     def register(self, region: Region, key: str) -> None:
+        """Let the server map a shared memory object."""
         body = json.dumps({"key": key, "offset": 0, "byte_size": region.size}).encode()
         self._exchange("POST", f"/systemsharedmemory/region/{region.name}/register", body)
 
     def unregister(self, region: Region) -> None:
+        """Let the server forget a region."""
         self._exchange("POST", f"/systemsharedmemory/region/{region.name}/unregister")
 
     def close(self) -> None:
+        """Drop the connections."""
         self._pool.clear()
 
     def _json(self, method: str, path: str) -> Any:
-        content, _ = self._exchange(method, path)
+        """The answer to a question about the server; an error says what listens there instead of Triton."""
         try:
+            content, _ = self._exchange(method, path)
             return json.loads(content)
+        except DeadlineError:
+            raise
+        except (ServerUnavailableError, RequestError) as exc:
+            raise explained(exc, self.url, self._connection) from exc
         except ValueError as exc:
-            raise self._not_triton(path) from exc
+            raise explained(self._not_triton(path), self.url, self._connection) from exc
 
     def _not_triton(self, path: str) -> RequestError:
         return RequestError(f"{self.url} answered /v2{path} with something that is not Triton's; is it Triton?")
@@ -104,6 +118,8 @@ class HttpTransport:
                 redirect=False,
             )
             content = _read_until(response, end)
+        except urllib3.exceptions.NewConnectionError as exc:  # for urllib3 a kind of timeout
+            raise error(self.url, "UNAVAILABLE", str(exc.__cause__ or exc)) from exc
         except (urllib3.exceptions.TimeoutError, TimeoutError) as exc:
             raise error(self.url, "DEADLINE_EXCEEDED", f"no answer in {self._connection.deadline:g} s") from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:

@@ -32,7 +32,7 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
 
 
 def request_parts(module: Any, request: Inference) -> tuple[Any, Any]:
-    """tritonclient's input and requested output; the two protocols' modules spell them alike."""
+    """The input and the requested output as tritonclient has them; the two protocols' modules spell them alike."""
     datatype = np_to_triton_dtype(request.tensor.dtype.type)
     tensor = module.InferInput(request.input_name, list(request.tensor.shape), datatype)
     if request.region is None:
@@ -43,12 +43,18 @@ def request_parts(module: Any, request: Inference) -> tuple[Any, Any]:
 
 
 def answer(values: NDArray[Any] | None, version: str, request: Inference) -> Answer:
+    """The model's answer.
+
+    Raises:
+        RequestError: The output that was asked for is not in it.
+    """
     if values is None:
         raise RequestError(f"{request.model} answered without {request.output_name}")
     return Answer(values, version)
 
 
 def statuses(index: list[dict[str, str]]) -> tuple[ModelStatus, ...]:
+    """The repository index, as both protocols give it."""
     return tuple(
         ModelStatus(m["name"], m.get("version", ""), m.get("state", "UNAVAILABLE"), m.get("reason", "")) for m in index
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from tritonrepo.client.errors import UsageError
 
@@ -11,11 +12,20 @@ DECODERS = ("exact", "fast")
 
 @dataclass(frozen=True)
 class Options:
-    """`top`: predictions per image. `batch_size`: images per request, at most the model's maximum (default: 8 or that).
+    """How a run is done.
 
-    `concurrency`: requests in flight. `workers`: decoding threads (default: one per CPU). `decode`: exact | fast.
-    `orient`: obey EXIF orientation. `server_top`: let the server choose the best classes; saves traffic, gives scores
-    without probabilities. `thumbnails`: keep a small picture with each result. Raises UsageError.
+    Attributes:
+        top: Predictions per image.
+        batch_size: Images per request, at most the model's maximum; by default 8 or that.
+        concurrency: Requests in flight.
+        workers: Decoding threads; by default one per CPU.
+        decode: exact, or fast: JPEGs are scaled while they are decoded.
+        orient: Turn pictures as their EXIF data says.
+        server_top: Let the server choose the best classes: saves traffic, gives scores without probabilities.
+        thumbnails: Keep a small picture with each result.
+
+    Raises:
+        UsageError: A value makes no sense.
     """
 
     top: int = 5
@@ -30,7 +40,7 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("top", "batch_size", "concurrency", "workers"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name.replace('_', ' ')} is {value}, it must be at least 1")
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+                raise UsageError(f"{name.replace('_', ' ')} is {value}, it must be a whole number from 1")
         if self.decode not in DECODERS:
             raise UsageError(f"decode {self.decode!r} is not one of {', '.join(DECODERS)}")

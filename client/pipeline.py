@@ -22,8 +22,9 @@ from PIL import Image
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.decode import Prediction, parse_classification, top
 from tritonrepo.client.errors import ContractError, ImageError, UsageError
+from tritonrepo.client.images import to_rgb
 from tritonrepo.client.options import Options
-from tritonrepo.client.preprocess import preprocess, to_rgb
+from tritonrepo.client.preprocess import preprocess
 from tritonrepo.client.results import Result
 from tritonrepo.client.sources import Source
 from tritonrepo.client.transport import Inference, Transport
@@ -33,7 +34,11 @@ DEFAULT_BATCH_SIZE = 8
 
 
 def batch_size(options: Options, contract: ModelContract) -> int:
-    """The images per request. Raises UsageError when more are wanted than the server takes."""
+    """The images per request.
+
+    Raises:
+        UsageError: More are wanted than the server takes.
+    """
     size = options.batch_size or min(DEFAULT_BATCH_SIZE, contract.max_batch_size)
     if size > contract.max_batch_size:
         raise UsageError(f"batch size {size}: {contract.name} takes at most {contract.max_batch_size} images at once")
@@ -53,15 +58,18 @@ class _Batch:
 class Buffers(Protocol):
     """Where batch buffers come from; shared memory has its own."""
 
-    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]: ...
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """An array, with whatever is in it."""
 
-    def release(self, buffers: Iterable[NDArray[Any]]) -> None: ...
+    def release(self, buffers: Iterable[NDArray[Any]]) -> None:
+        """Take arrays back that nobody writes to any more."""
 
 
 class HeapBuffers:
     """Ordinary memory."""
 
     def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """An array, with whatever is in it."""
         return np.empty(shape, dtype)
 
     def release(self, buffers: Iterable[NDArray[Any]]) -> None:
@@ -69,7 +77,15 @@ class HeapBuffers:
 
 
 class Pipeline:
-    """One model's pipeline, for one run. `labels`: of a model version, asked for with each answer."""
+    """One model's pipeline, for one run.
+
+    Args:
+        transport: Who is asked.
+        contract: What the model promises.
+        labels: Those of a model version, asked for with each answer.
+        options: How the run is done.
+        buffers: Where batches lie; by default in ordinary memory.
+    """
 
     def __init__(
         self,
@@ -96,7 +112,8 @@ class Pipeline:
     def run(self, sources: Iterable[Source]) -> Generator[Result, None, None]:
         """Results in input order, as they come. An image that cannot be used is a result with an error.
 
-        Raises what the transport raises when the server is gone for good; what was yielded before stands.
+        Raises:
+            MissingError: The server is gone for good; what was yielded before stands.
         """
         remaining = iter(sources)
         underway: deque[_Batch] = deque()
@@ -126,10 +143,10 @@ class Pipeline:
         return batch
 
     def _prepare(self, source: Source, out: NDArray[Any]) -> bytes | None:
-        """Decode into the batch; the thumbnail, if wanted. Raises ImageError."""
+        """Decode into the batch; the thumbnail, if wanted."""
         spec = self._contract.preprocessing
-        fast = spec if self._options.decode == "fast" else None
-        image = to_rgb(source.load(orient=self._options.orient, fast=fast))
+        least_side = spec.resize if self._options.decode == "fast" else None
+        image = to_rgb(source.load(orient=self._options.orient, least_side=least_side))
         preprocess(image, spec, out)
         return thumbnail(image) if self._options.thumbnails else None
 

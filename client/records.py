@@ -31,11 +31,15 @@ def as_csv(result: Result) -> str:
 
 
 def csv_header() -> str:
+    """The names of the columns, without the line end."""
     return csv_line(CSV_COLUMNS)
 
 
 def csv_line(row: Iterable[object]) -> str:
-    """Without the line end. The writer quotes what has a character of *its* line end, so it keeps its usual \\r\\n."""
+    r"""A row, without the line end.
+
+    The writer quotes what has a character of *its* line end, so it keeps its usual \r\n.
+    """
     text = io.StringIO()
     csv.writer(text).writerow(row)
     return text.getvalue().removesuffix("\r\n")

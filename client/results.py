@@ -10,9 +10,15 @@ from tritonrepo.client.decode import Prediction
 
 @dataclass(frozen=True)
 class Result:
-    """`image`: the name it was given by. `predictions`: best first, empty when `error` says why there are none.
+    """What became of one image.
 
-    `version`: of the model that answered. `thumbnail`: a small WebP picture, where thumbnails were asked for.
+    Attributes:
+        image: The name that it was given by.
+        model: Who was asked.
+        version: Of the model that answered.
+        predictions: Best first; empty when `error` says why there are none.
+        error: Why the image could not be classified.
+        thumbnail: A small WebP picture, where thumbnails were asked for.
     """
 
     image: str
@@ -41,5 +47,5 @@ class Result:
 
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:
-    value = {"score": prediction.score} if prediction.probability is None else {"probability": prediction.probability}
-    return {"index": prediction.index, "label": prediction.label, **value}
+    known = {} if prediction.probability is None else {"probability": prediction.probability}
+    return {"index": prediction.index, "label": prediction.label, **known, "score": prediction.score}

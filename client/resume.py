@@ -18,8 +18,11 @@ SUFFIXES = {".jsonl": "json", ".json": "json", ".csv": "csv"}
 
 
 class Named(Protocol):
+    """Something that belongs to an image."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The image's name."""
 
 
 N = TypeVar("N", bound=Named)
@@ -28,7 +31,13 @@ _RANK = CSV_COLUMNS.index("rank")
 
 @dataclass(frozen=True)
 class Done:
-    """What a result file holds: how often each image, how many of them as errors, and its whole lines' bytes."""
+    """What a result file holds.
+
+    Attributes:
+        images: How often each image.
+        failed: How many of them as errors.
+        size: The bytes of its whole lines.
+    """
 
     images: Counter[str]
     failed: int
@@ -36,7 +45,11 @@ class Done:
 
 
 def format_of(path: Path) -> str:
-    """json or csv, by the file's name. Raises UsageError."""
+    """The format, json or csv, by the file's name.
+
+    Raises:
+        UsageError: It is neither.
+    """
     try:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
@@ -44,7 +57,11 @@ def format_of(path: Path) -> str:
 
 
 def open_to_go_on(path: Path, size: int) -> BinaryIO:
-    """The file, cut back to its first `size` bytes, to write after them. Raises UsageError."""
+    """The file, cut back to its first `size` bytes, to write after them.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     try:
         file = path.open("r+b" if path.exists() else "w+b")
         file.truncate(size)
@@ -57,7 +74,8 @@ def open_to_go_on(path: Path, size: int) -> BinaryIO:
 def read_done(path: Path) -> Done:
     """Read a result file that may have been cut off anywhere; nothing, where there is no file.
 
-    Raises UsageError for a file that this client has not written.
+    Raises:
+        UsageError: It cannot be read, or this client has not written it.
     """
     try:
         data = path.read_bytes()

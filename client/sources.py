@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tritonrepo.client.errors import ImageError
+from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.fetch import fetch
-from tritonrepo.client.preprocess import FORMATS, Preprocessing, open_image, oriented
+from tritonrepo.client.images import FORMATS, open_image, oriented
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 T = TypeVar("T")
@@ -30,13 +30,22 @@ SORTED_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Source:
-    """`name`: how results speak of it. `content`: a path, a URL, bytes, an image, or what is wrong with it."""
+    """One image that is still to be decoded.
+
+    Attributes:
+        name: How results speak of it.
+        content: A path, a URL, the bytes of an image file, an image, or what is wrong with it.
+    """
 
     name: str
     content: Path | str | bytes | Image.Image | NDArray[Any] | ImageError
 
-    def load(self, *, orient: bool = True, fast: Preprocessing | None = None) -> Image.Image:
-        """The decoded image; see `open_image`. Raises ImageError."""
+    def load(self, *, orient: bool = True, least_side: int | None = None) -> Image.Image:
+        """The decoded image; see `open_image`.
+
+        Raises:
+            ImageError: There is no image that can be used.
+        """
         content = self.content
         if isinstance(content, ImageError):
             raise content
@@ -48,7 +57,7 @@ class Source:
             content = fetch(content)
         elif isinstance(content, Path):
             _refuse_special(content)
-        return open_image(content, orient=orient, fast=fast)
+        return open_image(content, orient=orient, least_side=least_side)
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
@@ -69,17 +78,48 @@ def _refuse_special(path: Path) -> None:
 
 
 def is_url(text: str) -> bool:
+    """Whether the word is an address that an image is fetched from."""
     return text.lower().startswith(("http://", "https://"))
 
 
-def sources(pictures: Iterable[Picture]) -> Iterator[Source]:
-    """Anything that the Python interface takes: strings and paths as in `expand`, bytes, Pillow images, arrays."""
+def sources(pictures: Picture | Iterable[Picture]) -> Iterator[Source]:
+    """Anything that the Python interface takes: one picture, or several.
+
+    Strings and paths are words as in `expand`; the others are bytes, Pillow images and arrays.
+
+    Raises:
+        UsageError: It is neither a picture nor a collection of them.
+    """
+    if _is_picture(pictures):
+        return _each([cast(Picture, pictures)])
+    if hasattr(pictures, "read") or not isinstance(pictures, Iterable):
+        kind = type(pictures).__name__
+        raise UsageError(f"images is a {kind}: give a path, a URL, bytes, a Pillow image, an array, or a list of these")
+    return _each(cast("Iterable[Picture]", pictures))
+
+
+def _is_picture(given: object) -> bool:
+    """A string or bytes can be iterated over, and so can an array: by rows."""
+    if isinstance(given, np.ndarray):
+        return given.dtype.kind in "biufc" and given.ndim <= 3
+    return isinstance(given, (str, os.PathLike, bytes, bytearray, memoryview, Image.Image))
+
+
+def _each(pictures: Iterable[Picture]) -> Iterator[Source]:
     for number, picture in enumerate(pictures):
         if isinstance(picture, (str, os.PathLike)):
-            yield from expand([os.fspath(picture)])
+            yield from expand([os.fsdecode(picture)])
         else:
-            name = getattr(picture, "filename", "") or f"image {number}"
-            yield Source(os.fspath(name), picture)
+            name = os.fsdecode(getattr(picture, "filename", "") or f"image {number}")
+            yield Source(name, _content(picture))
+
+
+def _content(picture: object) -> bytes | Image.Image | NDArray[Any] | ImageError:
+    if isinstance(picture, (bytearray, memoryview)):
+        return bytes(picture)
+    if isinstance(picture, (bytes, Image.Image, np.ndarray)):
+        return picture
+    return ImageError(f"not an image: {type(picture).__name__}")
 
 
 def expand(arguments: Iterable[str]) -> Iterator[Source]:

@@ -12,12 +12,19 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tritonrepo.client.connection import Connection, parse_address
+from tritonrepo.client.connection import Connection, check_scheme, implied_connection, parse_address
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One version of a model in the server's repository. `state` is Triton's word: READY, UNAVAILABLE, LOADING, …"""
+    """One version of a model in the server's repository.
+
+    Attributes:
+        name: The model's.
+        version: Its number, as text.
+        state: Triton's word: READY, UNAVAILABLE, LOADING, …
+        reason: Why it is in that state, if Triton says so.
+    """
 
     name: str
     version: str
@@ -26,12 +33,18 @@ class ModelStatus:
 
     @property
     def ready(self) -> bool:
+        """Whether it can be asked now."""
         return self.state == "READY"
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where a tensor lies in a shared memory region that the server has registered under `name`; bytes."""
+    """A region of shared memory, which a tensor begins.
+
+    Attributes:
+        name: The server knows it by this.
+        size: In bytes.
+    """
 
     name: str
     size: int
@@ -39,10 +52,16 @@ class Region:
 
 @dataclass(frozen=True)
 class Inference:
-    """One request. `tensor`: as the model's config wants it, batch axis included, C-contiguous.
+    """One request.
 
-    `class_count` > 0 asks for Triton's classification of that many classes instead of the tensor. `region`: the tensor
-    is already there, send only its address.
+    Attributes:
+        model: Who is asked.
+        input_name: The model's input.
+        output_name: The output that is wanted.
+        tensor: The input, as the model's config wants it, batch axis included, C-contiguous.
+        version: Of the model; the server chooses where it is empty.
+        class_count: Above 0 asks for Triton's classification of that many classes instead of the tensor.
+        region: The tensor is already there, send only its address.
     """
 
     model: str
@@ -56,7 +75,12 @@ class Inference:
 
 @dataclass(frozen=True)
 class Answer:
-    """`values`: the output tensor, or `score:index:label` bytes where classes were asked for. `version`: model's."""
+    """What the model answered.
+
+    Attributes:
+        values: The output tensor, or `score:index:label` bytes where classes were asked for.
+        version: Of the model that answered.
+    """
 
     values: NDArray[Any]
     version: str
@@ -65,8 +89,13 @@ class Answer:
 class Transport(Protocol):
     """The seam. Every method makes one attempt, within the connection's deadline, and may be called from any thread.
 
-    Raises ServerUnavailableError (DeadlineError) when there was no answer, ModelUnavailableError when the model cannot
-    run now, RequestError when the server refused or failed the request.
+    Attributes:
+        url: HOST:PORT, for messages.
+
+    Raises:
+        ServerUnavailableError: There was no answer (DeadlineError: not in time).
+        ModelUnavailableError: The model cannot run now.
+        RequestError: The server refused or failed the request.
     """
 
     url: str
@@ -83,20 +112,31 @@ class Transport(Protocol):
     def statistics(self, model: str) -> dict[str, Any]:
         """The statistics extension's counters for the model's versions: {"model_stats": […]}."""
 
-    def infer(self, request: Inference) -> Answer: ...
+    def infer(self, request: Inference) -> Answer:
+        """One request and its answer."""
 
     def register(self, region: Region, key: str) -> None:
         """Let the server map the POSIX shared memory object `key` as `region`."""
 
-    def unregister(self, region: Region) -> None: ...
+    def unregister(self, region: Region) -> None:
+        """Let the server forget the region."""
 
     def close(self) -> None:
         """Drop the connections; requests under way on other threads end with ServerUnavailableError."""
 
 
 def open_transport(url: str, connection: Connection | None = None) -> Transport:
-    """A transport to HOST[:PORT]; nothing is sent yet. Raises UsageError on a malformed address."""
-    connection = connection or Connection()
+    """A transport to one server; nothing is sent yet.
+
+    Args:
+        url: [SCHEME://]HOST[:PORT]; http, https, grpc and grpcs are schemes.
+        connection: By default what the scheme asks for, gRPC without TLS if there is none.
+
+    Raises:
+        UsageError: The address is malformed, or at odds with the connection.
+    """
+    connection = connection or implied_connection(url)
+    check_scheme(url, connection)
     address = parse_address(url, connection.protocol)
     if connection.protocol == "grpc":
         from tritonrepo.client.grpc_transport import GrpcTransport

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from tritonrepo.client.errors import UsageError
+from tritonrepo.client.text import read_lines
 from tritonrepo.export import imagenet, network, ngc, weights
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.spec import ModelSpec, check_labels
@@ -56,14 +57,12 @@ def with_labels(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) ->
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """The labels in a text file, one a line. Raises `UsageError` if it cannot be read or a line is no label."""
+    labels = tuple(read_lines(path))
     try:
-        labels = tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
         check_labels(labels)
-        return labels
     except UsageError as exc:
         raise UsageError(f"--labels {path}: {exc}") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"--labels {path}: cannot be read: {exc}; it holds one label a line, in UTF-8") from exc
+    return labels
 
 
 def _from_factory(model: str, source: str | None) -> Loaded:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tritonrepo.client.errors import ImageError, UsageError
-from tritonrepo.client.preprocess import Preprocessing, open_image, preprocess
+from tritonrepo.client.images import open_image
+from tritonrepo.client.preprocess import Preprocessing, preprocess
 
 BUNDLED = (
     "astronaut.png",

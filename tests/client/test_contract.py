@@ -57,7 +57,7 @@ def test_a_model_that_is_not_ready_says_why() -> None:
         choose_model([broken, *ready("cat")], "broken")
     with pytest.raises(ModelUnavailableError, match=r"no model is ready.*broken"):
         choose_model([broken])
-    with pytest.raises(ModelUnavailableError, match="python -m export"):
+    with pytest.raises(ModelUnavailableError, match="tritonrepo export"):
         choose_model([])
 
 

@@ -32,13 +32,13 @@ def shown(renderable: RenderableType, width: int = 100) -> str:
 def test_a_json_line_is_the_documented_object() -> None:
     assert as_json(CAT) == (
         '{"image": "cat.jpg", "model": "net_onnx", "version": "2", "predictions": '
-        '[{"index": 285, "label": "Egyptian cat", "probability": 0.75}, '
-        '{"index": 281, "label": "tabby, tabby cat", "probability": 0.25}]}'
+        '[{"index": 285, "label": "Egyptian cat", "probability": 0.75, "score": 4.0}, '
+        '{"index": 281, "label": "tabby, tabby cat", "probability": 0.25, "score": 3.0}]}'
     )
     assert json.loads(as_json(TORN)) == {"image": TORN.image, "error": "damaged image"}
 
 
-def test_without_probabilities_there_are_scores() -> None:
+def test_without_probabilities_there_are_scores_alone() -> None:
     assert json.loads(as_json(SCORED))["predictions"] == [{"index": 285, "label": "Egyptian cat", "score": 4.0}]
     assert "4" in shown(as_table(SCORED))
 

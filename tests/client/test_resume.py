@@ -13,7 +13,6 @@ from tritonrepo.client.records import as_csv, as_json, csv_header
 from tritonrepo.client.results import Result
 from tritonrepo.client.resume import format_of, open_to_go_on, read_done, skip_done
 from tritonrepo.client.sources import Source
-from tritonrepo.client.text import printable
 
 NAMES = (
     "plain.png",
@@ -77,7 +76,3 @@ def test_the_name_says_the_format(tmp_path: Path) -> None:
     assert (format_of(tmp_path / "a.JSONL"), format_of(tmp_path / "a.csv")) == ("json", "csv")
     with pytest.raises(UsageError, match="ends in"):
         format_of(tmp_path / "a.txt")
-
-
-def test_printable_shows_what_a_terminal_must_not_get() -> None:
-    assert printable("a\x1b[31m\n\udce9 日本") == r"a\x1b[31m\n\xe9 日本"

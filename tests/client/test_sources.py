@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tritonrepo.client.errors import ImageError
+from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.sources import Source, expand, sources
 
 
@@ -93,6 +93,39 @@ def test_python_objects_are_sources_too(tmp_path: Path) -> None:
     found = list(sources([path, str(path), path.read_bytes(), picture, pixels]))
     assert [source.name for source in found] == [str(path), str(path), "image 2", "image 3", "image 4"]
     assert {source.load().size for source in found} == {(3, 2)}
+
+
+def test_one_picture_alone_is_a_picture(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (3, 2))
+    path = tmp_path / "a.png"
+    picture.save(path)
+    data = path.read_bytes()
+    files = (path, str(path), tmp_path, str(tmp_path), str(tmp_path / "*.png"))
+    objects = (data, bytearray(data), memoryview(data), picture, np.zeros((2, 3, 3), np.uint8), np.zeros((2, 3)))
+    for given in (*files, *objects):
+        (source,) = sources(given)  # type: ignore[arg-type]
+        assert source.load().size == (3, 2)
+
+
+def test_several_pictures_may_come_in_any_collection(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (3, 2)).save(tmp_path / name)
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for given in (tuple(names), iter(names), dict.fromkeys(names), np.array(names)):
+        assert [source.name for source in sources(given)] == names
+    batch = np.zeros((4, 2, 3, 3), np.uint8)
+    assert [source.load().size for source in sources(batch)] == [(3, 2)] * 4
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with (tmp_path / "a.png").open("rb") as file:
+        for given in (None, 7, file):
+            with pytest.raises(UsageError, match=f"images is a {type(given).__name__}: give a path"):
+                sources(given)  # type: ignore[arg-type]
+    (source,) = sources([7])  # type: ignore[list-item]
+    with pytest.raises(ImageError, match="not an image: int"):
+        source.load()
 
 
 def test_an_array_that_is_no_image_is_refused() -> None:

@@ -1,0 +1,115 @@
+"""Image files as pictures: opened within bounds, turned upright, and brought from any colour mode to RGB."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from tritonrepo.client.errors import ImageError
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+# Pillow's own warning limit: 358 MB once decoded. Every decoding thread may hold one such picture.
+MAX_PIXELS = 89_478_485
+# Raster formats which Pillow decodes by itself; EPS, for one, would start Ghostscript on a stranger's file.
+FORMATS = (
+    "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP",
+    "DIB", "PPM", "JPEG2000", "TGA", "ICO", "PCX", "SGI", "QOI",
+)  # fmt: skip
+
+# Pillow loads its rarer plugins on the first unknown file only, and fails on a format that it has not loaded.
+Image.init()
+_OPENABLE = tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_side: int | None = None) -> Image.Image:
+    """Decode the first frame of an image file, whatever its mode.
+
+    Args:
+        source: The file, or what is in it.
+        orient: Turn the picture as its EXIF orientation says.
+        least_side: Scale a JPEG by 1/2, 1/4 or 1/8 while it is decoded, to no less than this short side in pixels. Not
+            exact: with the short side of the preprocessing, the tensors of photographs differ by 0.02 on average (one
+            grey level of 255); 3 times as fast at 1920x1080, 5 times and more at 12 MP (benchmarks/preprocessing.py).
+
+    Raises:
+        ImageError: Not an image, truncated, unreadable, or more than MAX_PIXELS to decode.
+    """
+    name = source.name if isinstance(source, Path) else None
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
+            if least_side:
+                image.draft(None, (least_side, least_side))
+            _refuse_bomb(image.size, name)
+            image.load()
+            return oriented(image) if orient else image
+    except ImageError:
+        raise
+    except UnidentifiedImageError as exc:
+        raise ImageError(_why_unidentified(source), name) from exc
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+        raise ImageError(f"decompression bomb: {exc}", name) from exc
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as exc:
+        raise ImageError(exc.strerror or str(exc), name) from exc
+    # Decoders fail on hostile bytes in every way that Python knows, so that no list of types would be complete.
+    except Exception as exc:
+        raise ImageError(f"damaged image: {exc}", name) from exc
+
+
+def _refuse_bomb(size: tuple[int, int], name: str | None) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        reason = f"{width}x{height} is {width * height:,} pixels, more than the {MAX_PIXELS:,} that are safe to decode"
+        raise ImageError(f"decompression bomb: {reason}", name)
+
+
+def _why_unidentified(source: Path | bytes | BinaryIO) -> str:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return "not an image in a known format" if file.read(1) else "empty file"
+    return "not an image in a known format" if source else "empty file"
+
+
+def oriented(image: Image.Image) -> Image.Image:
+    """The picture upright. An EXIF block that cannot be read says nothing about orientation."""
+    try:
+        # exif_transpose would copy an image that is upright already.
+        return ImageOps.exif_transpose(image) if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else image
+    except Exception:
+        return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow mode as 8-bit RGB.
+
+    Transparency is dropped, as torchvision's loader does: it is what classifiers were trained with. More than 8 bits
+    are scaled, not clipped, by the smallest range that holds the values: integers 0..65535 or 0..2^31-1; floats 0..1,
+    0..255, 0..65535 or the largest value.
+
+    Raises:
+        ImageError: The mode has no way to RGB (LAB).
+    """
+    if image.mode == "RGB":
+        return image
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    # Palettes with transparency and premultiplied alpha have no direct way to RGB.
+    try:
+        if "transparency" in image.info or image.mode in ("La", "RGBa"):
+            image = image.convert("LA" if image.mode == "La" else "RGBA")
+        return image.convert("RGB")
+    except ValueError as exc:
+        raise ImageError(f"colour mode {image.mode} cannot be shown as RGB") from exc
+
+
+def _to_8_bit(values: NDArray[Any]) -> Pixels:
+    ranges = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0, 2.0**31 - 1)
+    finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0.0)
+    largest = finite.max(initial=0.0)
+    full = next((full for full in ranges if largest <= full), largest)
+    return cast(Pixels, np.rint(finite * (255.0 / full)).astype(np.uint8))

@@ -1,0 +1,102 @@
+"""A part of what Pillow's `resize` would give, without making the rest: for pictures that are very long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tritonrepo.client.images import Pixels
+
+# Pillow's fixed point for 8-bit pixels: 32 bits less 8 for the value and 2 for the overshoot of negative lobes.
+_PRECISION_BITS = 32 - 8 - 2
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One of Pillow's resampling filters.
+
+    Attributes:
+        resample: Pillow's name for it.
+        kernel: The weight of a sample by its distance from the centre, in pixels of the picture that is not shrunk.
+        support: How far the kernel reaches, in the same pixels.
+    """
+
+    resample: Image.Resampling
+    kernel: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    support: float
+
+
+def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(1.0 - np.abs(x), 0.0)
+
+
+def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic convolution with a = -0.5, Pillow's BICUBIC."""
+    a, x = -0.5, np.abs(x)
+    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+FILTERS = {
+    "bilinear": Filter(Image.Resampling.BILINEAR, _triangle, 1.0),
+    "bicubic": Filter(Image.Resampling.BICUBIC, _cubic, 2.0),
+}
+
+
+def resample_region(
+    image: Image.Image, size: tuple[int, int], start: tuple[int, int], side: int, chosen: Filter
+) -> Pixels:
+    """The square of `image.resize(size)` that begins at `start`.
+
+    `resize(box=…)` would not do: it keeps the box in single precision, which moves the samples of a long picture.
+
+    Args:
+        image: An RGB picture.
+        size: Width and height of the whole resized picture.
+        start: Column and row of the square's first pixel there.
+        side: Of the square, in pixels.
+        chosen: The filter.
+
+    Returns:
+        [side, side, 3] uint8.
+    """
+    columns, column_weights = _taps(image.width, size[0], start[0], side, chosen)
+    rows, row_weights = _taps(image.height, size[1], start[1], side, chosen)
+    region = image.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    pixels = np.asarray(region)
+    # Horizontal first and 8 bits between the passes: Pillow's order and rounding.
+    pixels = _weigh(pixels.transpose(1, 0, 2), columns - columns.min(), column_weights).transpose(1, 0, 2)
+    return _weigh(pixels, rows - rows.min(), row_weights)
+
+
+def _taps(
+    in_size: int, out_size: int, start: int, count: int, chosen: Filter
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Input positions and fixed-point weights, each [count, taps], of output positions start..start+count.
+
+    Pillow's `precompute_coeffs`: the kernel is widened by the scale when shrinking, and cut at the picture's edge.
+    """
+    scale = in_size / out_size
+    widening = max(scale, 1.0)
+    support = chosen.support * widening
+    centre = (np.arange(start, start + count) + 0.5) * scale
+    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), in_size)
+    position = first[:, None] + np.arange((last - first).max())
+    weight = chosen.kernel((position - centre[:, None] + 0.5) * (1.0 / widening)) * (position < last[:, None])
+    weight /= weight.sum(axis=1, keepdims=True)
+    fixed = np.trunc(weight * (1 << _PRECISION_BITS) + np.copysign(0.5, weight)).astype(np.int64)
+    return np.minimum(position, in_size - 1), fixed
+
+
+def _weigh(lines: Pixels, positions: NDArray[np.int64], weights: NDArray[np.int64]) -> Pixels:
+    """[lines, …] uint8 -> [count, …] uint8: each output line the weighted sum of its taps, rounded and clipped."""
+    total = np.full((len(positions), *lines.shape[1:]), 1 << (_PRECISION_BITS - 1), np.int64)
+    for position, weight in zip(positions.T, weights.T, strict=True):
+        total += lines[position] * weight.reshape(-1, *[1] * (lines.ndim - 1))
+    return (total >> _PRECISION_BITS).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,123 @@
+"""Image files: every mode and shape, orientation, and hostile bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tritonrepo.client.errors import ImageError
+from tritonrepo.client.images import open_image, to_rgb
+from tritonrepo.client.preprocess import Preprocessing, preprocess
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    grey = Image.new("L", (4, 4), 255)
+    picture = _in_mode(grey, mode)
+    assert to_rgb(picture).mode == "RGB"
+    assert np.asarray(to_rgb(picture)).min() >= 253
+
+
+def _in_mode(grey: Image.Image, mode: str) -> Image.Image:
+    via = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "CMYK": "RGB", "PA": "P"}
+    return grey.convert(via.get(mode, "L")).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 257, 65535]], np.uint16), [0, 1, 255]),
+        (np.array([[0, 257, 65535]], np.int32), [0, 1, 255]),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), [0, 128, 255]),
+        (np.array([[0.0, 128.0, 255.0]], np.float32), [0, 128, 255]),
+        (np.array([[np.nan, -np.inf, 65535.0]], np.float32), [0, 0, 255]),
+    ],
+)
+def test_deep_values_are_scaled_not_clipped(values: NDArray[Any], expected: list[int]) -> None:
+    rgb = np.asarray(to_rgb(Image.fromarray(values)))
+    assert rgb[0, :, 0].tolist() == expected
+
+
+def test_a_16_bit_png_keeps_its_greys() -> None:
+    ramp = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(16, 16)
+    rgb = to_rgb(open_image(encoded(Image.fromarray(ramp), "PNG")))
+    assert np.abs(np.asarray(rgb)[:, :, 1].ravel() - np.arange(256.0)).max() <= 1
+
+
+def test_an_animation_is_its_first_frame() -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert to_rgb(open_image(data)).getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_exif_orientation_is_applied_unless_told_otherwise() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    assert open_image(data).size == (20, 40)
+    assert open_image(data, orient=False).size == (40, 20)
+
+
+def test_fast_decoding_scales_while_it_decodes_and_stays_close() -> None:
+    gradient = Image.linear_gradient("L").resize((3000, 2000)).convert("RGB")
+    data = encoded(gradient, "JPEG")
+    spec = Preprocessing()
+    fast = open_image(data, least_side=spec.resize)
+    assert min(fast.size) >= spec.resize
+    assert fast.size < (3000, 2000)
+    assert np.abs(preprocess(fast, spec) - preprocess(open_image(data), spec)).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"just words", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not an image"),
+        (encoded(noise(200, 200), "JPEG")[:3000], "damaged image"),
+        (encoded(noise(200, 200), "PNG")[:3000], "damaged image"),
+    ],
+)
+def test_what_is_not_an_image_says_so(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(data)
+    for source in (data, path):
+        with pytest.raises(ImageError) as caught:
+            open_image(source)
+        assert reason in caught.value.reason
+    assert str(caught.value).startswith("picture.jpg: ")
+
+
+def test_a_missing_file_and_a_directory_are_image_errors(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.jpg", tmp_path):
+        with pytest.raises(ImageError):
+            open_image(path)
+
+
+@pytest.mark.parametrize("side", [9_500, 50_000])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.raises(ImageError, match="decompression bomb"):
+        open_image(bomb)
