@@ -15,7 +15,7 @@ $(BIN)/pip:
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
-	@echo "Set-up of $(VENV) for export, serving and comparison: it downloads about 0.5 GB, fills 1.7 GB and takes 1 to 3 minutes"
+	@echo "Set-up of $(VENV) for export, serving and comparison: it downloads 0.4 GB, fills 1.7 GB and takes 1 to 4 minutes"
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
