@@ -14,6 +14,7 @@ TITLE_WIDTH = 70
 
 
 def accuracy_table(scores: Mapping[str, Score]) -> Table:
+    """A row for each model, by name."""
     table = Table("model", title="Accuracy (with 95% intervals)", title_justify="left")
     for column in ("top-1", "top-5", "images", "failed"):
         table.add_column(column, justify="right")
@@ -28,6 +29,7 @@ def _rate(rate: Rate) -> str:
 
 
 def confusion_table(model: str, score: Score, labels: Sequence[str]) -> Table:
+    """The classes that the model takes for others most often."""
     table = Table(
         "class", "taken for", title=f"{model}: most frequent mistakes", title_justify="left", min_width=TITLE_WIDTH
     )
@@ -38,6 +40,7 @@ def confusion_table(model: str, score: Score, labels: Sequence[str]) -> Table:
 
 
 def mistake_table(model: str, score: Score, labels: Sequence[str]) -> Table:
+    """The mistakes that the model was surest of."""
     table = Table(
         "image", "class", "taken for", title=f"{model}: worst mistakes", title_justify="left", min_width=TITLE_WIDTH
     )

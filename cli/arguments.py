@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tritonrepo.client.connection import COMPRESSIONS, PATIENCE, PROTOCOLS, Connection, Tls
+from tritonrepo.client.connection import (
+    COMPRESSIONS,
+    LONGEST_DEADLINE,
+    PATIENCE,
+    PROTOCOLS,
+    Connection,
+    Tls,
+    addresses,
+    implied,
+)
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import DECODERS, Options
+from tritonrepo.client.text import lines, read_lines
 
 if TYPE_CHECKING:
     from tritonrepo.client.classifier import Classifier
@@ -30,17 +41,18 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return number
 
 
+COUNT = whole_number(1, 1_000_000)
+COUNT_OR_NONE = whole_number(0, 1_000_000)
+
+
 def whole_numbers(text: str) -> list[int]:
     """A type: whole numbers from 1, separated by commas."""
-    return [whole_number(1, 1_000_000)(part.strip()) for part in text.split(",")]
+    return [COUNT(part.strip()) for part in text.split(",")]
 
 
 def positive_number(text: str) -> float:
     """A type: a number above 0; `inf` is one."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    number = _number(text)
     if not number > 0:
         raise argparse.ArgumentTypeError(f"{text!r}: give a number above 0")
     return number
@@ -51,25 +63,59 @@ def positive_numbers(text: str) -> list[float]:
     return [positive_number(part.strip()) for part in text.split(",")]
 
 
+def seconds(text: str) -> float:
+    """A type: what may be waited for one answer."""
+    number = _number(text)
+    if not 0 < number <= LONGEST_DEADLINE:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds above 0, at most {LONGEST_DEADLINE:,.0f}")
+    return number
+
+
+def patience(text: str) -> float:
+    """A type: seconds from 0; `inf` is for ever."""
+    number = _number(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds from 0; inf is for ever")
+    return number
+
+
 def share(text: str) -> float:
-    """A type: 5% and 0.05 are the same."""
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
+    """A type: a share below the whole; 5% and 0.05 are the same."""
+    value = _share(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a share from 0 to below 1, such as 0.05 or 5%")
     return value
 
 
+def share_or_all(text: str) -> float:
+    """A type: a share up to the whole; 75% and 0.75 are the same."""
+    value = _share(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a share from 0 to 1, such as 0.75 or 75%")
+    return value
+
+
+def _share(text: str) -> float:
+    return _number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+def _number(text: str) -> float:
+    """The number, or NaN, which is in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     """How images are prepared and sent; `options` reads them."""
     group = parser.add_argument_group("pipeline")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images per request (default: 8 or the maximum)")
-    group.add_argument("--concurrency", type=int, default=4, metavar="N", help="requests in flight (%(default)s)")
-    group.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: one per CPU)")
-    group.add_argument("--decode", choices=DECODERS, default="exact", help="fast: scale JPEGs while decoding them")
-    group.add_argument("--ignore-orientation", action="store_true", help="do not turn images as their EXIF data says")
+    add = group.add_argument
+    add("--batch-size", type=COUNT, metavar="N", help="images per request (default: 8 or the maximum)")
+    add("--concurrency", type=COUNT, default=4, metavar="N", help="requests in flight (%(default)s)")
+    add("--workers", type=COUNT, metavar="N", help="decoding threads (default: one per CPU)")
+    add("--decode", choices=DECODERS, default="exact", help="fast: scale JPEGs while decoding them")
+    add("--ignore-orientation", action="store_true", help="do not turn images as their EXIF data says")
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -79,13 +125,13 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
         "--url",
         default="localhost",
         metavar="HOST:PORT[,…]",
-        help="the server, or several with the same models (port: 8001 for grpc, 8000 for http)",
+        help="the server, or several with the same models (port: 8001 for grpc, 8000 for http); http://HOST:PORT too",
     )
-    group.add_argument("--protocol", choices=PROTOCOLS, default="grpc", help="default: %(default)s")
-    group.add_argument("--timeout", type=float, default=60.0, metavar="S", help="deadline of a request (%(default)s)")
+    group.add_argument("--protocol", choices=PROTOCOLS, help="default: grpc, or what --url begins with")
+    group.add_argument("--timeout", type=seconds, default=60.0, metavar="S", help="deadline of a request (%(default)s)")
     group.add_argument(
         "--patience",
-        type=float,
+        type=patience,
         default=PATIENCE,
         metavar="S",
         help="in the middle of the work, go on trying for this long while no server answers (%(default)s)",
@@ -106,7 +152,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def options(args: argparse.Namespace) -> Options:
-    """What the pipeline options say; the rest is the default. Raises `UsageError`."""
+    """What the pipeline options say; the rest is the default."""
     return Options(
         batch_size=args.batch_size,
         concurrency=args.concurrency,
@@ -117,10 +163,15 @@ def options(args: argparse.Namespace) -> Options:
 
 
 def connection(args: argparse.Namespace) -> Connection:
-    """What the connection options say. Raises `UsageError`."""
-    secure = args.tls or args.ca or args.cert or args.key
+    """What the connection options say.
+
+    Raises:
+        UsageError: They are at odds, or a file is missing.
+    """
+    protocol, secure = implied(addresses(args.url)[0])
+    secure = secure or args.tls or args.ca or args.cert or args.key
     return Connection(
-        protocol=args.protocol,
+        protocol=args.protocol or protocol,
         deadline=args.timeout,
         tls=Tls(args.ca, args.cert, args.key) if secure else None,
         headers=_headers(args.headers),
@@ -129,22 +180,26 @@ def connection(args: argparse.Namespace) -> Connection:
 
 
 def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
-    """Raises what `Classifier` raises, and `UsageError`."""
+    """The classifier that the connection options ask for; `args.labels` is a file.
+
+    Raises:
+        TritonRepoError: As `Classifier`, or a file cannot be read.
+    """
     from tritonrepo.client.classifier import Classifier
 
     return Classifier(
         args.url,
         model,
         connection=connection(args),
-        labels=_lines(args.labels) if args.labels else None,
+        labels=read_lines(args.labels) if args.labels else None,
         patience=args.patience,
         shared_memory=args.shared_memory,
     )
 
 
 def _headers(path: Path | None) -> dict[str, str]:
-    lines = [*os.environ.get(HEADERS_VARIABLE, "").splitlines(), *(_lines(path) if path else [])]
-    return dict(_header(line) for line in lines if line.strip() and not line.startswith("#"))
+    found = [*lines(os.environ.get(HEADERS_VARIABLE, "")), *(read_lines(path) if path else [])]
+    return dict(_header(line) for line in found if line.strip() and not line.startswith("#"))
 
 
 def _header(line: str) -> tuple[str, str]:
@@ -153,10 +208,3 @@ def _header(line: str) -> tuple[str, str]:
         # Not the line itself: it may be a secret.
         raise UsageError("a header line is not `Name: value`")
     return name.strip(), value.strip()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc

@@ -26,20 +26,21 @@ from tritonrepo.client.resume import Done, format_of, open_to_go_on, read_done, 
 from tritonrepo.client.sources import Source, expand
 from tritonrepo.client.text import printable
 
-SUMMARY = "classify images"
+SUMMARY = "Classify images with a model that Triton serves."
 FORMATS = ("table", "json", "csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `classify`."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
-    parser.add_argument("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="predictions per image (%(default)s)")
-    parser.add_argument("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
-    parser.add_argument("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
-    parser.add_argument("--gallery", type=Path, metavar="HTML", help="also write one self-contained page")
-    parser.add_argument(
+    add = parser.add_argument
+    add("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
+    add("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
+    add("--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)")
+    add("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
+    add("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
+    add("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
+    add("--gallery", type=Path, metavar="HTML", help="also write one self-contained page")
+    add(
         "--resume",
         type=Path,
         metavar="FILE",

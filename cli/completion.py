@@ -1,12 +1,14 @@
-"""`tritonrepo completion`: a script that lets a shell complete the verbs and their options."""
+"""`tritonrepo completion`: a script that lets a shell complete the verbs, their options, and the names of files."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
 import shtab
 
-SUMMARY = "print the completion script of a shell"
+SUMMARY = "Print a script that lets a shell complete the words of this command and the names of files."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +21,18 @@ def run(args: argparse.Namespace) -> int:
     """Print the script; status 0."""
     from tritonrepo.cli.main import VERBS, parser
 
-    print(shtab.complete(parser("tritonrepo", VERBS), args.shell))
+    found = parser("tritonrepo", tuple(VERBS), loaded=tuple(VERBS))
+    for action in _actions(found):
+        if action.type is Path or action.dest == "images":
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(found, args.shell))
     return 0
+
+
+def _actions(found: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in found._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                yield from _actions(verb)
+        else:
+            yield action

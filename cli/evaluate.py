@@ -16,9 +16,9 @@ from tritonrepo.cli.accuracy import accuracy_table, confusion_table, mistake_tab
 from tritonrepo.cli.progress import last_words, write_line
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.classifier import Classifier
+from tritonrepo.client.connection import addresses
 from tritonrepo.client.contract import ready_models
 from tritonrepo.client.datasets import Example, class_index, examples
-from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import Outcome, Score, outcomes, read_outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.records import untrained_warning
@@ -26,20 +26,25 @@ from tritonrepo.client.resume import open_to_go_on, skip_done
 from tritonrepo.client.text import printable
 from tritonrepo.client.transport import open_transport
 
-SUMMARY = "accuracy over images whose class is known"
+SUMMARY = "Measure the accuracy of served models over images whose class is known."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `evaluate`."""
-    parser.add_argument(
-        "dataset", type=Path, metavar="DIR|CSV", help="folders named by class, or a csv with the columns image, label"
+    add = parser.add_argument
+    add("dataset", type=Path, metavar="DIR|CSV", help="folders named by class, or a csv with the columns image, label")
+    add("--model", default="all", metavar="A,B|all", help="default: all that are ready")
+    add("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+    add("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
+    add(
+        "--worst",
+        type=arguments.COUNT_OR_NONE,
+        default=10,
+        metavar="N",
+        help="worst mistakes to list (%(default)s)",
     )
-    parser.add_argument("--model", default="all", metavar="A,B|all", help="default: all that are ready")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
-    parser.add_argument("--worst", type=int, default=10, metavar="N", help="worst mistakes to list (%(default)s)")
-    parser.add_argument("--min-top1", type=float, metavar="0..1", help="exit status 1 if a model's top-1 is below")
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="keep each image's outcome in this .jsonl file")
+    add("--min-top1", type=arguments.share_or_all, metavar="0..1", help="exit status 1 if a model's top-1 is below")
+    add("--resume", type=Path, metavar="FILE", help="keep each image's outcome in this .jsonl file")
     arguments.add_pipeline_options(parser)
     arguments.add_connection_options(parser)
 
@@ -47,8 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; the exit status."""
     terminate_as_interrupt()
-    if args.min_top1 is not None and not 0 <= args.min_top1 <= 1:
-        raise UsageError(f"--min-top1 is {args.min_top1}; a share from 0 to 1 is wanted")
     earlier, size = read_outcomes(args.resume) if args.resume else ([], 0)
     reports: dict[str, tuple[Score, Sequence[str]]] = {}
     with open_to_go_on(args.resume, size) if args.resume else nullcontext() as file:
@@ -71,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 def _evaluated_models(args: argparse.Namespace) -> list[str]:
     if args.model != "all":
         return list(dict.fromkeys(args.model.split(",")))
-    transport = Servers([open_transport(url, arguments.connection(args)) for url in args.url.split(",")], args.patience)
+    connection = arguments.connection(args)
+    transport = Servers([open_transport(url, connection) for url in addresses(args.url)], args.patience)
     try:
         return ready_models(transport.models())
     finally:

@@ -10,23 +10,38 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from rich.text import Text
 from rich_argparse import RichHelpFormatter
 
 from tritonrepo import __version__
 from tritonrepo.cli import terminal
-from tritonrepo.cli.status import EXIT_INTERRUPTED, EXIT_MISSING, EXIT_SOME_FAILED
+from tritonrepo.cli.status import EXIT_INTERRUPTED, EXIT_MISSING, EXIT_SOME_FAILED, EXIT_USAGE
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.text import printable
 
-VERBS = ("export", "doctor", "rollback", "serve", "classify", "evaluate", "compare", "report", "completion")
+# Each is a module of this package. The line stands here so that `tritonrepo --help` need not load them all.
+VERBS = {
+    "export": "export a PyTorch image classifier into a Triton model repository, verified",
+    "doctor": "say what this machine has, and what in a repository Triton would fail to load",
+    "rollback": "withdraw the newest version of a model",
+    "serve": "serve a model repository with the embedded Triton",
+    "classify": "classify images",
+    "evaluate": "measure accuracy over images whose class is known",
+    "compare": "compare the served models: speed and agreement",
+    "report": "draw a stored comparison again",
+    "completion": "print the completion script of a shell",
+}
 CLIENT_VERBS = ("classify", "compare", "report", "evaluate")
 
 
 class Verb(Protocol):
-    """A module of this package."""
+    """A module of this package.
+
+    Attributes:
+        SUMMARY: What its help says above the options.
+    """
 
     SUMMARY: str
 
@@ -34,12 +49,17 @@ class Verb(Protocol):
         """Declare the verb's words."""
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; the exit status. Raises `TritonRepoError`."""
+        """Do it; the exit status.
+
+        Raises:
+            TritonRepoError: It could not be done.
+        """
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run `tritonrepo WORDS`; its exit status. argparse ends the program by itself for `--help` and for wrong words."""
-    return _guarded(lambda: _execute(parser("tritonrepo", VERBS), words))
+    words = sys.argv[1:] if words is None else words
+    return _guarded(lambda: _execute(parser("tritonrepo", tuple(VERBS), words), words))
 
 
 def run() -> NoReturn:
@@ -51,7 +71,7 @@ def run_in_checkout(room: str) -> NoReturn:
     """The command `python -m ROOM`, ROOM being `export`, `serve` or `client`."""
     prog, words = f"python -m {room}", sys.argv[1:]
     if room == "client":
-        found = parser(prog, CLIENT_VERBS)
+        found = parser(prog, CLIENT_VERBS, words)
     elif room == "export" and words[:1] in (["doctor"], ["rollback"]):
         verb, *words = words
         found = verb_parser(f"{prog} {verb}", verb)
@@ -60,45 +80,65 @@ def run_in_checkout(room: str) -> NoReturn:
     _exit(_guarded(lambda: _execute(found, words)))
 
 
-def parser(prog: str, verbs: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of a command with these verbs; `args.run` is the verb that was chosen."""
-    found = _Parser(prog, "Export an image classifier for Triton, serve it, call it, compare its backends.")
-    _add_version(found)
-    commands = found.add_subparsers(required=True, metavar="VERB")
+def parser(prog: str, verbs: Sequence[str], loaded: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of a command with these verbs; `args.run` is the verb that was chosen.
+
+    Args:
+        prog: The command's name.
+        verbs: What it can do.
+        loaded: Has the verbs whose words are declared, which takes their modules; others are names in the help.
+    """
+    found = _Parser(prog, description="Export an image classifier for Triton, serve it, call it, compare its backends.")
+    found.set_defaults(run=lambda args: _ask_for_a_verb(found))
+    commands = found.add_subparsers(metavar="VERB")
     for name in verbs:
-        verb = _verb(name)
-        added = commands.add_parser(name, help=verb.SUMMARY, description=verb.SUMMARY)
-        verb.add_arguments(added)
-        added.set_defaults(run=verb.run)
+        added = commands.add_parser(name, help=VERBS[name])
+        if name in loaded:
+            _declare(added, name)
     return found
+
+
+def _ask_for_a_verb(found: argparse.ArgumentParser) -> int:
+    found.print_help(sys.stderr)
+    return EXIT_USAGE
 
 
 def verb_parser(prog: str, name: str) -> argparse.ArgumentParser:
     """The parser of one verb that is a command by itself."""
-    verb = _verb(name)
-    found = _Parser(prog, verb.SUMMARY)
-    _add_version(found)
-    verb.add_arguments(found)
-    found.set_defaults(run=verb.run)
+    found = _Parser(prog)
+    _declare(found, name)
     return found
 
 
+def _declare(found: argparse.ArgumentParser, name: str) -> None:
+    verb = cast(Verb, importlib.import_module(f"tritonrepo.cli.{name}"))
+    found.description = verb.SUMMARY
+    verb.add_arguments(found)
+    found.set_defaults(run=verb.run)
+
+
+class _Help(RichHelpFormatter):
+    """Shows texts as they are: square brackets are no markup."""
+
+    help_markup = text_markup = False
+
+
 class _Parser(argparse.ArgumentParser):
-    """Takes no abbreviations: `--version` is not `--version-compatible`."""
+    """Takes no abbreviations: `--version` is not `--version-compatible`. Knows `--version`."""
 
-    def __init__(self, prog: str, description: str) -> None:
-        super().__init__(prog, description=description, formatter_class=RichHelpFormatter, allow_abbrev=False)
+    def __init__(self, prog: str, **rest: Any) -> None:
+        super().__init__(prog, formatter_class=_Help, allow_abbrev=False, **rest)
+        self.add_argument(
+            "--version", action="version", version=f"tritonrepo {__version__}", help="show the version and exit"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, and a sentence rather than the list of all the words that there are."""
+        _complain(f"{message}\nThe words of this command: {self.prog} --help")
+        sys.exit(EXIT_USAGE)
 
 
-def _add_version(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--version", action="version", version=f"tritonrepo {__version__}")
-
-
-def _verb(name: str) -> Verb:
-    return cast(Verb, importlib.import_module(f"tritonrepo.cli.{name}"))
-
-
-def _execute(found: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
+def _execute(found: argparse.ArgumentParser, words: Sequence[str]) -> int:
     args = found.parse_args(words)
     return int(args.run(args))
 
@@ -109,7 +149,7 @@ def _guarded(execute: Callable[[], int]) -> int:
     try:
         return execute()
     except TritonRepoError as exc:
-        _complain("\n".join(map(printable, str(exc).splitlines())))
+        _complain(str(exc))
         return exc.exit_status
     except KeyboardInterrupt as exc:
         _complain(" ".join(["interrupted", *map(str, exc.args)]), prefix="")
@@ -119,7 +159,8 @@ def _guarded(execute: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_SOME_FAILED
     except OSError as exc:
-        _complain(printable(str(exc)))
+        named = exc.filename is not None and exc.strerror is not None
+        _complain(f"{os.fsdecode(exc.filename)}: {exc.strerror}" if named else str(exc))
         return EXIT_MISSING
 
 
@@ -133,6 +174,8 @@ def _prepare_streams() -> None:
 
 
 def _complain(text: str, prefix: str = "error: ") -> None:
+    """Say it, whatever the words and names in it hold."""
+    text = "\n".join(map(printable, text.split("\n")))
     terminal.error_console().print(Text(f"{prefix}{text}", style="red"), soft_wrap=True)
 
 

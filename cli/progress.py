@@ -16,17 +16,24 @@ class Outcome(Protocol):
     """What became of one image."""
 
     @property
-    def error(self) -> str | None: ...
+    def error(self) -> str | None:
+        """Why it could not be used."""
 
 
 @dataclass
 class Tally:
-    """What was done so far, for the last words."""
+    """What was done so far, for the last words.
+
+    Attributes:
+        done: Images.
+        failed: How many of them could not be used.
+    """
 
     done: int = 0
     failed: int = 0
 
     def add(self, result: Outcome) -> None:
+        """Count one image."""
         self.done += 1
         self.failed += result.error is not None
 

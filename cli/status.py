@@ -5,6 +5,7 @@ from types import FrameType
 
 EXIT_DONE = 0
 EXIT_SOME_FAILED = 1
+EXIT_USAGE = 2
 EXIT_MISSING = 3
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 # Wide enough for a label, its figure and its bar where the output is no terminal and has no width.
 PIPE_WIDTH = 100
@@ -29,12 +28,19 @@ def error_console() -> Console:
 def progress(items: Callable[[], Iterator[object]], console: Console | None) -> Iterator[Callable[[], None]]:
     """A bar with rate and remaining time while the block runs, where a terminal can show it; none in a pipe.
 
-    `items`: what there is to do, counted meanwhile. `console`: the terminal where results go, if the bar has to keep
-    clear of them.
+    Args:
+        items: What there is to do, counted meanwhile.
+        console: The terminal where results go, if the bar has to keep clear of them.
+
+    Yields:
+        To be called for each item that is done.
     """
     if console is None and (sys.stdout.isatty() or not sys.stderr.isatty()):
         yield lambda: None
         return
+    # Here, since `--help` and a run in a pipe show none.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     with Progress(*columns, console=console or error_console(), transient=True) as bar:
         task = bar.add_task("", total=None, rate="")

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import urllib3
-
 from tritonrepo.client.errors import UsageError
 
 PROTOCOLS = ("grpc", "http")
@@ -15,6 +13,8 @@ DEFAULT_PORTS = {"grpc": 8001, "http": 8000}
 COMPRESSIONS = ("gzip", "deflate")
 PATIENCE = 60.0
 """Seconds to go on trying while no server answers in the middle of the work."""
+LONGEST_DEADLINE = 1_000_000.0
+"""Seconds; the system's clocks take no more than some thousands of these."""
 _SPOKEN = {"grpc": "gRPC", "http": "HTTP"}
 _SCHEMES = {"http": ("http", False), "https": ("http", True), "grpc": ("grpc", False), "grpcs": ("grpc", True)}
 
@@ -70,8 +70,10 @@ class Connection:
             raise UsageError(f"protocol {self.protocol!r} is not one of {', '.join(PROTOCOLS)}")
         if self.compression is not None and self.compression not in COMPRESSIONS:
             raise UsageError(f"compression {self.compression!r} is not one of {', '.join(COMPRESSIONS)}")
-        if not self.deadline > 0:
-            raise UsageError(f"the deadline is {self.deadline} s, it must be more than 0")
+        if not 0 < self.deadline <= LONGEST_DEADLINE:
+            raise UsageError(
+                f"the deadline is {self.deadline} s, it must be above 0 and at most {LONGEST_DEADLINE:,.0f} s"
+            )
 
 
 def addresses(url: str | Sequence[str]) -> list[str]:
@@ -116,6 +118,8 @@ def parse_address(url: str, protocol: str) -> str:
     Raises:
         UsageError: It is malformed, or has a base path, which only HTTP knows, for gRPC.
     """
+    import urllib3  # Here, since an export, which shares the options' types, need not load it.
+
     _, mark, rest = url.partition("://")
     try:
         parsed = urllib3.util.parse_url(f"//{rest if mark else url}")

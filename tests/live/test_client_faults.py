@@ -31,6 +31,7 @@ from tritonrepo.client.errors import ImageError, RequestError, TritonRepoError
 from tritonrepo.client.fetch import fetch
 from tritonrepo.serve.triton import TritonServer
 
+pytestmark = pytest.mark.live
 COUNT = 500
 DEADLINE = 60.0
 

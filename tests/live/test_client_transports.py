@@ -20,6 +20,7 @@ from tritonrepo.cli.main import main
 from tritonrepo.client import AsyncClassifier, Classifier, Connection, Options, Result, Tls, TritonRepoError
 from tritonrepo.serve.triton import TritonServer
 
+pytestmark = pytest.mark.live
 OPTIONS = Options(batch_size=4, concurrency=1)
 
 
