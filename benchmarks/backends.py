@@ -1,4 +1,4 @@
-"""The README's performance section: both backends of the network under every load, twice in a row on one server.
+"""The performance section of the documents: both backends of the network under every load, twice in a row on one server.
 
     python -m benchmarks.backends --repository .bench/models
 
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backends", description=summary)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR")
-    parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
+    parser.add_argument("--readme", type=Path, default=Path("docs/performance.md"), metavar="FILE")
     return parser
 
 
