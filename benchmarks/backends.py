@@ -1,4 +1,4 @@
-"""The performance section of the documents: both backends of the network under every load, twice in a row on one server.
+"""The documents' comparison of the backends: both, under every load, twice in a row on one server.
 
     python -m benchmarks.backends --repository .bench/models
 

@@ -66,7 +66,7 @@ def slug(heading: str) -> str:
 
 @pytest.fixture(scope="module")
 def command() -> argparse.ArgumentParser:
-    return parser("tritonrepo", VERBS)
+    return parser("tritonrepo", tuple(VERBS), loaded=tuple(VERBS))
 
 
 @each_document
@@ -149,7 +149,8 @@ def test_files_that_are_named_exist(document: Path) -> None:
     if document.name == "CHANGELOG.md":
         return  # It names what was, too.
     text = document.read_text(encoding="utf-8")
-    named = re.findall(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[a-z0-9_/.-]*\.(?:py|sh|json|png|html|css|ipynb|md)\b", text)
+    path = rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[a-z0-9_/.-]*\.(?:py|sh|json|png|html|css|ipynb|md)\b"
+    named = re.findall(path, text)
     missing = [name for name in named if not (ROOT / name).exists() and not (document.parent / name).exists()]
     assert not missing
 
