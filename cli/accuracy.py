@@ -19,7 +19,7 @@ def accuracy_table(scores: Mapping[str, Score]) -> Table:
     for column in ("top-1", "top-5", "images", "failed"):
         table.add_column(column, justify="right")
     for name, score in scores.items():
-        table.add_row(name, _rate(score.top1), _rate(score.top5), f"{score.count:,}", f"{score.failed:,}")
+        table.add_row(printable(name), _rate(score.top1), _rate(score.top5), f"{score.count:,}", f"{score.failed:,}")
     return table
 
 
@@ -30,9 +30,7 @@ def _rate(rate: Rate) -> str:
 
 def confusion_table(model: str, score: Score, labels: Sequence[str]) -> Table:
     """The classes that the model takes for others most often."""
-    table = Table(
-        "class", "taken for", title=f"{model}: most frequent mistakes", title_justify="left", min_width=TITLE_WIDTH
-    )
+    table = _table(f"{model}: most frequent mistakes", "class", "taken for")
     table.add_column("times", justify="right")
     for truth, predicted, times in score.confusions():
         table.add_row(printable(labels[truth]), printable(labels[predicted]), f"{times:,}")
@@ -41,12 +39,14 @@ def confusion_table(model: str, score: Score, labels: Sequence[str]) -> Table:
 
 def mistake_table(model: str, score: Score, labels: Sequence[str]) -> Table:
     """The mistakes that the model was surest of."""
-    table = Table(
-        "image", "class", "taken for", title=f"{model}: worst mistakes", title_justify="left", min_width=TITLE_WIDTH
-    )
+    table = _table(f"{model}: worst mistakes", "image", "class", "taken for")
     table.add_column("probability", justify="right")
     for one in score.worst():
         predicted = labels[one.predicted] if one.predicted is not None else ""
         probability = "" if one.probability is None else f"{one.probability:.1%}"
         table.add_row(printable(one.image), printable(labels[one.truth]), printable(predicted), probability)
     return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    return Table(*columns, title=printable(title), title_justify="left", min_width=TITLE_WIDTH)

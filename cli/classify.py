@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from rich.console import Console
 from rich.text import Text
@@ -19,12 +19,14 @@ from tritonrepo.cli.result_table import as_table
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.gallery import Gallery
 from tritonrepo.client.records import as_csv, as_json, csv_header, untrained_warning
 from tritonrepo.client.results import Result
 from tritonrepo.client.resume import Done, format_of, open_to_go_on, read_done, skip_done
 from tritonrepo.client.sources import Source, expand
 from tritonrepo.client.text import printable
+
+if TYPE_CHECKING:
+    from tritonrepo.client.gallery import Gallery
 
 SUMMARY = "Classify images with a model that Triton serves."
 FORMATS = ("table", "json", "csv")
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         classifier = stack.enter_context(arguments.classifier(args, args.model))
         console = terminal.console()
         emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
-        gallery = stack.enter_context(Gallery(args.gallery, classifier.contract)) if args.gallery else None
+        gallery = stack.enter_context(_gallery(args.gallery, classifier.contract)) if args.gallery else None
         advance = stack.enter_context(
             terminal.progress(lambda: _sources(args.images, done), console if table and console.is_terminal else None)
         )
@@ -77,6 +79,12 @@ def run(args: argparse.Namespace) -> int:
     return _conclude(tally, done, args.resume)
 
 
+def _gallery(path: Path, contract: ModelContract) -> Gallery:
+    from tritonrepo.client.gallery import Gallery  # Here, since its templates are for those who want a page.
+
+    return Gallery(path, contract)
+
+
 def _sources(words: Sequence[str], done: Done | None) -> Iterator[Source]:
     return skip_done(expand(words), done.images) if done else expand(words)
 
@@ -86,9 +94,9 @@ def _conclude(tally: Tally, done: Done | None, path: Path | None) -> int:
     total = before + tally.done
     if path:
         already = f" ({before:,} of them were there already)" if before else ""
-        print(f"{path}: {total:,} images{already}, {failed:,} could not be classified", file=sys.stderr)
+        terminal.note(f"{path}: {total:,} images{already}, {failed:,} could not be classified")
     elif failed:
-        print(f"{failed:,} of {total:,} images could not be classified", file=sys.stderr)
+        terminal.note(f"{failed:,} of {total:,} images could not be classified")
     return EXIT_SOME_FAILED if failed else EXIT_DONE
 
 
@@ -100,10 +108,12 @@ def _output(
     format_ = _chosen_format(args)
     table = format_ == "table"
     if table:
-        console.print(Text(contract.name, style="dim"))
+        console.print(Text(printable(contract.name), style="dim"))
     warning = untrained_warning(contract)
-    if warning:
-        print(warning, file=sys.stdout if table else sys.stderr, flush=True)
+    if warning and table:
+        console.print(printable(warning), soft_wrap=True)
+    elif warning:
+        terminal.note(warning)
     if table:
         yield lambda result: console.print(as_table(result)), True
         return
@@ -126,4 +136,4 @@ def _chosen_format(args: argparse.Namespace) -> str:
 def _emit_line(file: BinaryIO, line: str, result: Result, named: bool) -> None:
     write_line(file, line)
     if named and result.error is not None:
-        print(f"{printable(result.image)}: {printable(result.error)}", file=sys.stderr)
+        terminal.note(f"{printable(result.image)}: {result.error}")

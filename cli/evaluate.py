@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -62,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
                 reports[name] = score, classifier.labels()
                 warning = untrained_warning(classifier.contract)
                 if warning:
-                    print(warning, file=sys.stderr)
+                    terminal.note(warning)
     _print_scores(args.format, reports)
     scores = [score for score, _ in reports.values()]
     below = args.min_top1 is not None and not all(score.top1.value >= args.min_top1 for score in scores)
     if below:
-        print(f"top-1 is below {args.min_top1}", file=sys.stderr)
+        terminal.note(f"top-1 is below {args.min_top1}")
     return EXIT_SOME_FAILED if below or any(score.failed for score in scores) else EXIT_DONE
 
 
@@ -101,7 +100,7 @@ def _evaluate_model(
             if file:
                 write_line(file, one.as_json())
             if one.error:
-                print(f"{printable(one.image)}: {printable(one.error)}", file=sys.stderr)
+                terminal.note(f"{printable(one.image)}: {one.error}")
             advance()
 
 

@@ -12,14 +12,12 @@ from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from typing import Any, NoReturn, Protocol, cast
 
-from rich.text import Text
 from rich_argparse import RichHelpFormatter
 
 from tritonrepo import __version__
 from tritonrepo.cli import terminal
 from tritonrepo.cli.status import EXIT_INTERRUPTED, EXIT_MISSING, EXIT_SOME_FAILED, EXIT_USAGE
 from tritonrepo.client.errors import TritonRepoError
-from tritonrepo.client.text import printable
 
 # Each is a module of this package. The line stands here so that `tritonrepo --help` need not load them all.
 VERBS = {
@@ -33,6 +31,7 @@ VERBS = {
     "report": "draw a stored comparison again",
     "completion": "print the completion script of a shell",
 }
+RED = "red"
 CLIENT_VERBS = ("classify", "compare", "report", "evaluate")
 
 
@@ -134,7 +133,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with status 2, and a sentence rather than the list of all the words that there are."""
-        _complain(f"{message}\nThe words of this command: {self.prog} --help")
+        terminal.note(f"error: {message}\nThe words of this command: {self.prog} --help", RED)
         sys.exit(EXIT_USAGE)
 
 
@@ -149,10 +148,10 @@ def _guarded(execute: Callable[[], int]) -> int:
     try:
         return execute()
     except TritonRepoError as exc:
-        _complain(str(exc))
+        terminal.note(f"error: {exc}", RED)
         return exc.exit_status
     except KeyboardInterrupt as exc:
-        _complain(" ".join(["interrupted", *map(str, exc.args)]), prefix="")
+        terminal.note(" ".join(["interrupted", *map(str, exc.args)]), RED)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has had enough. Python would complain once more when it closes the stream.
@@ -160,7 +159,8 @@ def _guarded(execute: Callable[[], int]) -> int:
         return EXIT_SOME_FAILED
     except OSError as exc:
         named = exc.filename is not None and exc.strerror is not None
-        _complain(f"{os.fsdecode(exc.filename)}: {exc.strerror}" if named else str(exc))
+        sentence = f"{os.fsdecode(exc.filename)}: {exc.strerror}" if named else str(exc)
+        terminal.note(f"error: {sentence}", RED)
         return EXIT_MISSING
 
 
@@ -171,12 +171,6 @@ def _prepare_streams() -> None:
     # Pillow warns of odd files; whatever is wrong with a file is said in that image's result.
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
-
-
-def _complain(text: str, prefix: str = "error: ") -> None:
-    """Say it, whatever the words and names in it hold."""
-    text = "\n".join(map(printable, text.split("\n")))
-    terminal.error_console().print(Text(f"{prefix}{text}", style="red"), soft_wrap=True)
 
 
 def _exit(status: int) -> NoReturn:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from tritonrepo.cli import terminal
 from tritonrepo.client.errors import ModelUnavailableError, RequestError, ServerUnavailableError
 
 
@@ -52,5 +52,5 @@ def last_words(path: Path | None) -> Iterator[Tally]:
         yield tally
     except (KeyboardInterrupt, ServerUnavailableError, ModelUnavailableError, RequestError):
         how = "the same command goes on from there" if path else "with --resume FILE a run can be continued"
-        print(f"stopped after {tally.done:,} images ({tally.failed:,} failed); {how}", file=sys.stderr)
+        terminal.note(f"stopped after {tally.done:,} images ({tally.failed:,} failed); {how}")
         raise

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
+
+from tritonrepo.client.text import printable
 
 # Wide enough for a label, its figure and its bar where the output is no terminal and has no width.
 PIPE_WIDTH = 100
@@ -22,6 +25,12 @@ def console(pipe_width: int = PIPE_WIDTH) -> Console:
 def error_console() -> Console:
     """Standard error's, in the same way."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def note(text: str, style: str = "") -> None:
+    """A message on standard error; the names in it may hold anything."""
+    shown = "\n".join(map(printable, text.split("\n")))
+    error_console().print(Text(shown, style=style), soft_wrap=True)
 
 
 @contextmanager

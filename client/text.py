@@ -32,6 +32,8 @@ def lines(text: str) -> list[str]:
 
 def printable(text: str) -> str:
     """Text that is safe on a terminal and on one line: control characters and undecodable bytes as escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in _legible(text)
     )

@@ -136,11 +136,12 @@ def test_a_thumbnail_is_small_whatever_the_image() -> None:
     assert len(thumbnail(noise)) < 40_000
 
 
+@pytest.mark.live
 def test_the_notebook_runs_and_shows_pictures_beside_predictions(
     page: Page, tiny_server: TritonServer, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "--template", "basic"]
-    environment = {**os.environ, "TRITON_URL": tiny_server.grpc_url, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "TRITON_URL": tiny_server.grpc_url, "PYTHONPATH": str(ROOT / "src")}
     environment |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": str(tmp_path / "ipython")}
     notebook = str(ROOT / "examples" / "classify.ipynb")
     done = subprocess.run(
