@@ -14,10 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tritonrepo.compare.baseline import changes
-from tritonrepo.compare.criteria import Criteria
-from tritonrepo.compare.readme import replace_section, section
-from tritonrepo.compare.report import read_json
+from tritonrepo.compare import judge, read_report
+from tritonrepo.compare.views.readme import replace_section, section
 from tritonrepo.export import photographs
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.triton import TritonServer
@@ -37,9 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run(*words: str) -> None:
-    """`python -m client WORDS`, shown. Raises SystemExit with its status unless that is 0."""
-    print(f"$ python -m client {' '.join(words)}", flush=True)
-    status = subprocess.run([sys.executable, "-m", "client", *words], check=False).returncode
+    """`tritonrepo WORDS`, shown. Raises SystemExit with its status unless that is 0."""
+    print(f"$ tritonrepo {' '.join(words)}", flush=True)
+    status = subprocess.run([sys.executable, "-m", "tritonrepo", *words], check=False).returncode
     if status:
         raise SystemExit(status)
 
@@ -55,7 +53,7 @@ def measure(repository: Path, output: Path) -> int:
         run(*compare, "--output", str(output))
         shutil.copy(result, baseline)
         run(*compare, "--output", str(output), "--baseline", str(baseline))
-    found = changes(read_json(baseline), read_json(result))
+    found = judge(read_report(result), baseline=read_report(baseline)).changes
     significant = [change for change in found if change.significant]
     print(f"{len(significant)} of {len(found)} figures of the second run differ from the first's by more than chance")
     return len(significant)
@@ -69,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 3
     result = options.output / "compare.json"
-    replace_section(options.readme, section(read_json(result), Criteria(), result))
+    report = read_report(result)
+    replace_section(options.readme, section(report, judge(report), result))
     return 1 if differing else 0
 
 

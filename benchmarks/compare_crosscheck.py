@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,13 @@ from tritonrepo.client.contract import read_contract
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.transport import open_transport
 from tritonrepo.compare.cells import Setting, Window
+from tritonrepo.compare.engine import Engine
 from tritonrepo.compare.inputs import prepare
-from tritonrepo.compare.measure import LATENCIES_PER_WINDOW, Engine, settings
 from tritonrepo.compare.perf_analyzer import PerfAnalyzer, find_program
+from tritonrepo.compare.plan import Plan
 from tritonrepo.compare.python_engine import PythonEngine
-from tritonrepo.compare.words import short_names
+from tritonrepo.compare.rounds import LATENCIES_PER_WINDOW, settings
+from tritonrepo.compare.views.words import short_names
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.triton import TritonServer
@@ -117,8 +119,8 @@ def measure(options: argparse.Namespace, server: TritonServer, cells: Sequence[S
     inputs = prepare([], next(iter(contracts.values())).preprocessing, max(options.batch_sizes))
     ours = PythonEngine(transport, contracts, inputs)
     windows: dict[str, dict[Setting, list[Window]]] = {side: {c: [] for c in cells} for side in ("ours", "theirs")}
-    program = find_program(options.perf_analyzer)
-    with PerfAnalyzer(program, transport, "grpc", contracts, inputs) as theirs, Progress(transient=True) as progress:
+    perf_analyzer = PerfAnalyzer(find_program(options.perf_analyzer), transport, "grpc", contracts, inputs)
+    with closing(perf_analyzer) as theirs, Progress(transient=True) as progress:
         task = progress.add_task("windows", total=2 * options.rounds * len(cells))
         seconds = {c: max(options.window, LATENCIES_PER_WINDOW * theirs.warm_up(c, 0.5, 0.1) / 1e3) for c in cells}
         sides: list[tuple[str, Engine]] = [("ours", ours), ("theirs", theirs)]
@@ -151,7 +153,8 @@ def make_table(pairs: Sequence[Pair], within: float) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
-    cells = list(settings(options.models.split(","), options.batch_sizes, options.concurrency))
+    plan = Plan(batch_sizes=options.batch_sizes, concurrency=options.concurrency)
+    cells = list(settings(plan, options.models.split(",")))
     try:
         with lent_libraries(), TritonServer(options.repository) as server:
             pairs = measure(options, server, cells)

@@ -18,7 +18,14 @@ TOP = 5
 
 @dataclass(frozen=True)
 class DifferingImage:
-    """An image with another first class: class indices, and the largest difference of a probability."""
+    """An image with another first class.
+
+    Attributes:
+        image: Its name.
+        reference_class: The index of the reference's first class.
+        model_class: The index of the model's.
+        difference: The largest difference of a probability.
+    """
 
     image: str
     reference_class: int
@@ -28,12 +35,19 @@ class DifferingImage:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A model against the reference on the same images.
+    """A model against the reference on the same images. Figures are NaN where an answer is none.
 
-    `worst_difference`, `mean_difference`: of each image's probabilities the one that differs most; its largest and its
-    mean over the images. `worst_shift`: the largest difference of a logit, of which a constant is no difference, in
-    the reference's standard deviations. `top1`, `top5`: share of images with the same first class, the same five.
-    Not a number where an answer is none.
+    Attributes:
+        model: Its name.
+        reference: The reference's name.
+        images: How many.
+        worst_difference: Of each image's probabilities the one that differs most; the largest over the images.
+        mean_difference: The mean of these over the images.
+        worst_shift: The largest difference of a logit, in the reference's standard deviations over the classes. A
+            constant that is added to all the logits is no difference.
+        top1: Share of the images with the same first class.
+        top5: Share of the images with the same first five classes, in any order.
+        differing: The images with another first class, the worst first.
     """
 
     model: str
@@ -47,12 +61,19 @@ class Agreement:
     differing: tuple[DifferingImage, ...] = ()
 
     def within(self, tolerance: float) -> bool:
-        """False also for NaN."""
+        """Whether no logit is off by more than the tolerance; false also for NaN."""
         return self.worst_shift <= tolerance
 
 
 def answers(transport: Transport, contract: ModelContract, inputs: Inputs) -> NDArray[np.float64]:
-    """[images, classes] logits, by requests of at most the model's maximum. Raises what the transport raises."""
+    """Ask the model for its logits, by requests of at most its maximum.
+
+    Returns:
+        FP64 `[images, classes]`.
+
+    Raises:
+        TritonRepoError: What the transport raises.
+    """
     size = min(contract.max_batch_size, len(inputs.names)) if contract.batched else 1
     parts = []
     for start in range(0, len(inputs.names), size):
@@ -68,7 +89,15 @@ def answers(transport: Transport, contract: ModelContract, inputs: Inputs) -> ND
 def compare(
     model: str, reference: str, images: Sequence[str], got: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> Agreement:
-    """Two models' [images, classes] logits."""
+    """Compare two models' logits.
+
+    Args:
+        model: Its name.
+        reference: The reference's name.
+        images: Their names.
+        got: The model's logits, FP64 `[images, classes]`.
+        expected: The reference's.
+    """
     differences = np.abs(softmax(got) - softmax(expected)).max(axis=1)
     shifts = np.abs(_centred(got) - _centred(expected)).max(axis=1)
     firsts, best = _best(got, 1)[:, 0], _best(expected, 1)[:, 0]

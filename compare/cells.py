@@ -10,22 +10,24 @@ from functools import cached_property
 import numpy as np
 
 from tritonrepo.compare.intervals import Interval, interval, spread
+from tritonrepo.compare.plan import STABILITY, STABLE_WINDOWS
 
 PERCENTILES = (50, 90, 95, 99)
-# perf_analyzer's rule: the last three measurements are within 10% of each other, in throughput and average latency.
-STABLE_WINDOWS = 3
-STABILITY = 0.10
-# Below this share of the wanted rate, an open loop's rate was not sustained.
 SUSTAINED = 0.95
-# As many quantiles of a window's latencies are kept, so that a report of fast models stays small.
+"""Below this share of the wanted rate, an open loop's rate was not sustained."""
 KEPT_LATENCIES = 1000
+"""As many quantiles of a window's latencies are kept, so that a report of fast models stays small."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One cell's load: `concurrency` requests always in flight, or `request_rate` requests a second whatever happens.
+    """One cell's model and load. Exactly one of `concurrency` and `request_rate` is given.
 
-    Exactly one of the two is given.
+    Attributes:
+        model: Its name.
+        batch_size: Images in a request.
+        concurrency: Requests that are always in flight.
+        request_rate: Requests a second, whatever happens.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Setting:
 
     @property
     def load(self) -> str:
+        """The load in words."""
         if self.request_rate is not None:
             return f"{self.request_rate:g} requests/s"
         return f"concurrency {self.concurrency}"
@@ -52,7 +55,12 @@ class Setting:
 class Split:
     """Where the server's time went, by its statistics extension: averages over requests, in ms.
 
-    `executions`: how often the model ran at each batch size, after dynamic batching.
+    Attributes:
+        queue: Waiting.
+        compute_input: Making the model's input ready.
+        compute_infer: Running the model.
+        compute_output: Making the answer ready.
+        executions: How often the model ran at each batch size, after dynamic batching.
     """
 
     queue: float
@@ -63,12 +71,20 @@ class Split:
 
     @property
     def total(self) -> float:
+        """All of it."""
         return self.queue + self.compute_input + self.compute_infer + self.compute_output
 
 
 @dataclass(frozen=True)
 class Growth:
-    """An open loop's queue: average latency (ms) of the window's first and last quarter, and the rates (requests/s)."""
+    """How an open loop's queue grew in a window.
+
+    Attributes:
+        first_quarter: Average latency of the first quarter of the requests, in ms.
+        last_quarter: Of the last quarter, in ms.
+        offered: Requests a second that were sent.
+        achieved: Requests a second that were answered.
+    """
 
     first_quarter: float
     last_quarter: float
@@ -77,15 +93,27 @@ class Growth:
 
     @property
     def sustained(self) -> bool:
+        """Whether the server kept up with the rate."""
         return self.achieved >= SUSTAINED * self.offered
 
 
 @dataclass(frozen=True)
 class Window:
-    """One measurement. `requests`: that were answered; `failures`: reason -> how many, in no other figure.
+    """One measurement.
 
-    `latencies`: quantiles of the answered requests', ascending; empty where the engine gives only percentiles.
-    `client_cpu`: cores that the load generator used. `server_memory`: MiB.
+    Attributes:
+        seconds: How long it took.
+        requests: That were answered.
+        requests_per_second: That were answered.
+        average: Latency in ms.
+        standard_deviation: Of the latencies, in ms.
+        percentiles: Of the latencies, in ms, by percent.
+        failures: Reason -> how many requests; they are in no other figure.
+        latencies: Quantiles of the answered requests', ascending, in ms; empty where the engine gives only percentiles.
+        split: The server's own account.
+        growth: Of an open loop.
+        client_cpu: Cores that the load generator used.
+        server_memory: MiB.
     """
 
     seconds: float
@@ -95,7 +123,7 @@ class Window:
     standard_deviation: float
     percentiles: Mapping[int, float]
     failures: Mapping[str, int] = field(default_factory=dict)
-    latencies: Sequence[float] = ()
+    latencies: tuple[float, ...] = ()
     split: Split | None = None
     growth: Growth | None = None
     client_cpu: float | None = None
@@ -112,7 +140,14 @@ def kept(latencies: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A setting, its windows in the order in which they were measured, and what ended them early, if anything did."""
+    """A model under a load, as it was measured.
+
+    Attributes:
+        setting: The model and the load.
+        windows: In the order in which they were measured.
+        error: What ended them early, if anything did.
+        stability: How far the last windows of a stable cell differ at most.
+    """
 
     setting: Setting
     windows: tuple[Window, ...] = ()
@@ -121,31 +156,47 @@ class Cell:
 
     @property
     def measured(self) -> bool:
+        """Whether there are any figures."""
         return bool(self.windows)
 
     @property
     def requests(self) -> int:
+        """That were answered in all windows."""
         return sum(window.requests for window in self.windows)
 
     @cached_property
     def failures(self) -> Counter[str]:
+        """Reason -> how many requests, in all windows."""
         return sum((Counter(window.failures) for window in self.windows), Counter[str]())
 
     @property
     def inferences_per_window(self) -> list[float]:
-        """Images a second in each window. (An inference is one image; a request carries `batch_size` of them.)"""
+        """Images a second in each window; an inference is one image, and a request carries `batch_size` of them."""
         return [window.requests_per_second * self.setting.batch_size for window in self.windows]
 
     @cached_property
     def images_per_second(self) -> Interval:
+        """The windows' mean."""
         return interval(self.inferences_per_window)
 
     @cached_property
     def average(self) -> Interval:
+        """The windows' mean latency, in ms."""
         return interval([window.average for window in self.windows])
 
     def percentile(self, percent: int) -> Interval:
-        """Of all windows' requests together; the limits from the scatter of the windows' own percentiles."""
+        """Of all windows' requests together, in ms; the limits from the scatter of the windows' own percentiles."""
+        return self._percentiles[percent]
+
+    def supports(self, percent: int) -> bool:
+        """Whether at least one of its requests is expected above the percentile: the 95th needs 20, the 99th 100."""
+        return self.requests * (100 - percent) >= 100
+
+    @cached_property
+    def _percentiles(self) -> Mapping[int, Interval]:
+        return {percent: self._percentile(percent) for percent in PERCENTILES}
+
+    def _percentile(self, percent: int) -> Interval:
         each = interval([window.percentiles[percent] for window in self.windows])
         if not all(window.latencies for window in self.windows):
             return each
@@ -174,6 +225,7 @@ class Cell:
 
     @property
     def stable(self) -> bool:
+        """Whether the last windows are near each other."""
         return is_stable(self.windows, self.stability)
 
     @property
@@ -189,6 +241,7 @@ class Cell:
 
     @cached_property
     def split(self) -> Split | None:
+        """The windows' mean, weighted by their requests."""
         splits = [(window.split, window.requests) for window in self.windows if window.split]
         if not splits:
             return None
@@ -200,6 +253,7 @@ class Cell:
 
     @property
     def growth(self) -> Growth | None:
+        """The windows' mean."""
         grown = [window.growth for window in self.windows if window.growth]
         if not grown:
             return None
@@ -208,11 +262,13 @@ class Cell:
 
     @property
     def client_cpu(self) -> float | None:
-        return _mean([window.client_cpu for window in self.windows])
+        """Cores that the load generator used, on average."""
+        known = [window.client_cpu for window in self.windows if window.client_cpu is not None]
+        return float(np.mean(known)) if known else None
 
     @property
     def server_memory(self) -> float | None:
-        """The largest that was seen."""
+        """The largest that was seen, in MiB."""
         return max((w.server_memory for w in self.windows if w.server_memory is not None), default=None)
 
 
@@ -223,8 +279,3 @@ def is_stable(windows: Sequence[Window], tolerance: float) -> bool:
         return False
     figures = ([window.requests_per_second for window in last], [window.average for window in last])
     return all(spread(values) <= tolerance for values in figures)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

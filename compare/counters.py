@@ -15,7 +15,10 @@ _NANOSECONDS_PER_MS = 1e6
 def read_counters(transport: Transport, model: str) -> Counter[str]:
     """The model's counters, all its versions together: nanoseconds by part, and executions by batch size.
 
-    Over gRPC the numbers are strings, and zeros are left out. Raises what the transport raises.
+    Over gRPC the numbers are strings, and zeros are left out.
+
+    Raises:
+        TritonRepoError: What the transport raises.
     """
     counters: Counter[str] = Counter()
     for version in transport.statistics(model).get("model_stats", []):

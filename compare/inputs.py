@@ -22,7 +22,14 @@ MOST_IMAGES = 64
 
 @dataclass(frozen=True)
 class Inputs:
-    """`tensors`: [images, …], as the models take them. `generated`: noise, because no image was given."""
+    """The images.
+
+    Attributes:
+        names: Of each.
+        tensors: `[images, …]`, in the shape and type that the models take.
+        largest_batch: The largest that `batch` is asked for.
+        generated: Whether they are noise, because no image was given.
+    """
 
     names: tuple[str, ...]
     tensors: Tensors
@@ -30,7 +37,7 @@ class Inputs:
     generated: bool
 
     def batch(self, number: int, size: int) -> Tensors:
-        """The `number`-th batch of [size, …], going round the images; a view, without a copy."""
+        """The `number`-th batch, `[size, …]`, going round the images; a view, without a copy."""
         start = number * size % len(self.names)
         return self._ring[start : start + size]
 
@@ -42,7 +49,12 @@ class Inputs:
 
 
 def prepare(words: Sequence[str], spec: Preprocessing, largest_batch: int) -> Inputs:
-    """The first 64 of the images that are named, or noise where none is. Raises ImageError, UsageError."""
+    """Prepare the first 64 of the images that are named, or noise where none is.
+
+    Raises:
+        ImageError: One cannot be used.
+        UsageError: The words name no image.
+    """
     if not words:
         noise = np.random.default_rng(0).standard_normal((32, *spec.shape)).astype(spec.numpy_dtype)
         return Inputs(tuple(f"noise {number}" for number in range(len(noise))), noise, largest_batch, True)

@@ -21,20 +21,26 @@ from numpy.typing import NDArray
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.compare.cells import PERCENTILES, Growth, Window, kept
 
-# Sends the n-th request and waits for its answer; raises TritonRepoError.
 Send = Callable[[int], object]
+"""Sends the n-th request and waits for its answer; raises TritonRepoError."""
 
-# A failure costs the server nothing: without a pause the loop would spin on it.
 PAUSE_AFTER_FAILURE = 0.05
-# So many failures without a single answer are enough to give a window up.
+"""Seconds. A failure costs the server nothing: without a pause the loop would spin on it."""
 HOPELESS_AFTER = 3
-# How long an open loop goes on after its schedule's end, in lengths of the schedule.
+"""So many failures without a single answer are enough to give a window up."""
 OVERTIME = 2.0
+"""How long an open loop goes on after its schedule's end, in lengths of the schedule."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """`start`, `end`: seconds on the monotonic clock; an open loop's start is when the request was due."""
+    """One request that is over.
+
+    Attributes:
+        start: Seconds on the monotonic clock; of an open loop, when it was due.
+        end: Seconds on the same clock.
+        error: Why it failed, if it did.
+    """
 
     start: float
     end: float
@@ -61,6 +67,7 @@ class ClosedLoop:
         self._threads = [threading.Thread(target=self._work, args=(done,), daemon=True) for done in self._done]
 
     def start(self) -> None:
+        """Begin to send."""
         for thread in self._threads:
             thread.start()
 
@@ -115,6 +122,7 @@ class ClosedLoop:
 
 @contextmanager
 def closed_loop(send: Send, concurrency: int) -> Iterator[ClosedLoop]:
+    """A closed loop that runs while the block does."""
     loop = ClosedLoop(send, concurrency)
     loop.start()
     try:
@@ -124,8 +132,15 @@ def closed_loop(send: Send, concurrency: int) -> Iterator[ClosedLoop]:
 
 
 def schedule(rate: float, seconds: float, distribution: str = "constant", seed: int = 0) -> NDArray[np.float64]:
-    """When each request is due, in seconds from the start, ascending: `constant` intervals, or those of a `poisson`
-    process, whose requests come at random and in bunches."""
+    """When each request is due, in seconds from the start, ascending.
+
+    Args:
+        rate: Requests a second.
+        seconds: How long the schedule is.
+        distribution: `constant` intervals, or those of a `poisson` process, whose requests come at random and in
+            bunches.
+        seed: Of the random intervals.
+    """
     count = max(2, round(rate * seconds))
     if distribution == "constant":
         return np.arange(count) / rate
@@ -180,8 +195,10 @@ def _rate(span: Sequence[Request]) -> float:
 
 
 def _growth(answered: Sequence[Request], offered: float) -> Growth | None:
-    """Answers in the order in which they were due. The rate is that of the answers' own times: a constant latency does
-    not lower it, a growing one does."""
+    """From answers in the order in which they were due.
+
+    The rate is that of the answers' own times: a constant latency does not lower it, a growing one does.
+    """
     if len(answered) < 2:
         return None
     latencies = np.array([request.end - request.start for request in answered]) * 1e3

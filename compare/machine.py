@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,26 +18,14 @@ import psutil
 
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.transport import Transport
+from tritonrepo.compare.report import Machine, ServedModel, Server
 
 _LIBRARIES = ("triton-repository-builder", "tritonclient", "numpy", "pillow")
 _MIB = 2**20
 
 
-@dataclass(frozen=True)
-class Machine:
-    """The machine that the client ran on. `memory`: GiB. `gpus`: name, driver and memory of each, by nvidia-smi."""
-
-    system: str
-    cpu: str
-    cores: int
-    threads: int
-    memory: float
-    gpus: tuple[str, ...]
-    python: str
-    libraries: dict[str, str]
-
-
 def describe_machine() -> Machine:
+    """This machine."""
     return Machine(
         system=platform.platform(),
         cpu=_cpu_model(),
@@ -70,26 +58,37 @@ def _gpus() -> tuple[str, ...]:
     return tuple(answer.stdout.strip().splitlines()) if answer.returncode == 0 else ()
 
 
-def describe_model(transport: Transport, contract: ModelContract, repository: Path | None) -> dict[str, Any]:
+def describe_server(transport: Transport) -> Server:
+    """What the server says of itself.
+
+    Raises:
+        TritonRepoError: What the transport raises.
+    """
+    said = transport.server()
+    return Server(said.get("name"), said.get("version"), tuple(said.get("extensions", ())))
+
+
+def describe_model(transport: Transport, contract: ModelContract, repository: Path | None) -> ServedModel:
     """The model's versions and what its config says; with the server's repository at hand, their manifests too.
 
-    Raises what the transport raises.
+    Raises:
+        TritonRepoError: What the transport raises.
     """
     versions = sorted({s.version for s in transport.models() if s.name == contract.name and s.ready and s.version})
     config = transport.config(contract.name)
     parameters = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
-    return {
-        "name": contract.name,
-        "versions": versions,
-        "backend": config.get("backend") or config.get("platform", ""),
-        "instances": config.get("instance_group", []),
-        "dynamic_batching": config.get("dynamic_batching") is not None,
-        "max_batch_size": contract.max_batch_size,
-        "trained": contract.trained,
-        "weights": _json_or_text(parameters.get("weights", "")),
-        "preprocessing": asdict(contract.preprocessing),
-        "manifests": {number: _manifest(repository, contract.name, number) for number in versions},
-    }
+    return ServedModel(
+        name=contract.name,
+        versions=tuple(versions),
+        backend=config.get("backend") or config.get("platform", ""),
+        instances=tuple(config.get("instance_group", ())),
+        dynamic_batching=config.get("dynamic_batching") is not None,
+        max_batch_size=contract.max_batch_size,
+        trained=contract.trained,
+        weights=_json_or_text(parameters.get("weights", "")),
+        preprocessing=asdict(contract.preprocessing),
+        manifests={number: _manifest(repository, contract.name, number) for number in versions},
+    )
 
 
 def _manifest(repository: Path | None, model: str, number: str) -> Any:

@@ -11,52 +11,55 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from tritonrepo.client.connection import parse_address
 from tritonrepo.client.contract import ModelContract
-from tritonrepo.client.errors import RequestError, TritonRepoError
+from tritonrepo.client.errors import MissingError, RequestError
 from tritonrepo.client.transport import Transport
 from tritonrepo.compare.cells import PERCENTILES, Growth, Setting, Split, Window
 from tritonrepo.compare.counters import read_counters, split_between
 from tritonrepo.compare.inputs import Inputs
 from tritonrepo.compare.python_engine import PythonEngine
 
-# It always wants three measurements that agree; any three do, since the stability is judged over our windows.
 PASSES = 3
+"""It always wants three measurements that agree; any three do, since the stability is judged over our windows."""
 ANY_STABILITY = 999
 LATENCIES_PER_PASS = 2
-# Of an open loop: its rate is a count of requests over a pass, and one more or less should not matter.
 REQUESTS_PER_PASS = 15
-# What it says when no request began and ended in a pass, and how long a pass (ms) may get on that account.
+"""Of an open loop: its rate is a count of requests over a pass, and one more or less should not matter."""
 EMPTY_PASS = "No valid requests recorded"
+"""What it says when no request began and ended in a pass."""
 LONGEST_PASS = 60_000
+"""How long a pass may get on that account, in ms."""
 START_SECONDS = 120
 _MICROSECONDS_PER_MS = 1e3
 
 
-class EngineMissingError(TritonRepoError):
-    """perf_analyzer is not there, or does not start."""
-
-    exit_status = 3
-
-
 @dataclass(frozen=True)
 class Program:
-    """The executable and the version that it tells."""
+    """The executable.
+
+    Attributes:
+        path: Where it is.
+        version: What it says of itself.
+    """
 
     path: str
     version: str
 
 
 def find_program(path: str | None = None) -> Program:
-    """Raises EngineMissingError saying where to get it."""
+    """The program at that path, or the one on the PATH.
+
+    Raises:
+        MissingError: It is not there, or does not start; the message says where to get it and what it needs.
+    """
     found = shutil.which(path or "perf_analyzer")
     if found is None:
-        raise EngineMissingError(
+        raise MissingError(
             f"no program {path or 'perf_analyzer'}. It is in NVIDIA's SDK image (deploy/perf_analyzer.sh), and in "
             "the wheel of tritonclient 2.51.0 (pip download --no-deps tritonclient==2.51.0, then unzip); give its path "
             "with --perf-analyzer."
@@ -64,7 +67,7 @@ def find_program(path: str | None = None) -> Program:
     answer = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60)
     version = re.search(r"Version (\S+)", answer.stdout + answer.stderr)
     if answer.returncode != 0 or not version:
-        raise EngineMissingError(
+        raise MissingError(
             f"{found} does not start: {_last_line(answer.stderr + answer.stdout)}\n"
             "It needs Debian's libb64-0d, and CUDA's libcudart.so.12 (pip install nvidia-cuda-runtime-cu12, and put "
             "its lib directory on LD_LIBRARY_PATH)."
@@ -73,7 +76,7 @@ def find_program(path: str | None = None) -> Program:
 
 
 class PerfAnalyzer:
-    """The engine. As a context manager: it keeps the inputs in a temporary file for the program to read.
+    """The engine. It keeps the inputs in temporary files for the program to read, until it is closed.
 
     The warm-up is the Python engine's, whose average latency also says how long a pass has to be.
     """
@@ -85,11 +88,22 @@ class PerfAnalyzer:
         program: Program,
         transport: Transport,
         protocol: str,
-        contracts: dict[str, ModelContract],
+        contracts: Mapping[str, ModelContract],
         inputs: Inputs,
         distribution: str = "constant",
         server_memory: Callable[[], float | None] = lambda: None,
     ) -> None:
+        """Write the inputs down.
+
+        Args:
+            program: To run.
+            transport: To the same server, for the warm-up and the statistics.
+            protocol: `grpc` or `http`.
+            contracts: By model.
+            inputs: What every model gets.
+            distribution: Of an open loop's requests.
+            server_memory: Reads the server's memory (MiB) after each window, where it can be read.
+        """
         self.version = program.version
         self._program, self._transport, self._protocol, self._contracts = program, transport, protocol, contracts
         self._distribution, self._server_memory = distribution, server_memory
@@ -99,19 +113,17 @@ class PerfAnalyzer:
         for contract in contracts.values():
             self._data(contract).write_text(_input_data(contract, inputs))
 
-    def __enter__(self) -> PerfAnalyzer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove the temporary files."""
         self._directory.cleanup()
 
     def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
+        """Let the Python engine do it; see `Engine`."""
         self._latencies[setting] = self._python.warm_up(setting, seconds, stability)
         return self._latencies[setting]
 
     def window(self, setting: Setting, seconds: float) -> Window:
+        """Run the program once; see `Engine`."""
         before = read_counters(self._transport, setting.model)
         report = Path(self._directory.name) / "report.csv"
         report.unlink(missing_ok=True)
@@ -168,9 +180,16 @@ class PerfAnalyzer:
 
 
 def parse(text: str, report: str, setting: Setting, seconds: float) -> Window:
-    """A window from the program's terminal output and its verbose CSV, whose times are microseconds.
+    """A window from what the program says.
 
-    Raises RequestError if a figure is missing: another version may print other words.
+    Args:
+        text: Its terminal output.
+        report: Its verbose CSV, whose times are microseconds.
+        setting: What it ran under.
+        seconds: How long the window took.
+
+    Raises:
+        RequestError: A figure is missing; another version may print other words.
     """
     try:
         row = {name: value for name, value in next(csv.DictReader(report.splitlines())).items() if name}

@@ -16,16 +16,13 @@ from tritonrepo.compare.counters import read_counters, split_between
 from tritonrepo.compare.inputs import Inputs
 from tritonrepo.compare.load import closed_loop, open_loop, schedule
 
-# A cell that is not stable after so many warm-up windows is measured as it is, and marked.
 MOST_WARM_UPS = 6
+"""A cell that is not stable after so many warm-up windows is measured as it is, and marked."""
 MOST_IN_FLIGHT = 128
 
 
 class PythonEngine:
-    """Every model gets the same batches in the same order.
-
-    `server_memory`: how to read the server's memory (MiB) after each window, where it can be read.
-    """
+    """Every model gets the same batches in the same order."""
 
     name = "python"
 
@@ -37,6 +34,15 @@ class PythonEngine:
         distribution: str = "constant",
         server_memory: Callable[[], float | None] = lambda: None,
     ) -> None:
+        """Send nothing yet.
+
+        Args:
+            transport: To the server.
+            contracts: By model.
+            inputs: What every model gets.
+            distribution: Of an open loop's requests.
+            server_memory: Reads the server's memory (MiB) after each window, where it can be read.
+        """
         self.version = f"tritonclient {version('tritonclient')}"
         self._transport = transport
         self._contracts = contracts
@@ -45,6 +51,7 @@ class PythonEngine:
         self._server_memory = server_memory
 
     def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
+        """Run a closed loop; see `Engine`."""
         windows: list[Window] = []
         with closed_loop(partial(self._send, setting), setting.concurrency or 1) as loop:
             loop.settle()
@@ -54,7 +61,11 @@ class PythonEngine:
                     raise RequestError(next(iter(windows[-1].failures)))
         return windows[-1].average
 
+    def close(self) -> None:
+        """Do nothing: it keeps nothing."""
+
     def window(self, setting: Setting, seconds: float) -> Window:
+        """Run the loop that the setting asks for; see `Engine`."""
         send = partial(self._send, setting)
         if setting.request_rate is not None:
             before = self._counters(setting)

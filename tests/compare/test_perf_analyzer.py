@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tritonrepo.client.errors import RequestError
+from tritonrepo.client.errors import MissingError, RequestError
 from tritonrepo.compare.cells import Setting
-from tritonrepo.compare.perf_analyzer import EngineMissingError, find_program, parse
+from tritonrepo.compare.perf_analyzer import find_program, parse
 
 TEXT = """*** Measurement Settings ***
   Batch size: 2
@@ -55,7 +55,7 @@ def test_another_format_is_refused(text: str, report: str) -> None:
 
 
 def test_a_missing_program_is_answered_with_where_to_get_it() -> None:
-    with pytest.raises(EngineMissingError, match=r"pip download --no-deps tritonclient==2\.51\.0"):
+    with pytest.raises(MissingError, match=r"pip download --no-deps tritonclient==2\.51\.0"):
         find_program("/nowhere/perf_analyzer")
 
 
@@ -63,5 +63,5 @@ def test_a_program_that_does_not_start_is_answered_with_what_it_needs(tmp_path: 
     program = tmp_path / "perf_analyzer"
     program.write_text("#!/bin/sh\necho 'libb64.so.0d: cannot open shared object file' >&2\nexit 127\n")
     program.chmod(0o755)
-    with pytest.raises(EngineMissingError, match="cannot open shared object file\nIt needs Debian's libb64-0d"):
+    with pytest.raises(MissingError, match="cannot open shared object file\nIt needs Debian's libb64-0d"):
         find_program(os.fspath(program))

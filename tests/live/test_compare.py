@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks.compare_crosscheck import lent_libraries
 from tests.conftest import tiny_config, wait_until
 from tritonrepo.cli.main import main
-from tritonrepo.compare.report import read_json
+from tritonrepo.compare import read_report
 from tritonrepo.serve.triton import TritonServer
 
 PLANTED_MODEL = Path(__file__).parent / "planted" / "model.py"
@@ -252,7 +252,7 @@ def test_http_gives_the_same_report(tiny_server: TritonServer, run: Run, tmp_pat
     assert status == 0
     assert report["conditions"]["protocol"] == "http"
     assert all(cell["summary"]["queue_ms"] > 0 for cell in report["cells"])
-    assert read_json(tmp_path / "out" / "compare.json").measured_models == ["tiny_onnx", "tiny_torchscript"]
+    assert read_report(tmp_path / "out" / "compare.json").measured_models == ["tiny_onnx", "tiny_torchscript"]
 
 
 @pytest.fixture(scope="module")

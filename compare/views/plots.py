@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
-
+from tritonrepo.client.errors import MissingError
+from tritonrepo.client.install import install_command
 from tritonrepo.compare.cells import PERCENTILES, Cell, Setting
-from tritonrepo.compare.criteria import Criteria
-from tritonrepo.compare.decision import BUDGET_PERCENTILE, pareto
+from tritonrepo.compare.choice import BUDGET_PERCENTILE, tail
+from tritonrepo.compare.judgement import Judgement
 from tritonrepo.compare.report import Report
-from tritonrepo.compare.words import load_title, short_load, short_names
+from tritonrepo.compare.views.words import load_title, short_load, short_names
 
-# Okabe and Ito's colours, which colour-blind people can tell apart too.
+try:
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+except ModuleNotFoundError as exc:
+    raise MissingError(f"the plots need matplotlib: {install_command('compare')}. Without them: --no-plots") from exc
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, which colour-blind people can tell apart too."""
 PART_COLOURS = {"queue": "#CC79A7", "input": "#E69F00", "infer": "#0072B2", "output": "#56B4E9"}
 PERCENTILE_SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c")
 MARKERS = "osD^vP*X"
-# Inches: as wide as a phone, so that the letters are legible there.
 WIDTH = 4.4
+"""Inches: as wide as a phone, so that the letters are legible there."""
 PNG_DPI = 160
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -37,22 +43,16 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
 }
+_CIRCLE: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "none", "color": "#444444"}
 
 
-def draw(report: Report, criteria: Criteria) -> dict[str, Figure]:
+def draw(report: Report, judgement: Judgement) -> dict[str, Figure]:
     """The figures by name; none that would be empty."""
     with mpl.rc_context(_STYLE):
-        figures = {"latency-throughput": _trade_off(report, criteria), "percentiles": _percentiles(report)}
+        figures = {"latency-throughput": _trade_off(report, judgement), "percentiles": _percentiles(report)}
         if any(cell.split for cell in report.cells):
             figures["server-time"] = _server_time(report)
     return figures
-
-
-TITLES = {
-    "latency-throughput": "Latency against throughput",
-    "percentiles": "Latency percentiles by batch size",
-    "server-time": "Where the server's time goes",
-}
 
 
 def as_svg(figure: Figure, name: str) -> bytes:
@@ -64,11 +64,12 @@ def as_svg(figure: Figure, name: str) -> bytes:
 
 
 def write_png(figure: Figure, path: Path) -> None:
+    """Write it in a resolution for a README."""
     with mpl.rc_context(_STYLE):
         figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight", pad_inches=0.05)
 
 
-def _trade_off(report: Report, criteria: Criteria) -> Figure:
+def _trade_off(report: Report, judgement: Judgement) -> Figure:
     """A line for each model and batch size, a point for each load; right and low is good."""
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -79,14 +80,21 @@ def _trade_off(report: Report, criteria: Criteria) -> Figure:
             cells = [c for c in report.cells_of(model) if c.measured and c.setting.batch_size == size]
             if cells:
                 _line(axes, cells, COLOURS[number % len(COLOURS)], MARKERS[sizes.index(size) % len(MARKERS)])
-    front = pareto(report.cells)
-    axes.plot(*_points(front), linestyle="none", marker="o", markersize=13, markerfacecolor="none", color="#444444")
-    if criteria.latency_budget is not None:
-        axes.axhline(criteria.latency_budget, color="#B00020", linestyle="--", linewidth=1)
+    budget = judgement.criteria.latency_budget
+    axes.plot(
+        *_points(judgement.choice.front),
+        linestyle="none",
+        marker="o",
+        markersize=13,
+        markerfacecolor="none",
+        color="#444444",
+    )
+    if budget is not None:
+        axes.axhline(budget, color="#B00020", linestyle="--", linewidth=1)
     axes.set(xlabel="images/s", ylabel=f"p{BUDGET_PERCENTILE} latency, ms", yscale="log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(_some_minor_labels(axes)))
-    _trade_off_legend(figure, axes, names, sizes, criteria, load_title(report.cells))
+    _trade_off_legend(figure, axes, names, sizes, budget, load_title(report))
     return figure
 
 
@@ -102,13 +110,13 @@ def _some_minor_labels(axes: Axes) -> Callable[[float, object], str]:
 
 
 def _points(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
-    return [c.images_per_second.mean for c in cells], [c.percentile(BUDGET_PERCENTILE).mean for c in cells]
+    return [c.images_per_second.mean for c in cells], [tail(cell) for cell in cells]
 
 
 def _line(axes: Axes, cells: Sequence[Cell], colour: str, marker: str) -> None:
     x, y = _points(cells)
     spread = [cell.images_per_second.half_width for cell in cells]
-    spread = [value if value == value else 0.0 for value in spread]
+    spread = [0.0 if math.isnan(value) else value for value in spread]
     axes.errorbar(x, y, xerr=spread, color=colour, marker=marker, markersize=5, linewidth=1.2, elinewidth=0.8)
     for cell, place in zip(cells, zip(x, y, strict=True), strict=True):
         axes.annotate(
@@ -117,17 +125,17 @@ def _line(axes: Axes, cells: Sequence[Cell], colour: str, marker: str) -> None:
 
 
 def _trade_off_legend(
-    figure: Figure, axes: Axes, names: dict[str, str], sizes: Sequence[int], criteria: Criteria, load: str
+    figure: Figure, axes: Axes, names: dict[str, str], sizes: Sequence[int], budget: float | None, load: str
 ) -> None:
     for number, name in enumerate(names.values()):
         axes.plot([], [], color=COLOURS[number % len(COLOURS)], linewidth=2, label=name)
     for size in sizes:
         axes.plot([], [], color="#666666", linestyle="none", marker=MARKERS[sizes.index(size) % len(MARKERS)])
         axes.lines[-1].set_label(f"batch {size}")
-    axes.plot([], [], linestyle="none", marker="o", markersize=10, markerfacecolor="none", color="#444444")
+    axes.plot([], [], **_CIRCLE, markersize=10)
     axes.lines[-1].set_label("Pareto front")
-    if criteria.latency_budget is not None:
-        axes.plot([], [], color="#B00020", linestyle="--", linewidth=1, label=f"budget {criteria.latency_budget:g} ms")
+    if budget is not None:
+        axes.plot([], [], color="#B00020", linestyle="--", linewidth=1, label=f"budget {budget:g} ms")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, title=f"numbers: {load}", title_fontsize=8)
 
 
@@ -155,7 +163,7 @@ def _percentile_bars(axes: Axes, cells: Sequence[Cell]) -> None:
     width = 0.8 / len(PERCENTILES)
     for number, (percent, shade) in enumerate(zip(PERCENTILES, PERCENTILE_SHADES, strict=True)):
         values = [cell.percentile(percent) for cell in cells]
-        errors = [value.half_width if value.half_width == value.half_width else 0.0 for value in values]
+        errors = [value.half_width if value.known else 0.0 for value in values]
         places = [index + (number - (len(PERCENTILES) - 1) / 2) * width for index in range(len(cells))]
         axes.bar(
             places,

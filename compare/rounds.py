@@ -6,52 +6,37 @@ alike, and the scatter of a cell's windows, of which its intervals are made, hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from tritonrepo.client.errors import RequestError, TritonRepoError, UsageError
+from tritonrepo.client.errors import RequestError, TritonRepoError
 from tritonrepo.client.transport import Transport
-from tritonrepo.compare.cells import STABILITY, STABLE_WINDOWS, Cell, Setting, Window, is_stable
+from tritonrepo.compare.cells import Cell, Setting, Window, is_stable
+from tritonrepo.compare.engine import Engine
+from tritonrepo.compare.plan import Plan
 
-# A window holds at least so many average latencies, however slow the model.
 LATENCIES_PER_WINDOW = 2
-# How much longer a window is than one of the warm-up's.
+"""A window holds at least so many average latencies, however slow the model."""
 WINDOW_TO_WARM_UP = 4
-
-
-class Engine(Protocol):
-    """What drives the load."""
-
-    name: str
-    version: str
-
-    def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
-        """Run under the load until windows of `seconds` are stable, or for long enough; the average latency in ms.
-
-        Raises TritonRepoError.
-        """
-
-    def window(self, setting: Setting, seconds: float) -> Window:
-        """One window; one without an answer has only failures. Raises TritonRepoError where it cannot even be tried."""
+"""How much longer a window is than one of the warm-up's."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """`window`: seconds of a window, at least. Windows of a cell: `windows`, and up to `most_windows` if unstable."""
+class Step:
+    """What a run does next, for a progress bar.
 
-    window: float = 2.0
-    windows: int = 5
-    most_windows: int = 10
-    stability: float = STABILITY
+    Attributes:
+        what: In words.
+        done: How many steps are behind it.
+        total: How many there are, as far as can be known: unstable cells get more of them.
+    """
 
-    def __post_init__(self) -> None:
-        if not self.window > 0:
-            raise UsageError(f"a window of {self.window:g} s: it must be more than 0")
-        if self.windows < STABLE_WINDOWS:
-            raise UsageError(f"{self.windows} windows: the stability rule and the intervals need {STABLE_WINDOWS}")
-        if not self.stability > 0:
-            raise UsageError(f"a stability of {self.stability:.0%}: it must be more than 0")
+    what: str
+    done: int
+    total: int
+
+
+Progress = Callable[[Step], None]
 
 
 class Run:
@@ -61,35 +46,51 @@ class Run:
     others go on.
     """
 
-    def __init__(self, engine: Engine, transport: Transport, settings: Sequence[Setting], plan: Plan) -> None:
+    def __init__(self, engine: Engine, transport: Transport, settings: Iterable[Setting], plan: Plan) -> None:
+        """Measure nothing yet.
+
+        Args:
+            engine: Drives the load.
+            transport: Says which models are ready.
+            settings: The cells to measure, in their order.
+            plan: How many windows, and how long they are.
+        """
         self._engine, self._transport, self._plan = engine, transport, plan
         self._latencies: dict[Setting, float] = {}
         self._windows: dict[Setting, list[Window]] = {setting: [] for setting in settings}
         self._errors: dict[Setting, str] = {}
+        self._done = 0
 
     @property
     def cells(self) -> list[Cell]:
+        """What was measured until now."""
         return [
             Cell(setting, tuple(windows), self._errors.get(setting), self._plan.stability)
             for setting, windows in self._windows.items()
         ]
 
-    @property
-    def steps(self) -> int:
-        """How often `measure` calls back, unless cells are lost or need more windows."""
-        return len(self._windows) * (1 + self._plan.windows)
+    def measure(self, progress: Progress = lambda step: None) -> None:
+        """Warm up, then measure the rounds.
 
-    def measure(self, on_step: Callable[[str], None] = lambda what: None) -> None:
-        """`on_step` is called before each warm-up and window, with words for what comes."""
-        for setting in self._windows:
-            if setting not in self._errors:
-                on_step(f"warm-up: {setting}")
-                self._warm_up(setting)
-        for number in range(max(self._plan.windows, self._plan.most_windows)):
-            for setting in self._settings_of_round(number):
-                if setting not in self._errors:
-                    on_step(f"round {number + 1}: {setting}")
-                    self._measure_window(setting)
+        Args:
+            progress: Is called before each warm-up and window.
+        """
+        for setting in self._remaining(list(self._windows)):
+            self._announce(f"warm-up: {setting}", progress)
+            self._warm_up(setting)
+        for number in range(self._plan.most_windows):
+            for setting in self._remaining(self._settings_of_round(number)):
+                self._announce(f"round {number + 1}: {setting}", progress)
+                self._measure_window(setting)
+
+    def _announce(self, what: str, progress: Progress) -> None:
+        expected = len(self._windows) * (1 + self._plan.windows)
+        progress(Step(what, self._done, max(expected, self._done + 1)))
+        self._done += 1
+
+    def _remaining(self, settings: Sequence[Setting]) -> Iterator[Setting]:
+        """Those that are not lost when their turn comes."""
+        return (setting for setting in settings if setting not in self._errors)
 
     def _settings_of_round(self, number: int) -> list[Setting]:
         if number < self._plan.windows:
@@ -132,14 +133,12 @@ class Run:
                 self._errors.setdefault(other, f"gone while it was measured: {gone}" if gone else f"failed: {reason}")
 
 
-def settings(
-    models: Sequence[str], batch_sizes: Sequence[int], concurrency: Sequence[int], request_rates: Sequence[float] = ()
-) -> Iterator[Setting]:
-    """Every model under every load, the models next to each other. With request rates the loops are open."""
-    for size in batch_sizes:
-        for rate in request_rates:
+def settings(plan: Plan, models: Sequence[str]) -> Iterator[Setting]:
+    """Every model under every load, the models next to each other."""
+    for size in plan.batch_sizes:
+        for rate in plan.request_rates:
             yield from (Setting(model, size, request_rate=rate) for model in models)
-        for number in () if request_rates else concurrency:
+        for number in () if plan.request_rates else plan.concurrency:
             yield from (Setting(model, size, concurrency=number) for model in models)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.compare.reports import window
-from tritonrepo.client.errors import RequestError, ServerUnavailableError, UsageError
+from tritonrepo.client.errors import RequestError, ServerUnavailableError
 from tritonrepo.client.transport import ModelStatus, Transport
 from tritonrepo.compare.cells import Growth, Setting, Window
-from tritonrepo.compare.measure import Plan, Run, settings
+from tritonrepo.compare.plan import Plan
+from tritonrepo.compare.rounds import Run, Step, settings
 
 PLAN = Plan(window=1.0, windows=3, most_windows=5)
 A, B = Setting("a", 1, 1), Setting("b", 1, 1)
@@ -28,6 +29,9 @@ class Engine:
         self.order: list[str] = []
         self.seconds: list[float] = []
         self._answer, self._latency = answer, latency
+
+    def close(self) -> None:
+        pass
 
     def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
         self.order.append(setting.model.upper())
@@ -131,8 +135,8 @@ def test_without_a_server_every_cell_says_so() -> None:
 
 
 def test_an_interruption_keeps_what_was_measured() -> None:
-    def interrupt(what: str) -> None:
-        if what.startswith("round 3: b"):
+    def interrupt(step: Step) -> None:
+        if step.what.startswith("round 3: b"):
             raise KeyboardInterrupt
 
     run = run_of(Engine(lambda setting, number: window(10, 100)))
@@ -142,7 +146,7 @@ def test_an_interruption_keeps_what_was_measured() -> None:
 
 
 def test_the_settings_put_the_models_of_one_load_together() -> None:
-    found = list(settings(["a", "b"], [1, 8], [1, 4]))
+    found = list(settings(Plan(batch_sizes=[1, 8], concurrency=[1, 4]), ["a", "b"]))
     assert [(s.model, s.batch_size, s.concurrency) for s in found[:4]] == [
         ("a", 1, 1),
         ("b", 1, 1),
@@ -150,11 +154,17 @@ def test_the_settings_put_the_models_of_one_load_together() -> None:
         ("b", 1, 4),
     ]
     assert len(found) == 8
-    rates = list(settings(["a"], [1], [1, 4], [10.0, 20.0]))
+    rates = list(settings(Plan(batch_sizes=[1], concurrency=[1, 4], request_rates=[10.0, 20.0]), ["a"]))
     assert [(s.concurrency, s.request_rate) for s in rates] == [(None, 10.0), (None, 20.0)]
 
 
-@pytest.mark.parametrize("wrong", [{"window": 0}, {"windows": 2}, {"stability": 0}])
-def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        Plan(**wrong)
+def test_the_steps_are_counted_for_a_progress_bar() -> None:
+    steps: list[Step] = []
+    engine = Engine(lambda setting, number: window(10 if setting == A or number > 2 else 10 + 3 * number, 100))
+    run_of(engine).measure(steps.append)
+    assert [step.done for step in steps] == list(range(12))
+    assert [step.total for step in steps] == [8] * 8 + [9, 10, 11, 12]
+    assert (steps[0].what, steps[2].what) == (
+        "warm-up: a, batch 1, concurrency 1",
+        "round 1: a, batch 1, concurrency 1",
+    )

@@ -1,0 +1,81 @@
+"""A README's performance section, from a stored run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tritonrepo.client.errors import UsageError
+from tritonrepo.compare.judgement import Judgement
+from tritonrepo.compare.report import Report
+from tritonrepo.compare.views.grid import Grid
+from tritonrepo.compare.views.grids import short_grid
+from tritonrepo.compare.views.words import method
+
+BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
+
+
+def replace_section(path: Path, section: str) -> None:
+    """Put the section between the two marks.
+
+    Raises:
+        UsageError: The file cannot be read, or the marks are not there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror}") from exc
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{path} has no lines {BEGIN} and {END} for the section to go between")
+    path.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
+
+
+def section(report: Report, judgement: Judgement, source: Path) -> str:
+    """Markdown: machine and date, what to take, the plot and the table, and how it was measured.
+
+    Args:
+        report: The run.
+        judgement: What it says.
+        source: Where the run is stored, relative to the README; a plot that lies beside it is shown.
+    """
+    return "\n\n".join(
+        [
+            _facts(report),
+            " ".join(judgement.sentences),
+            *_plot(source),
+            "\n".join(_table(short_grid(report, judgement))),
+            method(report),
+            f"This section is generated: `tritonrepo report {source} --readme README.md`.",
+        ]
+    )
+
+
+def _facts(report: Report) -> str:
+    machine = report.machine
+    gpus = "; ".join(machine.gpus) or "no GPU"
+    untrained = " The weights are untrained: speed is as it is, labels mean nothing." if report.untrained else ""
+    return (
+        f"Measured on {report.created[:10]} on {machine.cpu}, {machine.threads} threads, {machine.memory} GiB, {gpus}; "
+        f"Triton {report.server.version or '?'}, {report.engine} engine ({report.engine_version}).{untrained}"
+    )
+
+
+def _plot(source: Path) -> Iterator[str]:
+    plot = source.with_name("latency-throughput.png")
+    if plot.exists():
+        yield f"![Latency against throughput]({plot.as_posix()})"
+
+
+def _table(grid: Grid) -> Iterator[str]:
+    """The first column holds names, which are code."""
+    yield _line(head.heading for head in grid.columns)
+    yield _line("---" if head.words else "---:" for head in grid.columns)
+    for row in grid.rows:
+        name, *texts = row.texts
+        yield _line([f"`{name}`", *texts])
+
+
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(texts)} |"
