@@ -10,7 +10,7 @@ from types import TracebackType
 
 from tritonrepo.client.connection import PATIENCE, Connection, addresses, implied_connection
 from tritonrepo.client.contract import ModelContract, choose_model, read_contract, read_labels
-from tritonrepo.client.errors import RequestError, UsageError
+from tritonrepo.client.errors import UsageError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.options import Options
 from tritonrepo.client.pipeline import Pipeline, batch_size
@@ -67,7 +67,7 @@ class Classifier:
             transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]
         self.transport: Transport = Servers(transports, patience)
         try:
-            self.contract = read_contract(self.transport, _choose(self.transport, model))
+            self.contract = read_contract(self.transport, choose_model(self.transport.models(), model))
             self._labels = _Labels(self.transport, self.contract, labels)
         except BaseException:
             self.close()
@@ -184,17 +184,6 @@ def _check(labels: Sequence[str] | None, patience: float) -> None:
         raise UsageError("labels is one string: give a list with a label for each class")
     if not patience >= 0:
         raise UsageError(f"patience is {patience} s, it must be at least 0")
-
-
-def _choose(transport: Transport, wanted: str | None) -> str:
-    """The model to use. One that is named needs no list: a directory's name that is no text spoils it for gRPC."""
-    try:
-        models = transport.models()
-    except RequestError:
-        if wanted is None:
-            raise
-        return wanted
-    return choose_model(models, wanted)
 
 
 class _Labels:

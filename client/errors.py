@@ -41,6 +41,10 @@ class RequestError(MissingError):
     """The server refused or failed the request. Trying the same again would give the same answer."""
 
 
+class ClosedError(RequestError):
+    """The server answers this only to whoever presents its key."""
+
+
 class RegionLostError(RequestError):
     """The server does not know a shared memory region that we registered: it was restarted since."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from tritonrepo.client.connection import Connection
-from tritonrepo.client.errors import DeadlineError, ServerUnavailableError
+from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError
 from tritonrepo.client.messages import answer, error, request_parts, statuses
 from tritonrepo.client.port import explained
+from tritonrepo.client.server_key import Keyring
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 # gRPC waits up to two minutes before it looks again for a server that went away; a restart should be seen at once.
@@ -31,8 +32,8 @@ class GrpcTransport:
     def __init__(self, url: str, connection: Connection) -> None:
         self.url = url
         self._connection = connection
-        headers = {name.lower(): value for name, value in connection.headers.items()}
-        self._common = {"headers": headers or None, "client_timeout": connection.deadline}
+        self._common = self._with_headers({})
+        self._keyring = Keyring(url, lambda: str(self.server()["name"]))
         tls = connection.tls
         self._client = tritonclient.grpc.InferenceServerClient(
             url,
@@ -49,10 +50,17 @@ class GrpcTransport:
             return dict(self._client.get_server_metadata(as_json=True, **self._common))
 
     def models(self) -> tuple[ModelStatus, ...]:
-        """Every model version in the server's repository."""
-        with self._question():
-            index = self._client.get_model_repository_index(as_json=True, **self._common)
-        return statuses(index.get("models", []))
+        """Every model version that is ready, and the others too where the index is open to us."""
+        ready = self.statistics("")
+        try:
+            return statuses(ready, self._keyring.unlock(self._index))
+        except RequestError:  # It is closed, or spoilt by a directory's name that is no text.
+            return statuses(ready, [])
+
+    def _index(self, key: Mapping[str, str]) -> list[dict[str, str]]:
+        with self._errors():
+            index = self._client.get_model_repository_index(as_json=True, **self._with_headers(key))
+        return list(index.get("models", []))
 
     def config(self, model: str) -> dict[str, Any]:
         """The model's config."""
@@ -60,7 +68,7 @@ class GrpcTransport:
             return dict(self._client.get_model_config(model, as_json=True, **self._common)["config"])
 
     def statistics(self, model: str) -> dict[str, Any]:
-        """The model's counters."""
+        """The model's counters, or those of all that is ready."""
         with self._question():
             return dict(self._client.get_inference_statistics(model, as_json=True, **self._common))
 
@@ -80,17 +88,31 @@ class GrpcTransport:
 
     def register(self, region: Region, key: str) -> None:
         """Let the server map a shared memory object."""
-        with self._errors():
-            self._client.register_system_shared_memory(region.name, key, region.size, **self._common)
+
+        def ask(server_key: Mapping[str, str]) -> None:
+            with self._errors():
+                headers = self._with_headers(server_key)
+                self._client.register_system_shared_memory(region.name, key, region.size, **headers)
+
+        self._keyring.unlock(ask)
 
     def unregister(self, region: Region) -> None:
         """Let the server forget a region."""
-        with self._errors():
-            self._client.unregister_system_shared_memory(region.name, **self._common)
+
+        def ask(server_key: Mapping[str, str]) -> None:
+            with self._errors():
+                self._client.unregister_system_shared_memory(region.name, **self._with_headers(server_key))
+
+        self._keyring.unlock(ask)
 
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()
+
+    def _with_headers(self, more: Mapping[str, str]) -> dict[str, Any]:
+        """What every call takes."""
+        headers = {name.lower(): value for name, value in self._connection.headers.items()} | dict(more)
+        return {"headers": headers or None, "client_timeout": self._connection.deadline}
 
     @contextmanager
     def _question(self) -> Iterator[None]:

@@ -15,9 +15,10 @@ import tritonclient.http
 import urllib3
 
 from tritonrepo.client.connection import Connection, Tls
-from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, UsageError
+from tritonrepo.client.errors import ClosedError, DeadlineError, RequestError, ServerUnavailableError, UsageError
 from tritonrepo.client.messages import answer, error, request_parts, statuses
 from tritonrepo.client.port import explained
+from tritonrepo.client.server_key import Keyring
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 _CHUNK = 1 << 16
@@ -31,6 +32,7 @@ class HttpTransport:
         self._connection = connection
         scheme = "https" if connection.tls else "http"
         self._base = f"{scheme}://{url}/v2"
+        self._keyring = Keyring(url, lambda: str(self.server()["name"]))
         self._pool = urllib3.PoolManager(
             maxsize=64, retries=False, ssl_context=_ssl_context(connection.tls) if connection.tls else None
         )
@@ -40,16 +42,20 @@ class HttpTransport:
         return dict(self._json("GET", ""))
 
     def models(self) -> tuple[ModelStatus, ...]:
-        """Every model version in the server's repository."""
-        return statuses(self._json("POST", "/repository/index"))
+        """Every model version that is ready, and the others too where the index is open to us."""
+        ready = self.statistics("")
+        try:
+            return statuses(ready, self._keyring.unlock(lambda key: self._json("POST", "/repository/index", key)))
+        except RequestError:
+            return statuses(ready, [])
 
     def config(self, model: str) -> dict[str, Any]:
         """The model's config."""
         return dict(self._json("GET", f"/models/{quote(model, safe='')}/config"))
 
     def statistics(self, model: str) -> dict[str, Any]:
-        """The model's counters."""
-        return dict(self._json("GET", f"/models/{quote(model, safe='')}/stats"))
+        """The model's counters, or those of all that is ready."""
+        return dict(self._json("GET", f"/models/{quote(model, safe='')}/stats" if model else "/models/stats"))
 
     def infer(self, request: Inference) -> Answer:
         """One request, once."""
@@ -77,22 +83,24 @@ class HttpTransport:
     def register(self, region: Region, key: str) -> None:
         """Let the server map a shared memory object."""
         body = json.dumps({"key": key, "offset": 0, "byte_size": region.size}).encode()
-        self._exchange("POST", f"/systemsharedmemory/region/{region.name}/register", body)
+        path = f"/systemsharedmemory/region/{region.name}/register"
+        self._keyring.unlock(lambda server_key: self._exchange("POST", path, body, server_key))
 
     def unregister(self, region: Region) -> None:
         """Let the server forget a region."""
-        self._exchange("POST", f"/systemsharedmemory/region/{region.name}/unregister")
+        path = f"/systemsharedmemory/region/{region.name}/unregister"
+        self._keyring.unlock(lambda server_key: self._exchange("POST", path, headers=server_key))
 
     def close(self) -> None:
         """Drop the connections."""
         self._pool.clear()
 
-    def _json(self, method: str, path: str) -> Any:
+    def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
         """The answer to a question about the server; an error says what listens there instead of Triton."""
         try:
-            content, _ = self._exchange(method, path)
+            content, _ = self._exchange(method, path, headers=headers)
             return json.loads(content)
-        except DeadlineError:
+        except (DeadlineError, ClosedError):
             raise
         except (ServerUnavailableError, RequestError) as exc:
             raise explained(exc, self.url, self._connection) from exc

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 from tritonclient.utils import np_to_triton_dtype
 
 from tritonrepo.client.errors import (
+    ClosedError,
     DeadlineError,
     ModelUnavailableError,
     RegionLostError,
@@ -20,6 +23,10 @@ from tritonrepo.client.transport import Answer, Inference, ModelStatus
 
 def error(url: str, code: str, message: str) -> TritonRepoError:
     """A gRPC status code, or an HTTP status by its gRPC name, as our error."""
+    if closed := re.search(r"is restricted, expecting header '(.+?)'", message):
+        return ClosedError(
+            f"{url}: the server keeps this closed; who may open it sends its key in the header {closed[1]}"
+        )
     if "Stub process" in message or (code == "NOT_FOUND" and "model" in message):
         return ModelUnavailableError(f"{url}: {message}")
     if "shared memory region" in message and "Unable to find" in message:
@@ -53,8 +60,17 @@ def answer(values: NDArray[Any] | None, version: str, request: Inference) -> Ans
     return Answer(values, version)
 
 
-def statuses(index: list[dict[str, str]]) -> tuple[ModelStatus, ...]:
-    """The repository index, as both protocols give it."""
-    return tuple(
-        ModelStatus(m["name"], m.get("version", ""), m.get("state", "UNAVAILABLE"), m.get("reason", "")) for m in index
-    )
+def statuses(statistics: Mapping[str, Any], index: Iterable[Mapping[str, str]]) -> tuple[ModelStatus, ...]:
+    """Every version that is known to a server.
+
+    Args:
+        statistics: Those of all models, which Triton keeps for what is ready alone.
+        index: The repository index; empty where it is closed. It has the reasons why the others are not ready.
+    """
+    ready = [ModelStatus(one["name"], one["version"], "READY") for one in statistics.get("model_stats", [])]
+    known = {(status.name, status.version) for status in ready}
+    listed = [
+        ModelStatus(one["name"], one.get("version", ""), one.get("state", "UNAVAILABLE"), one.get("reason", ""))
+        for one in index
+    ]
+    return (*ready, *(status for status in listed if (status.name, status.version) not in known))

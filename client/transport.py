@@ -104,13 +104,16 @@ class Transport(Protocol):
         """Triton's server metadata: name, version, extensions."""
 
     def models(self) -> tuple[ModelStatus, ...]:
-        """Every model version in the server's repository, ready or not."""
+        """Every model version that is ready, and the others too where the server opens its repository index to us."""
 
     def config(self, model: str) -> dict[str, Any]:
         """The model's config as JSON; over gRPC 64-bit integers are strings and defaults are left out (protobuf)."""
 
     def statistics(self, model: str) -> dict[str, Any]:
-        """The statistics extension's counters for the model's versions: {"model_stats": […]}."""
+        """The statistics extension's counters for the model's versions, or for all that is ready if it is empty.
+
+        They look like this: {"model_stats": […]}.
+        """
 
     def infer(self, request: Inference) -> Answer:
         """One request and its answer."""

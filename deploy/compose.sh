@@ -88,7 +88,7 @@ up() {
     wait_until_healthy "$profile"
     address=$(setting BIND_ADDRESS) port=$(setting HTTP_PORT)
     echo "Healthy: HTTP $address:$port, gRPC $address:$(setting GRPC_PORT), metrics $address:$(setting METRICS_PORT)"
-    echo "Try:  curl -s -X POST http://$address:$port/v2/repository/index"
+    echo "Try:  curl -s http://$address:$port/v2/models/stats"
 }
 
 everything=(--profile gpu --profile cpu --profile export-gpu --profile sdk --profile monitoring)

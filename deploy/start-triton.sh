@@ -3,6 +3,10 @@
 #
 # gpu   every model; a version that is published later is picked up by itself.
 # cpu   only the models that a CPU can run, listed once, at the start.
+#
+# Model control runs code, and shared memory, traces and log settings name memory and files of the host: these need
+# $TRITON_KEY in the header `key` (gRPC: `triton-grpc-protocol-key`). Without that variable the key is a new one that
+# nobody is told. Health, metadata, configurations, inference and statistics are open.
 set -euo pipefail
 
 models=${MODEL_REPOSITORY:-/models}
@@ -20,6 +24,10 @@ fail() {
 
 # A model that cannot be loaded keeps the health check red and is named in the log; the other models are served.
 options=(--model-repository="$models" --exit-on-error=false)
+
+key=${TRITON_KEY:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
+closed=model-repository,shared-memory,trace,logging:key=$key
+options+=(--http-restricted-api="$closed" --grpc-restricted-protocol="$closed")
 
 case ${1:-} in
 gpu)

@@ -7,6 +7,11 @@ owner closed it, or died, `kill -9` included) or a SIGTERM arrives, it sends SIG
 the grace period or at a second SIGTERM. However the command ended, it then kills what is left of the group (the Python
 backend's stubs), removes the shared-memory regions whose names start with SHM_PREFIX, removes DIRECTORY, and exits
 with the command's status. Standard library only: it runs isolated and starts in a few milliseconds.
+
+A word `$NAME` of COMMAND stands for an environment variable that holds a secret. Everybody on a host can read the
+command line of a process, and its environment only its user. So the command line keeps the word `$NAME`, and its
+pointer in the argument list is turned to the variable's value before the command's first instruction. That takes
+ptrace; where the system forbids it, the value goes on the command line, and a line on standard error says so.
 """
 
 import contextlib
@@ -17,29 +22,31 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
+PTRACE_TRACEME = 0  # sys/ptrace.h
+PTRACE_DETACH = 17
+START_STACK = 25  # proc_pid_stat(5), counted after the name: where the argument count lies, then the pointers.
+POINTER = ctypes.sizeof(ctypes.c_void_p)
 SHARED_MEMORY = Path("/dev/shm")
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+LIBC.ptrace.restype = ctypes.c_long
 
 
 def main(argv: list[str]) -> int:
+    """Run the command to its end; its exit status."""
     prefix, directory, grace, _, *command = argv
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake, wakeup = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wakeup, b"T"))
-    libc = ctypes.CDLL(None, use_errno=True)
     # The stubs become our children when the server dies before them, so that none of them can escape the last wait.
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        server = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            start_new_session=True,
-            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
-        )
+        server = start(command)
         print(server.pid, flush=True)
         supervise(server, wake, float(grace))
         end_group(server.pid)
@@ -51,6 +58,80 @@ def main(argv: list[str]) -> int:
             region.unlink(missing_ok=True)
         shutil.rmtree(directory, ignore_errors=True)
     return server.returncode if server.returncode >= 0 else 128 - server.returncode
+
+
+def start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start the command, its secrets out of sight if that is possible.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    try:
+        return start_traced(command)
+    except (subprocess.SubprocessError, OSError) as error:
+        shown = [os.environ[word[1:]] if word.startswith("$") else word for word in command]
+        server = spawn(shown, traced=False)
+        print(f"secrets are on the command line, where every user can read them: {error}", file=sys.stderr, flush=True)
+        return server
+
+
+def start_traced(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start the command, stop it before its first instruction, and turn its `$NAME` words to their values.
+
+    Raises:
+        OSError: It cannot be started, or its memory not be written.
+        subprocess.SubprocessError: The system forbids ptrace.
+    """
+    server = spawn(command, traced=True)
+    try:
+        os.waitpid(server.pid, 0)
+        reveal(server.pid, command)
+        LIBC.ptrace(PTRACE_DETACH, server.pid, None, None)
+    except BaseException:
+        server.kill()
+        server.wait()
+        raise
+    return server
+
+
+def spawn(command: Sequence[str], *, traced: bool) -> subprocess.Popen[bytes]:
+    """Start the command in a process group of its own; it ends with us."""
+
+    def prepare() -> None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if traced and LIBC.ptrace(PTRACE_TRACEME, 0, None, None):
+            raise PermissionError
+
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True, preexec_fn=prepare
+    )
+
+
+def reveal(pid: int, command: Sequence[str]) -> None:
+    """Turn the pointer of each `$NAME` among a stopped process's arguments to the value in its environment.
+
+    Raises:
+        OSError: Its memory cannot be read or written, or there is no such variable.
+    """
+    stack = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[START_STACK])
+    memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+
+    def pointer(slot: int) -> int:
+        return int.from_bytes(os.pread(memory, POINTER, stack + POINTER * slot), sys.byteorder)
+
+    def find_value(name: bytes) -> int:
+        slot = len(command) + 2  # After the count, the arguments and the null pointer that ends them.
+        while os.pread(memory, len(name), pointer(slot)) != name:
+            slot += 1
+        return pointer(slot) + len(name)
+
+    try:
+        for slot, word in enumerate(command, start=1):
+            if word.startswith("$"):
+                value = find_value(f"{word[1:]}=".encode())
+                os.pwrite(memory, value.to_bytes(POINTER, sys.byteorder), stack + POINTER * slot)
+    finally:
+        os.close(memory)
 
 
 def supervise(server: subprocess.Popen[bytes], wake: int, grace: float) -> None:

@@ -1,25 +1,18 @@
 """One embedded Triton Inference Server: start it, wait until it is ready, ask it about its models, stop it."""
 
 import contextlib
-import http.client
-import json
-import os
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal
+from typing import Any
 from urllib.parse import quote
 
-from tritonrepo.serve import guardian
-from tritonrepo.serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
-from tritonrepo.serve.installation import ROOT, find_installation
+from tritonrepo.client.server_key import key_headers
+from tritonrepo.serve.command import ModelControlMode, Settings
+from tritonrepo.serve.errors import ServeError, StartError
+from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.models import (
     LEFT_OUT,
     READY,
@@ -27,19 +20,16 @@ from tritonrepo.serve.models import (
     ModelStatus,
     RepositoryModel,
     find_logged_reason,
-    is_plain,
     read_repository,
     refuse_obstacles,
     tidy_reason,
 )
+from tritonrepo.serve.ports import ADDRESS, reserve_ports
+from tritonrepo.serve.process import Process
+from tritonrepo.serve.questions import ask
 
-ADDRESS = "127.0.0.1"
 POLL_SECONDS = 0.02
-ANSWER_SECONDS = 10
-TAIL_LINES = 15
 START_ATTEMPTS = 3
-
-ModelControlMode = Literal["explicit", "poll", "none"]
 
 
 class TritonServer:
@@ -51,11 +41,19 @@ class TritonServer:
     A port of 0 is replaced by a free one. In the mode `explicit` the models that can run here are loaded at the start,
     and `models()` says why the others were left out; in the mode `poll` Triton follows the repository by itself, and
     whoever may write there may run what he likes: names are checked at the start alone. A model that fails to load
-    does not stop the others. `extra_args` are tritonserver's own; paths in them must be
-    absolute, and they must not switch HTTP or metrics off, by which we know that it is ready.
+    does not stop the others.
+
+    Everybody on this host may infer, and read metadata, configurations and statistics. All else needs `key`, which is
+    new at each start and lies in `directory`, for this user alone.
 
     Triton 2.51 does not restart the process behind a model (its stub) when it dies, and goes on calling the model
     ready. Its requests fail until a newer version or artifact of it is loaded, or the server is started again.
+
+    Attributes:
+        repository: The model repository.
+        http_port: Where HTTP listens, on 127.0.0.1.
+        grpc_port: Where gRPC listens.
+        metrics_port: Where Prometheus' metrics are.
     """
 
     address = ADDRESS
@@ -73,19 +71,26 @@ class TritonServer:
         ready_timeout: float = 300.0,
         stop_grace: float = 30.0,
     ) -> None:
+        """Prepare a server; `start` starts it.
+
+        Args:
+            repository: The model repository.
+            http_port: A port of 127.0.0.1; 0: a free one.
+            grpc_port: The same.
+            metrics_port: The same.
+            model_control_mode: As Triton has it.
+            repository_poll_secs: Seconds between two looks at the repository in the mode `poll`.
+            extra_args: Words of tritonserver's own. Paths in them must be absolute, and they must not switch HTTP or
+                metrics off, by which we know that it is ready.
+            ready_timeout: Seconds that loading may take.
+            stop_grace: Seconds for the requests in flight when it is stopped.
+        """
         self.repository = repository
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
-        self.pid = 0
-        self.directory: Path | None = None
-        """Its temporary directory; the name of each of its shared-memory regions starts with this one's name."""
         self._asked_ports = (http_port, grpc_port, metrics_port)
-        self._model_control_mode = model_control_mode
-        self._repository_poll_secs = repository_poll_secs
-        self._extra_args = tuple(extra_args)
+        self._settings = Settings(repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace)
         self._ready_timeout = ready_timeout
-        self._stop_grace = stop_grace
-        self._guardian: subprocess.Popen[str] | None = None
-        self._log: IO[bytes] | None = None
+        self._process: Process | None = None
 
     def __enter__(self) -> "TritonServer":
         self.start()
@@ -111,14 +116,30 @@ class TritonServer:
         """The Prometheus endpoint."""
         return f"http://{self.address}:{self.metrics_port}/metrics"
 
+    @property
+    def directory(self) -> Path | None:
+        """Its temporary directory, gone when it ended; the names of its shared-memory regions start with this name."""
+        return self._process.directory if self._process else None
+
+    @property
+    def pid(self) -> int:
+        """The server's process; 0 before it is started."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def key(self) -> str:
+        """What opens model control, the repository index, shared memory, traces and log settings."""
+        assert self._process is not None, "the server is not started"
+        return self._process.key
+
     def start(self) -> None:
         """Start the server and return when it is ready.
 
         Raises:
-            InstallationError: a package is missing.
-            RepositoryError: the repository is not a directory, or holds what Triton cannot live with.
-            PortTakenError: a port that was asked for is taken.
-            StartError: the server ended or was not ready in time.
+            InstallationError: A package is missing.
+            RepositoryError: The repository is not a directory, or holds what Triton cannot live with.
+            PortTakenError: A port that was asked for is taken.
+            StartError: The server ended or was not ready in time.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
             self.http_port, self.grpc_port, self.metrics_port = reserve_ports(self._asked_ports)
@@ -137,44 +158,30 @@ class TritonServer:
 
         Triton 2.51 uses up the whole grace period if a stub has died. A KeyboardInterrupt meanwhile kills it at once.
         """
-        if self._guardian is None:
-            return
-        guardian, self._guardian = self._guardian, None
-        with guardian:
-            if self.pid:
-                guardian.terminate()
-            elif guardian.stdin:  # It has not told us of its handler for SIGTERM yet, and will read this first.
-                guardian.stdin.close()
-            try:
-                guardian.wait()
-            except KeyboardInterrupt:
-                guardian.terminate()
+        if self._process is not None:
+            self._process.stop()
 
     def log(self) -> str:
         """Return what the server has logged, also after its end."""
-        if self._log is None:
-            return ""
-        # pread, because the server writes at the file's own offset.
-        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+        return self._process.log() if self._process else ""
 
     def wait(self, timeout: float | None = None) -> None:
         """Return after `timeout` seconds with the server alive.
 
         Raises:
-            ServerDiedError: it ended by itself.
+            ServerDiedError: It ended by itself.
         """
-        assert self._guardian is not None, "the server is not started"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            status = self._guardian.wait(timeout)
-            raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self._tail()}")
+        assert self._process is not None, "the server is not started"
+        self._process.wait(timeout)
 
     def models(self) -> list[ModelStatus]:
         """Return every model of the repository, and every version that is loaded: ready, or why not.
 
         Raises:
-            RepositoryError: the repository is gone.
+            RepositoryError: The repository is gone.
+            ServeError: The server does not answer.
         """
-        index: list[dict[str, str]] = self._request("POST", "/v2/repository/index", "{}")
+        index: list[dict[str, str]] = self._ask("POST", "/v2/repository/index")
         known = {model.name: model for model in read_repository(self.repository)}
         listed = [entry for entry in index if not entry["name"].startswith(".")]
         # Triton does not list a model that it cannot load at all, one without a version for example.
@@ -182,14 +189,29 @@ class TritonServer:
         statuses = [self._status(entry, known.get(entry["name"], RepositoryModel(entry["name"]))) for entry in listed]
         return sorted(statuses, key=lambda status: (status.name, status.version))
 
+    def load(self, name: str) -> None:
+        """Load a model of the repository, or load it again; only in the mode `explicit`.
+
+        Raises:
+            ServeError: It cannot be loaded; the message says why.
+        """
+        self._ask("POST", f"/v2/repository/models/{quote(name)}/load")
+
+    def unload(self, name: str) -> None:
+        """Let the server give up a model; only in the mode `explicit`. It is gone a moment later.
+
+        Raises:
+            ServeError: The server does not answer.
+        """
+        self._ask("POST", f"/v2/repository/models/{quote(name)}/unload")
+
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return the metadata of a ready model, as Triton's protocol has it: its inputs and outputs.
 
         Raises:
-            ServeError: there is no such model, or the server does not answer.
+            ServeError: There is no such model, or the server does not answer.
         """
-        metadata: dict[str, Any] = self._request("GET", f"/v2/models/{quote(name)}")
-        return metadata
+        return dict(self._ask("GET", f"/v2/models/{quote(name)}"))
 
     def _status(self, entry: dict[str, str], model: RepositoryModel) -> ModelStatus:
         version, state = entry.get("version", ""), entry.get("state", UNAVAILABLE)
@@ -206,137 +228,32 @@ class TritonServer:
     def _find_backend(self, name: str) -> str:
         """Return the backend that Triton chose for a model whose config names none."""
         with contextlib.suppress(ServeError):  # It may be unloaded at any moment.
-            return str(self._request("GET", f"/v2/models/{quote(name)}/config").get("backend", ""))
+            return str(self._ask("GET", f"/v2/models/{quote(name)}/config").get("backend", ""))
         return ""
 
-    def _launch(self) -> Path:
-        """Start the guardian and return the server's temporary directory."""
+    def _launch(self) -> Process:
+        """Start a process and return it."""
         installation = find_installation()
         models = read_repository(self.repository)
-        refuse_obstacles(self.repository, polling=self._model_control_mode != "explicit")
-        self.pid = 0
-        try:
-            self.directory = directory = Path(tempfile.mkdtemp(prefix="triton-serve-"))
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
-        except OSError as error:
-            raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
-        weakref.finalize(self, self._log.close)
-        if not is_plain(str(directory)):
-            directory.rmdir()
-            raise StartError(f"Triton cannot work in {directory}; set TMPDIR to a path of ASCII letters and digits")
-        cleanup = [directory.name, str(directory), str(self._stop_grace + 5)]
-        try:
-            installation.lay_out_backends(directory / "backends")
-            command = [str(installation.server), *self._arguments(models, directory)]
-            self._guardian = subprocess.Popen(
-                [sys.executable, "-I", guardian.__file__, *cleanup, "--", *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=installation.environment(),
-                cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise StartError(f"cannot start the embedded Triton in {directory}: {error}") from None
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        assert self._guardian.stdout is not None
-        self.pid = int(self._guardian.stdout.readline() or 0)
-        return directory
+        refuse_obstacles(self.repository, polling=self._settings.model_control_mode != "explicit")
+        ports = (self.http_port, self.grpc_port, self.metrics_port)
+        self._process = Process(self._settings.stop_grace)
+        self._process.start(installation, lambda directory: self._settings.arguments(directory, ports, models))
+        return self._process
 
-    def _arguments(self, models: Sequence[RepositoryModel], directory: Path) -> list[str]:
-        repository = self.repository.resolve()
-        if not is_plain(str(repository)):
-            link = directory / "repository"
-            link.symlink_to(repository)
-            repository = link
-        arguments = [
-            f"--id={directory.name}",
-            f"--model-repository={repository}",
-            f"--backend-directory={directory / 'backends'}",
-            f"--backend-config=python,shm-region-prefix-name={directory.name}",
-            f"--http-address={ADDRESS}",
-            f"--http-port={self.http_port}",
-            f"--grpc-address={ADDRESS}",
-            f"--grpc-port={self.grpc_port}",
-            f"--metrics-address={ADDRESS}",
-            f"--metrics-port={self.metrics_port}",
-            "--allow-gpu-metrics=false",
-            # A model that cannot be loaded is reported as unavailable; the others serve.
-            "--exit-on-error=false",
-            "--strict-readiness=false",
-            # A Python-based backend cannot complete a configuration, and would start every stub twice for trying.
-            "--disable-auto-complete-config",
-            f"--exit-timeout-secs={int(self._stop_grace)}",
-            f"--model-control-mode={self._model_control_mode}",
-        ]
-        if self._model_control_mode == "explicit":
-            arguments += [f"--load-model={model.name}" for model in models if not model.left_out]
-        if self._model_control_mode == "poll":
-            arguments.append(f"--repository-poll-secs={self._repository_poll_secs}")
-        return [*arguments, *self._extra_args]
-
-    def _wait_until_ready(self, directory: Path) -> None:
+    def _wait_until_ready(self, process: Process) -> None:
         deadline = time.monotonic() + self._ready_timeout
-        assert self._guardian is not None
-        while self._guardian.poll() is None:
+        while process.status is None:
             with contextlib.suppress(ServeError, OSError):
                 # Triton opens its ports when the models are loaded, HTTP last but for the metrics. The name tells it
                 # from another server that took our port first.
-                if self._request("GET", "/v2")["name"] == directory.name:
+                if ask(self.http_url, "GET", "/v2")["name"] == process.directory.name:
                     socket.create_connection((self.address, self.metrics_port), timeout=1).close()
                     return
             if time.monotonic() > deadline:
-                raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {self._tail()}")
+                raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {process.tail()}")
             time.sleep(POLL_SECONDS)
-        raise StartError(f"tritonserver ended with status {self._guardian.returncode} at its start; {self._tail()}")
+        raise StartError(f"tritonserver ended with status {process.status} at its start; {process.tail()}")
 
-    def _request(self, method: str, path: str, body: str | None = None) -> Any:
-        """Return the JSON that Triton answers, or None for an empty answer."""
-        connection = http.client.HTTPConnection(self.address, self.http_port, timeout=ANSWER_SECONDS)
-        try:
-            connection.request(method, path, body)
-            response = connection.getresponse()
-            answer = response.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            raise ServeError(f"tritonserver does not answer at {self.http_url}: {error}") from None
-        finally:
-            connection.close()
-        if response.status != http.client.OK:
-            raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer}")
-        return json.loads(answer) if answer else None
-
-    def _tail(self) -> str:
-        tail = "\n".join(self.log().splitlines()[-TAIL_LINES:])
-        return f"the end of its log:\n{tail}"
-
-
-def reserve_ports(asked: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Check that the ports asked for are free on loopback, and replace each 0 by a free one.
-
-    Raises:
-        PortTakenError: names the port.
-    """
-    with contextlib.ExitStack() as stack:
-        # All are held until the last is found, so that they differ.
-        http_port, grpc_port, metrics_port = (stack.enter_context(bind(port)).getsockname()[1] for port in asked)
-    return http_port, grpc_port, metrics_port
-
-
-def bind(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # As Triton does: a port whose last connections linger in TIME_WAIT is free.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((ADDRESS, port))
-        listener.listen(1)
-    except OSError as error:
-        listener.close()
-        raise PortTakenError(
-            f"port {port} on {ADDRESS} cannot be used ({error.strerror}); stop what listens there or choose another"
-        ) from None
-    return listener
+    def _ask(self, method: str, path: str) -> Any:
+        return ask(self.http_url, method, path, key_headers(self.key))

@@ -92,12 +92,14 @@ def test_servers_are_fit_for_production(services: dict[str, dict[str, Any]], nam
     assert next(mount for mount in service["volumes"] if ":/models:" in mount).endswith(":ro")
 
 
-def test_options_of_the_server_come_from_the_environment() -> None:
-    environment = os.environ | {"TRITON_OPTIONS": "--backend-config=tensorrt,version-compatible=true --log-verbose=1"}
+def test_options_and_key_of_the_server_come_from_the_environment() -> None:
+    options = "--backend-config=tensorrt,version-compatible=true --log-verbose=1"
+    environment = os.environ | {"TRITON_OPTIONS": options, "TRITON_KEY": "sesame"}
     command = [require("docker-compose"), "--profile=gpu", "config"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    resolved = words(yaml.safe_load(done.stdout)["services"]["triton-gpu"]["command"])
-    assert resolved == [
+    service = yaml.safe_load(done.stdout)["services"]["triton-gpu"]
+    assert service["environment"] == {"TRITON_KEY": "sesame"}
+    assert words(service["command"]) == [
         *("bash", "/start-triton.sh", "gpu"),
         *("--backend-config=tensorrt,version-compatible=true", "--log-verbose=1"),
     ]
@@ -177,6 +179,7 @@ def test_up_without_a_gpu_takes_the_cpu_profile(host: Host) -> None:
     assert done.returncode == 0, done.stderr
     assert "compose --profile cpu up --detach" in host.calls()
     assert "Healthy: HTTP 127.0.0.1:8000, gRPC 127.0.0.1:8001, metrics 127.0.0.1:8002" in done.stdout
+    assert done.stdout.endswith("Try:  curl -s http://127.0.0.1:8000/v2/models/stats\n"), "it needs no key"
 
 
 def test_up_with_a_gpu_takes_the_gpu_profile(host: Host) -> None:

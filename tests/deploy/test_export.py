@@ -35,7 +35,7 @@ def test_bindings_match_library_and_cuda() -> None:
 
 def test_requirements_are_those_of_the_project() -> None:
     requirements = export_gpu.export_requirements(ROOT / "pyproject.toml")
-    assert any(name.startswith("torch==") for name in requirements)
+    assert any(name.startswith("torch>=") for name in requirements)
     assert any(name.startswith("numpy") for name in requirements)
     assert any(name.startswith("onnxruntime") for name in requirements)
 

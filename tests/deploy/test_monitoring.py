@@ -19,7 +19,8 @@ import yaml
 
 from tests.conftest import TINY_SIDE
 from tests.programs import require
-from tritonrepo.serve.triton import TritonServer, reserve_ports
+from tritonrepo.serve.ports import reserve_ports
+from tritonrepo.serve.triton import TritonServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana/dashboards/triton.json"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -10,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
 
 from tritonrepo.serve.installation import find_installation
-from tritonrepo.serve.triton import reserve_ports
+from tritonrepo.serve.ports import reserve_ports
+
+pytestmark = pytest.mark.live
 
 SCRIPT = Path(__file__).parents[2] / "deploy/start-triton.sh"
 PLAN = 'name: "tiny_tensorrt"\nbackend: "tensorrt"\nmax_batch_size: 8\n'
@@ -25,8 +30,8 @@ def add_model(repository: Path, name: str, config: str) -> None:
     (repository / name / "config.pbtxt").write_text(config)
 
 
-def start(repository: Path, directory: Path, mode: str) -> tuple[subprocess.Popen[str], int]:
-    """Start the script with the embedded tritonserver first on PATH; return it and its HTTP port."""
+def start(repository: Path, directory: Path, mode: str, **variables: str) -> tuple[subprocess.Popen[str], int, int]:
+    """Start the script with the embedded tritonserver first on PATH; return it and its ports for HTTP and gRPC."""
     installation = find_installation()
     backends = directory / "backends"
     backends.mkdir(exist_ok=True)
@@ -38,7 +43,7 @@ def start(repository: Path, directory: Path, mode: str) -> tuple[subprocess.Pope
     program = directory / "bin"
     program.mkdir()
     (program / "tritonserver").symlink_to(installation.server)
-    environment = installation.environment() | {"MODEL_REPOSITORY": str(repository)}
+    environment = installation.environment() | {"MODEL_REPOSITORY": str(repository)} | variables
     environment["PATH"] = f"{program}{os.pathsep}{environment['PATH']}"
     process = subprocess.Popen(
         ["bash", str(SCRIPT), mode, *options],
@@ -48,7 +53,7 @@ def start(repository: Path, directory: Path, mode: str) -> tuple[subprocess.Pope
         text=True,
         start_new_session=True,
     )
-    return process, ports[0]
+    return process, ports[0], ports[1]
 
 
 def status(port: int, path: str) -> int:
@@ -75,7 +80,7 @@ def server(repository: Path, tmp_path: Path, request: pytest.FixtureRequest) -> 
     """The script in the mode that the test asks for, over two runnable models and two that need a GPU."""
     add_model(repository, "tiny_tensorrt", PLAN)
     add_model(repository, "tiny_gpu", ON_GPU)
-    process, port = start(repository, tmp_path, request.param)
+    process, port, _ = start(repository, tmp_path, request.param)
     try:
         wait_for(port, "/v2/health/live", process)
         wait_for(port, "/v2/models/tiny_onnx/ready", process)
@@ -114,3 +119,35 @@ def test_a_repository_with_nothing_for_a_cpu_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, "tpu")[0] == 2
+
+
+def opens(port: int, grpc_port: int, **headers: str) -> list[bool]:
+    """Whether the repository index, which is closed, opens to these headers: over HTTP, over gRPC."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/repository/index", b"{}", headers)
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+        over_http = True
+    except urllib.error.HTTPError as error:
+        error.close()
+        over_http = error.code != 403
+    with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}") as client:
+        try:
+            client.get_model_repository_index({f"triton-grpc-protocol-{name}": key for name, key in headers.items()})
+        except InferenceServerException as error:
+            return [over_http, "restricted" not in str(error)]
+    return [over_http, True]
+
+
+@pytest.mark.parametrize("key", ["sesame", ""])
+def test_model_control_needs_the_key(tmp_path: Path, repository: Path, key: str) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    process, port, grpc_port = start(repository, tmp_path, "cpu", TRITON_KEY=key)
+    try:
+        wait_for(port, "/v2/models/tiny_onnx/ready", process)
+        assert status(port, "/v2/models/stats") == 200
+        assert opens(port, grpc_port) == opens(port, grpc_port, key="") == opens(port, grpc_port, key="other")
+        assert opens(port, grpc_port) == [False, False]
+        assert opens(port, grpc_port, key="sesame") == [key == "sesame"] * 2
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE_SECONDS)

@@ -177,7 +177,7 @@ def test_a_model_that_vanishes_in_the_middle_is_named_and_the_rest_measured(plan
 
     def vanish() -> None:
         wait_until(lambda: requests() > 100)
-        client.unload_model("vanishing")
+        planted.server.unload("vanishing")
 
     thread = threading.Thread(target=vanish)
     thread.start()

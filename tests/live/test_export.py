@@ -98,7 +98,7 @@ def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path) -> Non
                     time.sleep(moments.uniform(0, 4))
                 process.kill()
             newest = version_numbers(repository / "tiny_torchscript")[-1]
-            client.load_model("tiny_torchscript")
+            server.load("tiny_torchscript")
             assert client.is_model_ready("tiny_torchscript", str(newest))
         client.close()
     export(repository, "--model", "tests/factories.py:tiny", *words)

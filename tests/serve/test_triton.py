@@ -25,7 +25,11 @@ from tests.conftest import TINY_LABELS, TINY_SIDE, tiny_module, traces, wait_unt
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.errors import PortTakenError, ServeError, ServerDiedError, StartError
 from tritonrepo.serve.models import LEFT_OUT, READY, UNAVAILABLE
-from tritonrepo.serve.triton import TritonServer, reserve_ports
+from tritonrepo.serve.ports import reserve_ports
+from tritonrepo.serve.questions import ask
+from tritonrepo.serve.triton import TritonServer
+
+pytestmark = pytest.mark.live
 
 SLOW_MODEL = """
 import time
@@ -286,8 +290,7 @@ def test_a_dead_stub_fails_its_model_alone_until_a_newer_artifact_is_loaded(
             infer(server, "tiny_onnx", batch)
         expected = infer(server, "other_onnx", batch)
         (repository / "tiny_onnx" / "1" / "model.onnx").touch()
-        with triton_grpc.InferenceServerClient(server.grpc_url) as client:
-            client.load_model("tiny_onnx")
+        server.load("tiny_onnx")
         np.testing.assert_array_equal(infer(server, "tiny_onnx", batch), expected)
         started = list({*started, *processes(server)})
     assert server.directory is not None
@@ -415,7 +418,7 @@ def test_servers_side_by_side_do_not_touch_each_other(
 
 def test_an_error_of_the_server_is_raised(tiny_server: TritonServer) -> None:
     with pytest.raises(ServeError, match="answered 404 to GET /v2/models/nobody"):
-        tiny_server._request("GET", "/v2/models/nobody")
+        ask(tiny_server.http_url, "GET", "/v2/models/nobody")
 
 
 def test_two_threads_may_use_one_server(tiny_server: TritonServer, batch: NDArray[np.float32]) -> None:
@@ -434,5 +437,5 @@ def test_two_threads_may_use_one_server(tiny_server: TritonServer, batch: NDArra
 
 
 def test_the_configuration_reaches_the_client(tiny_server: TritonServer) -> None:
-    config = tiny_server._request("GET", "/v2/models/tiny_onnx/config")
+    config = ask(tiny_server.http_url, "GET", "/v2/models/tiny_onnx/config")
     assert json.loads(config["parameters"]["preprocessing"]["string_value"])["crop"] == TINY_SIDE

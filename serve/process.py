@@ -1,0 +1,134 @@
+"""The process of one tritonserver: its guardian, its temporary directory, its log."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tritonrepo.client.server_key import DIRECTORY_PREFIX
+from tritonrepo.serve import guardian
+from tritonrepo.serve.errors import ServerDiedError, StartError
+from tritonrepo.serve.installation import ROOT, Installation
+from tritonrepo.serve.key import closing_environment, make_key
+from tritonrepo.serve.models import is_plain
+
+TAIL_LINES = 15
+
+
+class Process:
+    """A tritonserver under its guardian, which cleans up however the two of us end.
+
+    Attributes:
+        directory: The server's temporary directory; the name of each of its shared-memory regions starts with this
+            one's name.
+        pid: The server's; 0 unless it could be started.
+        key: What opens the endpoints that it keeps closed.
+    """
+
+    def __init__(self, stop_grace: float) -> None:
+        """Make the temporary directory, and an empty log.
+
+        Args:
+            stop_grace: Seconds that the server has for the requests in flight when it must end.
+
+        Raises:
+            StartError: There is no temporary directory, or none that Triton can work in.
+        """
+        self.pid = 0
+        self._stop_grace = stop_grace
+        self._guardian: subprocess.Popen[str] | None = None
+        try:
+            self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
+            self.key = make_key(self.directory)
+        except OSError as error:
+            raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
+        weakref.finalize(self, self._log.close)
+
+    def start(self, installation: Installation, make_arguments: Callable[[Path], Sequence[str]]) -> None:
+        """Start the server.
+
+        Args:
+            installation: What to start.
+            make_arguments: Returns the words of tritonserver's command line, given its temporary directory.
+
+        Raises:
+            StartError: It cannot be started.
+        """
+        try:
+            if not is_plain(str(self.directory)):
+                raise StartError(
+                    f"Triton cannot work in {self.directory}; set TMPDIR to a path of ASCII letters and digits"
+                )
+            installation.lay_out_backends(self.directory / "backends")
+            self._guardian = self._start_guardian(installation, make_arguments(self.directory))
+        except BaseException as error:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StartError(f"cannot start the embedded Triton in {self.directory}: {error}") from None
+            raise
+        assert self._guardian.stdout is not None
+        self.pid = int(self._guardian.stdout.readline() or 0)
+
+    def _start_guardian(self, installation: Installation, arguments: Sequence[str]) -> subprocess.Popen[str]:
+        cleanup = [self.directory.name, str(self.directory), str(self._stop_grace + 5)]
+        return subprocess.Popen(
+            [sys.executable, "-I", guardian.__file__, *cleanup, "--", str(installation.server), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=installation.environment() | closing_environment(self.key),
+            cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
+            text=True,
+            start_new_session=True,
+        )
+
+    def stop(self) -> None:
+        """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period.
+
+        Triton 2.51 uses up the whole grace period if a stub has died. A KeyboardInterrupt meanwhile kills it at once.
+        """
+        if self._guardian is None:
+            return
+        guardian, self._guardian = self._guardian, None
+        with guardian:
+            if self.pid:
+                guardian.terminate()
+            elif guardian.stdin:  # It has not told us of its handler for SIGTERM yet, and will read this first.
+                guardian.stdin.close()
+            try:
+                guardian.wait()
+            except KeyboardInterrupt:
+                guardian.terminate()
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of a server that ended by itself; None while it runs."""
+        assert self._guardian is not None, "the server is not started"
+        return self._guardian.poll()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return after `timeout` seconds with the server alive.
+
+        Raises:
+            ServerDiedError: It ended by itself.
+        """
+        assert self._guardian is not None, "the server is not started"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = self._guardian.wait(timeout)
+            raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self.tail()}")
+
+    def log(self) -> str:
+        """Return what the server has logged, also after its end."""
+        # pread, because the server writes at the file's own offset.
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+
+    def tail(self) -> str:
+        """Return the end of the log, with words for what it is."""
+        tail = "\n".join(self.log().splitlines()[-TAIL_LINES:])
+        return f"the end of its log:\n{tail}"

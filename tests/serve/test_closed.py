@@ -1,0 +1,317 @@
+"""What the embedded Triton keeps closed: who has no key runs no code, maps no memory, and names no file."""
+
+import base64
+import contextlib
+import http.client
+import json
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import tritonclient.grpc
+from google.protobuf import text_format
+from google.protobuf.json_format import MessageToJson
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+from tritonclient.utils import InferenceServerException
+
+from tests.conftest import tiny_config, wait_until
+from tritonrepo.client.connection import Connection
+from tritonrepo.client.errors import ClosedError
+from tritonrepo.client.server_key import GRPC_HEADER, HTTP_HEADER, find_key, key_headers
+from tritonrepo.client.transport import Region, open_transport
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.questions import ask
+from tritonrepo.serve.triton import TritonServer
+
+pytestmark = pytest.mark.live
+
+REFUSED = "is restricted, expecting header"
+HOSTILE = """
+from pathlib import Path
+
+Path({mark!r}).touch()
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return []
+"""
+CONFIG = {
+    "name": "hostile",
+    "backend": "python",
+    "max_batch_size": 0,
+    "input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [1]}],
+    "output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [1]}],
+}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One request that must be refused, over both protocols.
+
+    Attributes:
+        path: Of the HTTP endpoint; the method is POST, or GET where there is no body.
+        body: JSON of the HTTP request.
+        call: The same request over gRPC; takes the client and keyword arguments for every call.
+    """
+
+    path: str
+    body: Any
+    call: Callable[..., Any]
+
+
+def attacks(mark: Path, region: str) -> dict[str, Attack]:
+    """Every request of the closed groups; `hostile` touches `mark` when its code runs."""
+    code = base64.b64encode(HOSTILE.format(mark=str(mark)).encode()).decode()
+    config, files = json.dumps(CONFIG), {"file:1/model.py": code}
+    raw = {"file:1/model.py": base64.b64decode(code)}
+    other = MessageToJson(text_format.Parse(tiny_config("tiny_onnx", "onnxruntime", "model.onnx"), ModelConfig()))
+    cuda = base64.b64encode(bytes(64)).decode()
+    return {
+        "load": Attack("repository/models/tiny_onnx/load", {}, lambda c, **k: c.load_model("tiny_onnx", **k)),
+        "load with files": Attack(
+            "repository/models/hostile/load",
+            {"parameters": {"config": config, **files}},
+            lambda c, **k: c.load_model("hostile", config=config, files=raw, **k),
+        ),
+        "load with a config": Attack(
+            "repository/models/tiny_onnx/load",
+            {"parameters": {"config": other}},
+            lambda c, **k: c.load_model("tiny_onnx", config=other, **k),
+        ),
+        "index": Attack("repository/index", {}, lambda c, **k: c.get_model_repository_index(**k)),
+        "system status": Attack(
+            "systemsharedmemory/status", None, lambda c, **k: c.get_system_shared_memory_status(**k)
+        ),
+        "system register": Attack(
+            "systemsharedmemory/region/r/register",
+            {"key": region, "offset": 0, "byte_size": 16},
+            lambda c, **k: c.register_system_shared_memory("r", region, 16, **k),
+        ),
+        "system unregister": Attack(
+            "systemsharedmemory/region/r/unregister", {}, lambda c, **k: c.unregister_system_shared_memory("r", **k)
+        ),
+        "cuda status": Attack("cudasharedmemory/status", None, lambda c, **k: c.get_cuda_shared_memory_status(**k)),
+        "cuda register": Attack(
+            "cudasharedmemory/region/r/register",
+            {"raw_handle": {"b64": cuda}, "device_id": 0, "byte_size": 16},
+            lambda c, **k: c.register_cuda_shared_memory("r", cuda, 0, 16, **k),
+        ),
+        "cuda unregister": Attack(
+            "cudasharedmemory/region/r/unregister", {}, lambda c, **k: c.unregister_cuda_shared_memory("r", **k)
+        ),
+        "trace": Attack("trace/setting", None, lambda c, **k: c.get_trace_settings(**k)),
+        "trace change": Attack(
+            "trace/setting",
+            {"trace_rate": "7"},
+            lambda c, **k: c.update_trace_settings(settings={"trace_rate": "7"}, **k),
+        ),
+        "model trace": Attack(
+            "models/tiny_onnx/trace/setting", None, lambda c, **k: c.get_trace_settings(model_name="tiny_onnx", **k)
+        ),
+        "logging": Attack("logging", None, lambda c, **k: c.get_log_settings(**k)),
+        "logging change": Attack(
+            "logging", {"log_verbose_level": 1}, lambda c, **k: c.update_log_settings({"log_verbose_level": 1}, **k)
+        ),
+        "unload": Attack("repository/models/tiny_onnx/unload", {}, lambda c, **k: c.unload_model("tiny_onnx", **k)),
+    }
+
+
+NAMES = tuple(attacks(Path(), ""))
+FAILS_WITH_KEY = {"cuda register": "failed to register shared memory region: invalid args"}
+"""What comes as far as Triton, which then refuses the handle."""
+
+
+@pytest.fixture(scope="module")
+def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    repository = Path(shutil.copytree(tiny_repository, tmp_path_factory.mktemp("closed") / "models"))
+    shutil.rmtree(repository / "tiny_torchscript")
+    with TritonServer(repository) as running:
+        yield running
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    return tmp_path / "code ran"
+
+
+@pytest.fixture
+def region() -> Iterator[str]:
+    """A region that the server could map."""
+    memory = SharedMemory(create=True, size=16)
+    yield memory.name
+    memory.close()
+    memory.unlink()
+
+
+def post(server: TritonServer, attack: Attack, headers: dict[str, str]) -> tuple[int, str]:
+    """Send the request as a page of a browser could: its body is plain text, so that no preflight asks first."""
+    connection = http.client.HTTPConnection(server.http_url)
+    method, body = ("GET", None) if attack.body is None else ("POST", json.dumps(attack.body))
+    page = {"Content-Type": "text/plain", "Origin": "http://evil.example"}
+    connection.request(method, f"/v2/{attack.path}", body, page | headers)
+    response = connection.getresponse()
+    answer = response.read().decode()
+    connection.close()
+    return response.status, answer
+
+
+def call(server: TritonServer, attack: Attack, headers: dict[str, str]) -> str:
+    """Send the request over gRPC; what the server said against it, or nothing."""
+    with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
+        try:
+            attack.call(client, headers=headers)
+        except InferenceServerException as error:
+            return str(error)
+    return ""
+
+
+WRONG: dict[str, dict[str, str]] = {
+    "no key": {},
+    "an empty key": key_headers(""),
+    "a wrong key": key_headers(secrets.token_hex(32)),
+}
+
+
+@pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("name", NAMES)
+def test_without_the_key_it_is_refused(
+    server: TritonServer, mark: Path, region: str, name: str, headers: dict[str, str]
+) -> None:
+    attack = attacks(mark, region)[name]
+    status, answer = post(server, attack, headers)
+    assert (status, REFUSED in answer) == (403, True)
+    said = call(server, attack, headers)
+    assert REFUSED in said
+    assert "UNAVAILABLE" in said
+    assert not mark.exists()
+    assert [(model.name, model.version, model.state) for model in server.models()] == [("tiny_onnx", "1", "READY")]
+    assert ask(server.http_url, "GET", "/v2/systemsharedmemory/status", key_headers(server.key)) == []
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_with_the_key_it_works(server: TritonServer, mark: Path, region: str, protocol: str) -> None:
+    for name, attack in attacks(mark, region).items():
+        if protocol == "http":
+            status, answer = post(server, attack, key_headers(server.key))
+            said = "" if status == 200 else answer
+        else:
+            said = call(server, attack, key_headers(server.key))
+        assert bool(said) == (name in FAILS_WITH_KEY), f"{name}: {said}"
+        assert FAILS_WITH_KEY.get(name, "") in said
+    assert mark.exists(), "the attack is none: its code does not run even with the key"
+    server.unload("hostile")
+    server.load("tiny_onnx")
+    wait_until(lambda: [model.name for model in server.models() if model.state == "READY"] == ["tiny_onnx"])
+
+
+def test_what_stays_open(server: TritonServer) -> None:
+    for path in ("", "/health/live", "/health/ready", "/models/stats", "/models/tiny_onnx", "/models/tiny_onnx/config"):
+        ask(server.http_url, "GET", f"/v2{path}")
+    with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.get_model_config("tiny_onnx").config.name == "tiny_onnx"
+        assert [one.name for one in client.get_inference_statistics().model_stats] == ["tiny_onnx"]
+
+
+@pytest.mark.parametrize("path", ["models/tiny_onnx/config", "models/tiny_onnx", ""])
+def test_a_configuration_can_be_read_alone(server: TritonServer, path: str) -> None:
+    status, _ = post(server, Attack(path, CONFIG, print), key_headers(server.key))
+    assert status in (400, 404, 405)
+
+
+def test_a_page_cannot_ask_whether_it_may_send_the_key(server: TritonServer) -> None:
+    """A browser sends a header like the key to a foreign host only when the host said yes to a preflight."""
+    connection = http.client.HTTPConnection(server.http_url)
+    asking = {"Origin": "http://evil.example", "Access-Control-Request-Headers": HTTP_HEADER}
+    connection.request("OPTIONS", "/v2/repository/index", headers=asking)
+    response = connection.getresponse()
+    assert response.status != 200
+    assert response.getheader("Access-Control-Allow-Headers") is None
+    connection.close()
+
+
+def test_the_key_is_for_its_user_alone_and_goes_with_the_server(repository: Path) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    with TritonServer(repository) as server:
+        assert server.directory is not None
+        file = server.directory / "key"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(server.directory.stat().st_mode) == 0o700
+        assert file.read_text() == server.key
+        assert re.fullmatch(r"[0-9a-f]{64}", server.key)
+        family = psutil.Process(server.pid)
+        for process in [family, family.parent(), *family.children(recursive=True)]:
+            assert process is not None
+            assert server.key not in " ".join(process.cmdline()), "everybody on the host can read a command line"
+        assert server.key not in server.log()
+        first = server.key
+    assert not file.exists()
+    with TritonServer(repository) as server:
+        assert server.key != first
+
+
+def test_a_refusal_is_an_error(server: TritonServer) -> None:
+    with pytest.raises(ServeError, match="answered 403 to POST /v2/repository/index"):
+        ask(server.http_url, "POST", "/v2/repository/index")
+
+
+def test_the_key_is_found_by_the_name_of_the_server(server: TritonServer) -> None:
+    name = ask(server.http_url, "GET", "/v2")["name"]
+    for url in (server.http_url, f"localhost:{server.grpc_port}", "[::1]:1", "127.0.0.2:8001"):
+        assert find_key(url, name) == server.key
+    for url in ("192.168.0.1:8001", "example.org:8001", "127.0.0.1.example.org:8001"):
+        assert find_key(url, name) is None, "a server elsewhere that bears the name must not be told"
+    assert f"triton-grpc-protocol-{HTTP_HEADER}" == GRPC_HEADER
+
+
+def break_copy(repository: Path) -> None:
+    """A second model, which cannot be loaded."""
+    model = Path(shutil.copytree(repository / "tiny_onnx", repository / "broken"))
+    (model / "config.pbtxt").write_text((model / "config.pbtxt").read_text().replace("tiny_onnx", "broken"))
+    (model / "1" / "model.onnx").write_bytes(b"garbage")
+
+
+def test_a_client_has_reasons_where_it_finds_the_key_and_else_what_is_ready(
+    repository: Path, tmp_path: Path, region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    break_copy(repository)
+    with TritonServer(repository) as server:
+        for protocol, url in (("http", server.http_url), ("grpc", server.grpc_url)):
+            with monkeypatch.context() as patch, contextlib.closing(open_transport(url, Connection(protocol))) as there:
+                ready, broken = there.models()
+                assert (ready.name, ready.version, ready.ready) == ("tiny_onnx", "1", True)
+                assert (broken.name, broken.ready) == ("broken", False)
+                assert "Protobuf parsing failed" in broken.reason
+                there.register(Region("r", 16), region)
+                there.unregister(Region("r", 16))
+                patch.setattr(tempfile, "tempdir", str(tmp_path))  # Another user's, or another host's.
+                with contextlib.closing(open_transport(url, Connection(protocol))) as stranger:
+                    assert stranger.models() == (ready,)
+                    with pytest.raises(ClosedError, match=r"keeps this closed; .* in the header (triton-grpc-.*)?key$"):
+                        stranger.register(Region("r", 16), region)
+                headers = {HTTP_HEADER if protocol == "http" else GRPC_HEADER: server.key}
+                with contextlib.closing(open_transport(url, Connection(protocol, headers=headers))) as told:
+                    assert told.models() == (ready, broken)
+
+
+def test_a_key_that_others_can_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "triton-serve-x").mkdir()
+    file = tmp_path / "triton-serve-x" / "key"
+    file.write_text("secret")
+    file.chmod(0o600)
+    assert find_key("localhost:8001", "triton-serve-x") == "secret"
+    assert find_key("localhost:8001", "../triton-serve-x") is None
+    file.chmod(0o640)
+    assert find_key("localhost:8001", "triton-serve-x") is None
