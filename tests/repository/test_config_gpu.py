@@ -89,10 +89,11 @@ def test_triton_objects_to_nothing_but_the_missing_gpu(tmp_path: Path) -> None:
         (version / "model.plan").write_bytes(b"plan")
         (version.parent / "labels.txt").write_text("ant\nbee\n")
         (version.parent / "config.pbtxt").write_text(content)
-    process, port = start(tmp_path / "model_repository", tmp_path, "gpu")
+    process, port, _ = start(tmp_path / "model_repository", tmp_path, "gpu", TRITON_KEY="key")
     try:
         wait_for(port, "/v2/models/tiny_anywhere/ready", process)
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/repository/index", data=b"{}", method="POST")
+        address = f"http://127.0.0.1:{port}/v2/repository/index"
+        request = urllib.request.Request(address, data=b"{}", headers={"key": "key"}, method="POST")
         with urllib.request.urlopen(request, timeout=10) as answer:
             states = {model["name"]: (model["state"], model.get("reason", "")) for model in json.load(answer)}
     finally:
