@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3
     result = options.output / "compare.json"
     report = read_report(result)
-    replace_section(options.readme, section(report, judge(report), result))
+    replace_section(options.readme, section(report, judge(report), result, options.readme))
     return 1 if differing else 0
 
 

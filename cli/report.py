@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.readme:
         from tritonrepo.compare.views.readme import replace_section, section
 
-        replace_section(args.readme, section(report, judgement, args.run_file))
+        replace_section(args.readme, section(report, judgement, args.run_file, args.readme))
     return status
 
 

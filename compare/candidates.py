@@ -85,7 +85,9 @@ def _wanted(statuses: Sequence[ModelStatus], models: Sequence[str] | None) -> li
     known = sorted({status.name for status in statuses})
     unknown = [name for name in models if name not in known]
     if unknown:
-        raise UsageError(f"not on this server: {', '.join(unknown)}. It has: {', '.join(known) or 'no model'}")
+        # A server that keeps its index to itself lists only what is ready.
+        has = ", ".join(known) or "no model"
+        raise UsageError(f"not on this server, or not loaded: {', '.join(unknown)}. It has: {has}")
     return list(models)
 
 

@@ -28,21 +28,22 @@ def as_json(report: Report) -> str:
     return json.dumps({"schema": SCHEMA, **_CONVERTER.unstructure(report)}, indent=1, allow_nan=False) + "\n"
 
 
-def write_report(report: Report, path: Path) -> None:
+def write_report(report: Report, path: str | Path) -> None:
     """Store it."""
+    path = Path(path)
     part = path.with_name(f"{path.name}.part")
     part.write_text(as_json(report), encoding="utf-8")
     part.replace(path)
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: str | Path) -> Report:
     """A stored report.
 
     Raises:
         UsageError: The file is not there, or is no such report.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:

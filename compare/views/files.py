@@ -11,12 +11,13 @@ from tritonrepo.compare.views.page import page
 from tritonrepo.compare.views.rows import csv_lines
 
 
-def write_files(directory: Path, report: Report, judgement: Judgement, with_plots: bool = True) -> None:
+def write_files(directory: str | Path, report: Report, judgement: Judgement, with_plots: bool = True) -> None:
     """Write compare.json, compare.csv, report.html, and the plots as PNG.
 
     Raises:
         MissingError: The plots need matplotlib, which is not installed.
     """
+    directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     write_report(report, directory / "compare.json")
     (directory / "compare.csv").write_text("".join(f"{line}\n" for line in csv_lines(report)), encoding="utf-8")

@@ -1,7 +1,8 @@
-"""A README's performance section, from a stored run."""
+"""The performance section of a README or another document, from a stored run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -32,22 +33,23 @@ def replace_section(path: Path, section: str) -> None:
     path.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
 
 
-def section(report: Report, judgement: Judgement, source: Path) -> str:
+def section(report: Report, judgement: Judgement, source: Path, document: Path) -> str:
     """Markdown: machine and date, what to take, the plot and the table, and how it was measured.
 
     Args:
         report: The run.
         judgement: What it says.
-        source: Where the run is stored, relative to the README; a plot that lies beside it is shown.
+        source: Where the run is stored; a plot that lies beside it is shown.
+        document: The file that the section is for, from which the plot is linked.
     """
     return "\n\n".join(
         [
             _facts(report),
             " ".join(judgement.sentences),
-            *_plot(source),
+            *_plot(source, document),
             "\n".join(_table(short_grid(report, judgement))),
             method(report),
-            f"This section is generated: `tritonrepo report {source} --readme README.md`.",
+            f"This section is generated: `tritonrepo report {source} --readme {document}`.",
         ]
     )
 
@@ -62,10 +64,11 @@ def _facts(report: Report) -> str:
     )
 
 
-def _plot(source: Path) -> Iterator[str]:
+def _plot(source: Path, document: Path) -> Iterator[str]:
     plot = source.with_name("latency-throughput.png")
     if plot.exists():
-        yield f"![Latency against throughput]({plot.as_posix()})"
+        link = Path(os.path.relpath(plot, document.parent)).as_posix()
+        yield f"![Latency against throughput]({link})"
 
 
 def _table(grid: Grid) -> Iterator[str]:

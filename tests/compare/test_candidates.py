@@ -115,7 +115,7 @@ def test_nothing_to_compare() -> None:
 
 def test_names_that_the_server_does_not_know() -> None:
     server = Server(config("m_a"))
-    with pytest.raises(UsageError, match=r"not on this server: m_x\. It has: m_a"):
+    with pytest.raises(UsageError, match=r"not on this server, or not loaded: m_x\. It has: m_a"):
         found(server, models=["m_x"])
     with pytest.raises(UsageError, match="the reference m_x is not among the models: m_a"):
         found(server, reference="m_x")

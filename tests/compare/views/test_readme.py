@@ -17,19 +17,19 @@ def test_the_section_is_replaced_between_its_marks(tmp_path: Path) -> None:
     report = everyday_report()
     path = tmp_path / "README.md"
     path.write_text(f"# Title\n{BEGIN}\nold\n{END}\nrest\n")
-    replace_section(path, section(report, judge(report), Path("runs/run.json")))
+    replace_section(path, section(report, judge(report), Path("runs/run.json"), path))
     text = path.read_text()
     assert text.startswith(f"# Title\n{BEGIN}\nMeasured on 2026-11-24 on EPYC <7>, 2 threads")
     assert text.endswith(f"{END}\nrest\n")
     assert "old" not in text
-    assert "`tritonrepo report runs/run.json --readme README.md`" in text
-    replace_section(path, section(report, judge(report), Path("runs/run.json")))
+    assert f"`tritonrepo report runs/run.json --readme {path}`" in text
+    replace_section(path, section(report, judge(report), Path("runs/run.json"), path))
     assert path.read_text() == text
 
 
 def test_the_table_has_whole_names_and_the_judgements_marks() -> None:
     report = make_report(CELLS)
-    lines = section(report, judge(report), Path("run.json")).splitlines()
+    lines = section(report, judge(report), Path("run.json"), Path("README.md")).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| model"))
     assert lines[start : start + 4] == [
         "| model | batch | concurrency | images/s | p50 ms | p95 ms | p99 ms | queue ms | infer ms |  |",
@@ -40,12 +40,20 @@ def test_the_table_has_whole_names_and_the_judgements_marks() -> None:
     assert lines[start + 5].endswith("| best, Pareto |")
 
 
-def test_a_plot_that_lies_beside_the_run_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("document", "link"),
+    [("README.md", "runs/latency-throughput.png"), ("docs/p.md", "../runs/latency-throughput.png")],
+)
+def test_a_plot_that_lies_beside_the_run_is_linked_from_where_the_document_is(
+    tmp_path: Path, document: str, link: str
+) -> None:
     report = make_report(CELLS)
-    source = tmp_path / "run.json"
-    assert "![" not in section(report, judge(report), source)
+    source = tmp_path / "runs" / "run.json"
+    assert "![" not in section(report, judge(report), source, tmp_path / document)
+    source.parent.mkdir()
     source.with_name("latency-throughput.png").touch()
-    assert f"![Latency against throughput]({tmp_path}/latency-throughput.png)" in section(report, judge(report), source)
+    found = section(report, judge(report), source, tmp_path / document)
+    assert f"![Latency against throughput]({link})" in found
 
 
 def test_a_readme_without_the_marks_is_left_alone(tmp_path: Path) -> None:
