@@ -14,6 +14,8 @@ from PIL import Image
 
 from tritonrepo.serve.triton import TritonServer
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -18,6 +19,8 @@ from tests.conftest import TINY_LABELS
 from tritonrepo.cli.arguments import HEADERS_VARIABLE
 from tritonrepo.cli.main import main
 from tritonrepo.client import AsyncClassifier, Classifier, Connection, Options, Result, Tls, TritonRepoError
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.sources import Picture
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -176,6 +179,53 @@ def test_asyncio_is_the_same(tiny_server: TritonServer, photographs: Path, refer
     assert turns > len(results), "the event loop was blocked"
 
 
+def one_picture(photographs: Path) -> list[tuple[Picture, int]]:
+    """What stands for one picture, or one directory, and how many results it has."""
+    path = photographs / "00.png"
+    with Image.open(path) as opened:
+        image = opened.copy()
+    count = len(list(photographs.iterdir()))
+    return [
+        (str(photographs), count),
+        (photographs, count),
+        (str(photographs / "0*.png"), 10),
+        (str(path), 1),
+        (path, 1),
+        (path.read_bytes(), 1),
+        (image, 1),
+        (np.asarray(image), 1),
+    ]
+
+
+def test_one_picture_alone_is_no_list(tiny_server: TritonServer, photographs: Path, reference: list[Result]) -> None:
+    with Classifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
+        for picture, count in one_picture(photographs):
+            results = list(classifier.classify(picture, OPTIONS))
+            assert [result.predictions for result in results] == [r.predictions for r in reference[:count]]
+        with pytest.raises(UsageError, match="images is a int"):
+            classifier.classify(7)  # type: ignore[arg-type]
+
+
+def test_one_picture_alone_is_no_list_for_asyncio_either(
+    tiny_server: TritonServer, photographs: Path, reference: list[Result]
+) -> None:
+    async def collect(picture: Picture) -> list[Result]:
+        async with AsyncClassifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
+            return [result async for result in classifier.classify(picture, OPTIONS)]
+
+    for picture, count in one_picture(photographs):
+        results = asyncio.run(collect(picture))
+        assert [result.predictions for result in results] == [r.predictions for r in reference[:count]]
+
+
+def test_labels_and_patience_that_make_no_sense_are_refused(tiny_server: TritonServer) -> None:
+    with pytest.raises(UsageError, match="labels is one string"):
+        Classifier(tiny_server.grpc_url, "tiny_onnx", labels="labels.txt")
+    for patience in (-1.0, float("nan")):
+        with pytest.raises(UsageError, match="patience is"):
+            Classifier(tiny_server.grpc_url, "tiny_onnx", patience=patience)
+
+
 def test_leaving_an_asyncio_iteration_early_closes_it(tiny_server: TritonServer, photographs: Path) -> None:
     async def first() -> Result:
         async with AsyncClassifier(tiny_server.grpc_url, "tiny_onnx") as classifier:
@@ -226,7 +276,7 @@ def test_headers_come_from_a_file_and_the_environment(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     headers = tmp_path / "headers"
-    headers.write_text("# for the gateway\nX-Api-Key: from-a-file\n")
+    headers.write_bytes("# for the gateway\r\nX-Api-Key: from-a-file\x0bwhole\r\n".encode("utf-8-sig"))
     monkeypatch.setenv(HEADERS_VARIABLE, "Authorization: Bearer from-the-environment")
     certificate, key = map(str, certificates.client_pair)
     words = ["classify", str(photographs / "00.png"), "--url", proxy.url, "--protocol", "http", "--model", "tiny_onnx"]
@@ -257,9 +307,11 @@ def test_given_labels_replace_the_servers(
 ) -> None:
     labels = tmp_path / "labels.txt"
     words = ["classify", str(photographs / "00.png"), "--url", tiny_server.grpc_url, "--labels", str(labels)]
-    labels.write_text("".join(f"mein {label}\n" for label in TINY_LABELS))
-    assert main(words) == 0
-    assert "mein ant" in capfd.readouterr().out
+    # Lines end at a line feed alone, and a byte-order mark is no text.
+    labels.write_bytes("\r\n".join(f"mein\u2028{label}" for label in TINY_LABELS).encode("utf-8-sig"))
+    assert main([*words, "--format", "json", "--top", "10"]) == 0
+    found = {p["label"] for p in json.loads(capfd.readouterr().out)["predictions"]}
+    assert found == {f"mein\u2028{label}" for label in TINY_LABELS}
     labels.write_text("one\ntwo\n")
     assert main(words) == 2
     assert "2 labels given for the 10 classes" in capfd.readouterr().err
