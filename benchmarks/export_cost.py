@@ -46,7 +46,8 @@ class Stopwatch:
 def whole(model: str, repository: Path) -> list[tuple[str, float, float]]:
     """The export as `python -m export` does it."""
     stopwatch = Stopwatch()
-    from tritonrepo.export.build import Options, Watcher, build
+    from tritonrepo.export.options import Options, Watcher
+    from tritonrepo.export.steps import build
     from tritonrepo.repository.formats import ONNX, TORCHSCRIPT
 
     options = Options(model, "seeded", (TORCHSCRIPT, ONNX), repository)

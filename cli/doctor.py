@@ -9,8 +9,11 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
-from tritonrepo.repository import doctor
-from tritonrepo.repository.doctor import Finding
+from tritonrepo.client.text import printable
+from tritonrepo.repository.doctor import examine_repository
+from tritonrepo.repository.findings import Finding
+from tritonrepo.repository.host import examine_host
+from tritonrepo.repository.release import TRITON_RELEASE, pinned_release
 
 SUMMARY = (
     "Say what this machine has, what each format needs, and what in the repository Triton would fail to load. Changes "
@@ -22,14 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `doctor`."""
     parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
     parser.add_argument(
-        "--triton-release", metavar="YY.MM", help="the release that is to serve; without it the one that .env pins"
+        "--triton-release",
+        metavar="YY.MM",
+        help=f"the release that is to serve; without it the one that a checkout's .env pins, else {TRITON_RELEASE}",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Examine; the exit status."""
-    release = args.triton_release or doctor.pinned_release()
-    findings = [*doctor.examine_host(), *doctor.examine_repository(args.repository, release)]
+    release = args.triton_release or pinned_release()
+    findings = [*examine_host(), *examine_repository(args.repository, release)]
     output = terminal.console()
     for finding in findings:
         output.print(_line(finding), soft_wrap=True)
@@ -42,4 +47,4 @@ def _line(finding: Finding) -> Text:
     """How it stands, about what, and what mends it."""
     style = {"ok": "green", "note": "yellow", "fail": "red"}[finding.level]
     remedy = f" -> {finding.remedy}" if finding.remedy else ""
-    return Text.assemble((f"{finding.level:<5}", style), f"{finding.subject}: {finding.text}{remedy}")
+    return Text.assemble((f"{finding.level:<5}", style), printable(f"{finding.subject}: {finding.text}{remedy}"))

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import whole_number
 from tritonrepo.cli.export_table import UNTRAINED, Steps, table
+from tritonrepo.cli.silence import silence
+from tritonrepo.cli.status import terminate_as_interrupt
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
+from tritonrepo.export.options import EngineOptions, Options, Watcher
 from tritonrepo.repository.formats import FORMATS, Format
-from tritonrepo.repository.spec import DEFAULT_MAX_BATCH_SIZE, LARGEST_BATCH_SIZE
+from tritonrepo.repository.serving import LARGEST_BATCH_SIZE, Serving
+
+if TYPE_CHECKING:
+    from tritonrepo.export.outcome import Build
 
 SUMMARY = (
     "Export a PyTorch image classifier into a Triton model repository. Each artifact is verified against PyTorch; "
@@ -29,13 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`rollback NAME` withdraws the newest version of a model; `doctor` says what this machine has, and what in a "
         "repository would fail to load."
     )
+    _add_model(parser)
+    _add_serving(parser)
+    _add_repository(parser)
+    _add_engine(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """What to export."""
     add = parser.add_argument
     add(
         "--model",
         default="resnext101_32x4d",
         metavar="NAME|FILE.py:FACTORY",
         help="resnet50, resnext101_32x4d, se_resnext101_32x4d, or your own: FACTORY() returns a torch.nn.Module, or a "
-        "pair of one and an export.spec.ModelSpec",
+        "pair of one and a tritonrepo.export.ModelSpec",
     )
     add(
         "--weights",
@@ -43,62 +59,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the weights come from; without it NGC, or the factory's own",
     )
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
-    add("--repository", default=Path("model_repository"), type=Path, metavar="DIR", help="the model repository")
+    add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
+    add("--labels", type=Path, metavar="FILE", help="one label a line, in the order of the logits")
+    add("--images", type=Path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    """What ends in config.pbtxt."""
+    add = parser.add_argument
     add(
         "--max-batch-size",
-        default=DEFAULT_MAX_BATCH_SIZE,
+        default=Serving.max_batch_size,
         type=whole_number(1, LARGEST_BATCH_SIZE),
         metavar="N",
         help="largest batch that the server accepts or forms",
     )
-    add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
-    add("--labels", type=Path, metavar="FILE", help="one label a line, in the order of the logits")
-    add("--images", type=Path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
     add(
         "--queue-delay-us",
-        default=0,
+        default=Serving.queue_delay_us,
         type=whole_number(0, 10_000_000),
         metavar="N",
         help="microseconds for which the server may hold a request to fill a batch",
     )
-    add("--instances", default=1, type=whole_number(1, 64), metavar="N", help="copies of the model per device")
+    add(
+        "--instances",
+        default=Serving.instances,
+        type=whole_number(1, 64),
+        metavar="N",
+        help="copies of the model per device",
+    )
     add(
         "--cpu-threads",
         type=whole_number(1, 1024),
         metavar="N",
         help="threads per operator on a CPU; without it every core",
     )
-    add("--keep", default=2, type=whole_number(1, 1_000_000), metavar="N", help="versions to keep of each model")
+
+
+def _add_repository(parser: argparse.ArgumentParser) -> None:
+    """Where to."""
+    add = parser.add_argument
+    add("--repository", default=Path("model_repository"), type=Path, metavar="DIR", help="the model repository")
+    add(
+        "--keep",
+        default=Options.keep,
+        type=whole_number(1, 1_000_000),
+        metavar="N",
+        help="versions to keep of each model",
+    )
     add(
         "--staging",
         type=Path,
         metavar="DIR",
         help="where .NAME.staging is made, on the repository's filesystem but outside it; without it beside it",
     )
-    _add_gpu_options(parser)
 
 
-def _add_gpu_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group(
-        "on a GPU", "For the format tensorrt, except where they say otherwise."
-    ).add_argument
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    """What concerns a GPU."""
+    group = parser.add_argument_group("on a GPU", "For the format tensorrt, except where they say otherwise.")
+    add = group.add_argument
     add(
         "--preferred-batch-size",
-        default=8,
+        default=Serving.preferred_batch_size,
         type=whole_number(1, LARGEST_BATCH_SIZE),
         metavar="N",
         help="the batch size that TensorRT chooses its kernels for",
     )
     add(
         "--workspace-mib",
-        default=4096,
+        default=EngineOptions.workspace_mib,
         type=whole_number(1, 1 << 20),
         metavar="N",
         help="scratch memory of a layer, at most",
     )
     add(
         "--optimisation-level",
-        default=3,
+        default=EngineOptions.optimisation_level,
         type=whole_number(0, 5),
         metavar="0..5",
         help="from building fast to running fast",
@@ -112,7 +149,7 @@ def _add_gpu_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--compute-capability",
-        default="8.9",
+        default=EngineOptions.compute_capability,
         type=_compute_capability,
         metavar="X.Y",
         help="what is compiled for where there is no GPU; nothing is published then",
@@ -142,25 +179,42 @@ def _formats(text: str) -> tuple[Format, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Export; the exit status."""
+    terminate_as_interrupt()
     try:
-        from tritonrepo.export.build import Options, Watcher, build
-        from tritonrepo.repository.config import EngineOptions, Serving
+        return _export(args)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("while exporting; every model in the repository is whole") from None
+
+
+def _export(args: argparse.Namespace) -> int:
+    try:
+        from tritonrepo.export.steps import build
     except ModuleNotFoundError as exc:
         raise MissingError(f"the package {exc.name} is not installed: {install_command('export')}") from exc
+    console = terminal.error_console()
+    with Steps(console) as steps:
+        watcher = Watcher(steps.notice, steps.begin, steps.download, functools.partial(silence, console))
+        result = build(_options(args), watcher)
+    _conclude(result, args.repository)
+    return result.exit_status
+
+
+def _options(args: argparse.Namespace) -> Options:
     words = vars(args)
     serving, engine, chosen = (
         {field.name: words[field.name] for field in fields(kind) if field.name in words}
         for kind in (Serving, EngineOptions, Options)
     )
-    with Steps(terminal.error_console()) as steps:
-        watcher = Watcher(steps.notice, steps.begin, steps.download)
-        result = build(Options(**chosen, serving=Serving(**serving), engine=EngineOptions(**engine)), watcher)
+    return Options(**chosen, serving=Serving(**serving), engine=EngineOptions(**engine))
+
+
+def _conclude(result: Build, repository: Path) -> None:
+    """Show what became of each format, and why."""
     output = terminal.console()
     output.print(table(result))
     for error in result.errors:
         output.print(Text(f"error: {error}", style="red"), soft_wrap=True)
     if result.exit_status:
-        output.print(f"nothing was published: {args.repository} is as it was", soft_wrap=True)
+        output.print(f"nothing was published: {repository} is as it was", soft_wrap=True)
     elif not result.weights.trained:
         output.print(Text(UNTRAINED, style="yellow"))
-    return result.exit_status

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # torch is not needed to show a table, nor for --help
-    from tritonrepo.export.build import Build, Outcome
+    from tritonrepo.export.outcome import Build, Outcome
 
 UNTRAINED = (
     "The weights are untrained: the network computes, and as fast as the real one, but its labels mean nothing. "
@@ -26,10 +26,14 @@ class Steps:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task("", total=None)
 
     def __enter__(self) -> Steps:
@@ -42,15 +46,18 @@ class Steps:
         self._progress.stop()
 
     def notice(self, sentence: str) -> None:
+        """Show a sentence."""
         self._console.print(sentence, style="yellow", soft_wrap=True)
 
     def begin(self, description: str) -> None:
+        """Show which step begins."""
         if self._console.is_terminal:
             self._progress.reset(self._task, description=description, total=None)
         else:
             self._console.print(f"- {description}", soft_wrap=True)
 
     def download(self, done: int, total: int | None) -> None:
+        """Show how far a download is, in bytes."""
         self._progress.update(self._task, completed=done, total=total)
 
 

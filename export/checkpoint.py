@@ -20,7 +20,10 @@ def load(module: nn.Module, path: Path) -> None:
     """Copy the checkpoint's tensors into `module`.
 
     Accepts a tensor dictionary or `{"state_dict": …}`, `module.` prefixes, and the `layerN` names of NVIDIA's 20.06.0
-    checkpoints. Raises `WeightsError` for anything else, and lists missing, unexpected and misshapen keys by name.
+    checkpoints.
+
+    Raises:
+        WeightsError: It is anything else; missing, unexpected and misshapen keys are listed by name.
     """
     content = read(path)
     state = {_canonical(key): value for key, value in content.items()}

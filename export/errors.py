@@ -7,6 +7,21 @@ class NotPublishableError(MissingError):
     """The artifact can be made here but not verified, for want of hardware. The message says what was made."""
 
 
+class DownloadError(MissingError):
+    """A file cannot be downloaded.
+
+    Attributes:
+        reason: Why, without the address and the remedy.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"cannot download {url}: {reason}. Download it on another machine and pass --weights PATH, "
+            "or use --weights seeded for an untrained network"
+        )
+        self.reason = reason
+
+
 class WeightsError(TritonRepoError):
     """A checkpoint cannot be read, is not a tensor dictionary, or belongs to another network."""
 

@@ -11,21 +11,25 @@ from torch import nn
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import read_lines
-from tritonrepo.export import imagenet, network, ngc, weights
+from tritonrepo.export import imagenet, network, weights
+from tritonrepo.export.options import Progress
+from tritonrepo.repository.labels import check_labels
 from tritonrepo.repository.manifest import Weights
-from tritonrepo.repository.spec import ModelSpec, check_labels
+from tritonrepo.repository.spec import ModelSpec
 
 IMPORTED_AS = "model_file"
 Loaded = tuple[nn.Module, ModelSpec, Weights]
 
 
-def load(model: str, source: str | None, progress: ngc.Progress, notice: Callable[[str], None]) -> Loaded:
+def load(model: str, source: str | None, progress: Progress, notice: Callable[[str], None]) -> Loaded:
     """The module in evaluation mode on the CPU, its spec, and the provenance of its weights.
 
     `model` is a name of `network.ARCHITECTURES` or `FILE.py:FACTORY`. `source` is as in `weights.load`; without one, a
     known network comes from NGC, and a factory's module keeps the weights it came with.
 
-    Raises `UsageError` for a model that cannot be had, and what `weights.load` raises.
+    Raises:
+        UsageError: The model cannot be had.
+        TritonRepoError: As `weights.load` raises it.
     """
     if ".py:" in model:
         return _from_factory(model, source)
@@ -39,20 +43,21 @@ def load(model: str, source: str | None, progress: ngc.Progress, notice: Callabl
 def with_labels(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) -> ModelSpec:
     """`spec` with one label per class: those given, its own, ImageNet's, or numbered, in that order.
 
-    Raises `UsageError` if the number of labels is not that of the classes.
+    Raises:
+        UsageError: The number of labels is not that of the classes.
     """
     if given is not None:
-        labels, where = given, "--labels"
+        chosen, where = given, "--labels"
     elif spec.labels:
-        labels, where = spec.labels, f"the spec of {spec.name}"
+        chosen, where = spec.labels, f"the spec of {spec.name}"
     elif classes == imagenet.CLASSES:
         return replace(spec, labels=imagenet.labels(), synsets=imagenet.synsets())
     else:
         return replace(spec, labels=tuple(f"class {index}" for index in range(classes)))
-    if len(labels) != classes:
-        raise UsageError(f"{where}: {len(labels)} labels for a model of {classes} classes; give one for each class")
+    if len(chosen) != classes:
+        raise UsageError(f"{where}: {len(chosen)} labels for a model of {classes} classes; give one for each class")
     # Labels of another source say nothing of the spec's synsets.
-    return replace(spec, labels=labels, synsets=spec.synsets if labels == spec.labels else ())
+    return replace(spec, labels=chosen, synsets=spec.synsets if chosen == spec.labels else ())
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -101,8 +106,8 @@ def _call(path: Path, name: str) -> tuple[nn.Module, ModelSpec]:
     module, spec = result if isinstance(result, tuple) and len(result) == 2 else (result, ModelSpec(name))
     if not isinstance(module, nn.Module) or not isinstance(spec, ModelSpec):
         raise UsageError(
-            f"--model {path}:{name}: returned {_kind(result)}, expected a torch.nn.Module, or a pair of one and an "
-            "export.spec.ModelSpec"
+            f"--model {path}:{name}: returned {_kind(result)}, expected a torch.nn.Module, or a pair of one and a "
+            "tritonrepo.export.ModelSpec"
         )
     return module, spec
 

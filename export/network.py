@@ -16,7 +16,15 @@ SQUEEZE_CHANNELS = 16
 
 @dataclass(frozen=True)
 class Architecture:
-    """The numbers that tell the three networks apart; one entry per stage in `depths` and `widths`."""
+    """The numbers that tell the three networks apart.
+
+    Attributes:
+        depths: Blocks of each stage.
+        widths: Channels of each stage's 3x3 convolutions.
+        expansion: Channels of a block's output, as a multiple of its width.
+        cardinality: Groups of the 3x3 convolutions.
+        squeeze_excitation: Whether a block's output is weighted by channel.
+    """
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -47,6 +55,7 @@ class SqueezeExcitation(nn.Module):
         self.expand = nn.Linear(SQUEEZE_CHANNELS, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The weights of the block's output `x`."""
         means = x.mean((2, 3))
         weights = torch.sigmoid(self.expand(torch.relu(self.squeeze(means))))
         return weights[:, :, None, None]
@@ -70,6 +79,7 @@ class Bottleneck(nn.Module):
         self.squeeze = SqueezeExcitation(outputs) if architecture.squeeze_excitation else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[N, inputs, H, W]` -> `[N, outputs, H / stride, W / stride]`."""
         out = torch.relu(self.bn1(self.conv1(x)))
         out = torch.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
@@ -100,6 +110,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[N, 3, H, W]` -> `[N, classes]`."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
         x = self.layers(x).mean((2, 3))
         logits: Tensor = self.fc(x)

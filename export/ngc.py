@@ -1,15 +1,12 @@
-"""NVIDIA's pretrained checkpoints: downloaded once, resumed after an interruption, cached with their SHA-256."""
+"""NVIDIA's pretrained checkpoints: downloaded once, cached with their SHA-256."""
 
 import fcntl
-import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
 
-from tritonrepo.client.errors import MissingError
-from tritonrepo.export.errors import WeightsError
+import pooch
+
+from tritonrepo.export.errors import DownloadError, WeightsError
+from tritonrepo.export.options import Progress
 from tritonrepo.repository.digest import sha256
 
 _MODELS = "https://api.ngc.nvidia.com/v2/models/nvidia"
@@ -25,25 +22,20 @@ CHECKPOINTS = {
 """The checkpoints that NVIDIA's torch.hub entry points load."""
 
 TIMEOUT_S = 20.0
+"""The longest silence of the server."""
 _CHUNK = 1 << 20
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes on disk so far, and the bytes in all where the server tells."""
-
-
-def cache_directory() -> Path:
-    """`$XDG_CACHE_HOME/triton-repository-builder`, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "triton-repository-builder"
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
 def fetch(url: str, directory: Path, progress: Progress) -> Path:
     """The file at `url`, from `directory` if it is there whole, else downloaded into it.
 
-    An interrupted download leaves `NAME.part` and goes on from there next time, if the server still has the same
-    file (its ETag); else it starts again. The SHA-256 is written to `NAME.sha256` and checked at every later use.
+    An interrupted download starts again next time. The SHA-256 is written to `NAME.sha256` and checked at every later
+    use. One process downloads at a time. The environment's proxies are used.
 
-    One process downloads at a time. Raises `MissingError` when the server cannot be reached, and `WeightsError` for a
-    cached file that has changed.
+    Raises:
+        DownloadError: The server cannot be reached, sends something else, or the disk refuses.
+        WeightsError: The cached file has changed.
     """
     target = directory / url.rsplit("/", 1)[1]
     record = target.with_name(target.name + ".sha256")
@@ -53,15 +45,10 @@ def fetch(url: str, directory: Path, progress: Progress) -> Path:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if target.exists() and record.exists():
                 _check_cached(target, record)
-                return target
-            part = _download(url, target, progress)
-            _write(record, sha256(part))
-            part.replace(target)
-    except (OSError, HTTPException) as exc:
-        raise MissingError(
-            f"cannot download {url}: {reason(exc)}. Download it on another machine and pass --weights PATH, "
-            "or use --weights seeded for an untrained network"
-        ) from exc
+            else:
+                _download(url, target, record, progress)
+    except OSError as exc:  # the root of requests' errors too
+        raise DownloadError(url, _reason(exc)) from exc
     return target
 
 
@@ -74,54 +61,46 @@ def _check_cached(target: Path, record: Path) -> None:
         )
 
 
-def _download(url: str, target: Path, progress: Progress) -> Path:
-    part, etag = target.with_name(target.name + ".part"), target.with_name(target.name + ".etag")
-    headers = {}
-    if part.exists() and etag.exists():
-        # A changed file answers If-Range with 200 and all of itself, an unchanged one with 206 and the rest.
-        headers = {"Range": f"bytes={part.stat().st_size}-", "If-Range": etag.read_text()}
-    with _open(url, headers) as response:
-        kind = response.headers.get_content_type()
-        if kind.startswith("text/"):
-            raise ConnectionError(f"the answer is {kind}, not a file: a page of a proxy or a login?")
-        resumed = response.status == 206
-        done = part.stat().st_size if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
-        if not resumed:
-            part.unlink(missing_ok=True)
-            _write(etag, response.headers.get("ETag", ""))
-        with part.open("ab") as file:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-            file.flush()
-            os.fsync(file.fileno())
-    if total is not None and done != total:
-        raise ConnectionError(f"the connection ended after {done} of {total} bytes; run again to go on from there")
-    etag.unlink(missing_ok=True)
-    return part
+def _download(url: str, target: Path, record: Path, progress: Progress) -> None:
+    part = target.with_name(target.name + ".part")
+    get = pooch.HTTPDownloader(progressbar=_Bar(progress), chunk_size=_CHUNK, timeout=TIMEOUT_S)
+    get(url, str(part), None)
+    with part.open("rb") as file:
+        head = file.read(100)
+    if head.lstrip().lower().startswith(_PAGES):
+        raise ConnectionError("the answer is a web page, not a file: of a proxy or a login?")
+    record.write_text(sha256(part))
+    part.replace(target)
 
 
-def _open(url: str, headers: dict[str, str]):  # type: ignore[no-untyped-def]  # urlopen's response has no public type
-    try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as exc:
-        if exc.code == 416 and headers:  # the part is as long as the file, or longer: start again
-            return urllib.request.urlopen(url, timeout=TIMEOUT_S)
-        raise
+class _Bar:
+    """What pooch takes for tqdm's bar."""
+
+    total = 0
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def update(self, count: int) -> None:
+        """Count some more bytes; pooch calls the last chunk as long as the others."""
+        self._done = min(self._done + count, self.total or self._done + count)
+        self._progress(self._done, self.total or None)
+
+    def reset(self) -> None:
+        """Start again from nothing, as pooch does before it counts the whole file once more."""
+        self._done = 0
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def reason(exc: BaseException | None) -> str:
-    """What went wrong with a download, without urllib's wrapping."""
-    if isinstance(exc, urllib.error.HTTPError):
-        exc.close()
-        return str(exc)
-    return str(getattr(exc, "reason", "") or exc) or type(exc).__name__
+def _reason(exc: OSError) -> str:
+    """What went wrong at the bottom: requests' own words wrap it three times."""
+    response = getattr(exc, "response", None)
+    if response is not None:
+        return f"the server answers {response.status_code} {response.reason}"
+    inner: BaseException = exc
+    while inner.__context__ is not None:
+        inner = inner.__context__
+    return str(inner) or type(inner).__name__

@@ -49,7 +49,8 @@ def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDA
     When there are fewer photographs than `size`, they come again mirrored and rotated (the eight symmetries of the
     square); past eight times their number they repeat.
 
-    Raises `UsageError` for a file that is not an image.
+    Raises:
+        UsageError: A file is not an image.
     """
     images = np.empty((size, 3, preprocessing.crop, preprocessing.crop), np.float32)
     opened = [_open(path) for path in paths[:size]]

@@ -26,8 +26,10 @@ IR_VERSION = 9
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
     """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with a dynamic batch dimension.
 
-    Raises `ConversionError` if the module cannot be exported, if it fixes the batch dimension, or if onnx's checker
-    refuses the result.
+    Raises:
+        ConversionError: The module cannot be exported, it fixes the batch dimension, or onnx's checker refuses the
+            result.
+        OSError: The disk refuses.
     """
     example = torch.zeros(2, *image_shape)
     try:

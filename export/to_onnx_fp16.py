@@ -1,5 +1,8 @@
-"""PyTorch module -> ONNX that computes in FP16, with FP32 at both ends: Triton's classification extension has no FP16
-case, and clients need not know what is inside. From the half-precision module itself, so that no converter decides."""
+"""PyTorch module -> ONNX that computes in FP16, with FP32 at both ends, for Triton's onnxruntime backend.
+
+Triton's classification extension has no FP16 case, and clients need not know what is inside. The graph comes from the
+half-precision module itself, so that no converter decides.
+"""
 
 import copy
 from pathlib import Path
@@ -20,6 +23,7 @@ class HalfPrecision(nn.Module):
         self.module = copy.deepcopy(module).half()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`."""
         logits: torch.Tensor = self.module(images.half())
         return logits.float()
 
@@ -27,7 +31,9 @@ class HalfPrecision(nn.Module):
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
     """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with FP16 weights and arithmetic.
 
-    Raises `ConversionError` as `to_onnx.convert` does.
+    Raises:
+        ConversionError: As `to_onnx.convert` does, or the module cannot be copied.
+        OSError: The disk refuses.
     """
     try:
         half = HalfPrecision(module)

@@ -21,8 +21,9 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
 
     The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
 
-    Raises `ConversionError` if tracing fails or the trace creates tensors on a fixed device, `OSError` if the disk
-    refuses.
+    Raises:
+        ConversionError: Tracing fails, or the trace creates tensors on a fixed device.
+        OSError: The disk refuses.
     """
     example = torch.zeros(EXAMPLE_BATCH, *image_shape)
     try:

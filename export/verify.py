@@ -1,7 +1,7 @@
 """The gate: an artifact, run by its own runtime, against the eager PyTorch module. Raises on a mismatch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import nn
 
 from tritonrepo.client.decode import softmax
 from tritonrepo.export.errors import VerificationError
+from tritonrepo.repository.manifest import Verification
 
 Logits = NDArray[np.float32]
 Runner = Callable[[NDArray[np.float32]], Logits]
@@ -22,8 +23,12 @@ REFERENCE_CHUNK = 16
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest difference of a logit that is let through, as a share of the spread (standard deviation) of the
-    reference's logits: a share, because logits have no unit of their own."""
+    """The largest difference of a logit that is let through.
+
+    Attributes:
+        share: Of the spread (standard deviation) of the reference's logits, because logits have no unit of their own.
+        reason: Why that much.
+    """
 
     share: float
     reason: str
@@ -44,12 +49,16 @@ TOLERANCES = {"FP32": FP32, "FP16": FP16}
 
 @dataclass(frozen=True)
 class Reference:
-    """What the PyTorch module computes."""
+    """What the PyTorch module computes.
+
+    Attributes:
+        images: FP32 `[N, 3, H, W]`, N the largest batch size to verify.
+        logits: FP32 `[N, classes]`.
+        batch_sizes: Those to verify.
+    """
 
     images: NDArray[np.float32]
-    """`[N, 3, H, W]`, N the largest batch size to verify."""
     logits: Logits
-    """`[N, classes]`."""
     batch_sizes: tuple[int, ...]
 
     @property
@@ -57,26 +66,6 @@ class Reference:
         """Standard deviation of the logits about each image's mean."""
         centred = self.logits - self.logits.mean(axis=1, keepdims=True)
         return float(np.sqrt(np.mean(np.square(centred, dtype=np.float64))))
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Worst differences over all batch sizes, and agreement over all images of the largest batch."""
-
-    batch_sizes: tuple[int, ...]
-    images: int
-    tolerance: float
-    """Absolute, in logits."""
-    tolerance_reason: str
-    worst_absolute: float
-    worst_relative: float
-    """Of the absolute difference to the spread of the reference's logits."""
-    worst_probability: float
-    top1_agreement: float
-    top5_agreement: float
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def batch_sizes(max_batch_size: int) -> tuple[int, ...]:
@@ -87,7 +76,8 @@ def batch_sizes(max_batch_size: int) -> tuple[int, ...]:
 def reference(module: nn.Module, images: NDArray[np.float32], max_batch_size: int) -> Reference:
     """The eager module's logits for `images`, FP32 `[max_batch_size, 3, H, W]`.
 
-    Raises `VerificationError` if the module fails, its output is not FP32 `[N, classes]`, or it is not finite.
+    Raises:
+        VerificationError: The module fails, its output is not FP32 `[N, classes]`, or it is not finite.
     """
     try:
         with torch.inference_mode():
@@ -122,8 +112,15 @@ def _check_output(output: object, size: int) -> None:
 def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str) -> Verification:
     """Run the artifact at each batch size and compare.
 
-    Raises `VerificationError` when it fails to run, returns another shape or dtype, NaN, or a logit that is off by
-    more than the tolerance.
+    Args:
+        run: The artifact: FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`.
+        expected: What the PyTorch module computes.
+        tolerance: How far a logit may be off.
+        name: Of the format, for messages.
+
+    Raises:
+        VerificationError: It fails to run, returns another shape or dtype, NaN, or a logit that is off by more than the
+            tolerance.
     """
     limit = tolerance.share * expected.spread
     worst_absolute = worst_probability = 0.0

@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.export import checkpoint, network, ngc, photographs
-from tritonrepo.export.errors import WeightsError
+from tritonrepo.export.cache import cache_directory
+from tritonrepo.export.errors import DownloadError, WeightsError
+from tritonrepo.export.options import Progress
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.manifest import Weights
 
@@ -20,28 +22,29 @@ RESIDUAL_GAIN = 0.2
 ill-conditioned that FP16 moves the logits by a fifth of their spread; at 0.2, by a hundredth."""
 
 
-def load(name: str, source: str, progress: ngc.Progress, notice: Callable[[str], None]) -> tuple[nn.Module, Weights]:
+def load(name: str, source: str, progress: Progress, notice: Callable[[str], None]) -> tuple[nn.Module, Weights]:
     """A known network with its weights, in evaluation mode on the CPU.
 
     `source` is `ngc`, `auto`, `seeded`, `seeded:N` or a path. `auto` takes NGC's checkpoint if it can be had, and
     otherwise seeds the network and says why through `notice`.
 
-    Raises `UsageError` for a bad source, `MissingError` where NGC cannot be reached, `WeightsError` for a file that
-    does not fit.
+    Raises:
+        UsageError: The source is none of these.
+        DownloadError: NGC cannot be reached.
+        WeightsError: The file does not fit.
     """
     if source == "auto":
         try:
             return load(name, "ngc", progress, notice)
-        except MissingError as exc:
-            why = ngc.reason(exc.__cause__)
-            notice(f"NVIDIA's checkpoint cannot be had here ({why}): taking the untrained, seeded network")
-            return load(name, "seeded", progress, notice)
+        except DownloadError as exc:
+            notice(f"NVIDIA's checkpoint cannot be had here ({exc.reason}): taking the untrained, seeded network")
+        return load(name, "seeded", progress, notice)
     if source == "seeded" or source.startswith("seeded:"):
         return _seeded(name, _seed(source))
     module = network.build(name)
     if source == "ngc":
         url = ngc.CHECKPOINTS[name]
-        path = ngc.fetch(url, ngc.cache_directory(), progress)
+        path = ngc.fetch(url, cache_directory(), progress)
         try:
             return from_file(module, path, f"ngc {url}")
         except WeightsError as exc:
@@ -59,7 +62,8 @@ def from_file(module: nn.Module, path: Path, source: str) -> tuple[nn.Module, We
 def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
     """The provenance of a module that came with its weights: a SHA-256 over its state dict, key by key.
 
-    Raises `WeightsError` if a parameter or buffer is not finite.
+    Raises:
+        WeightsError: A parameter or buffer is not finite.
     """
     digest = hashlib.sha256()
     for key, tensor in module.state_dict().items():
@@ -93,8 +97,10 @@ def _seeded(name: str, seed: int) -> tuple[nn.Module, Weights]:
 
 
 def _calibrate(module: nn.Module) -> None:
-    """Set the running statistics of every BatchNorm to those of real photographs; without them the activations of an
-    untrained network explode in evaluation mode."""
+    """Set the running statistics of every BatchNorm to those of real photographs.
+
+    Without them the activations of an untrained network explode in evaluation mode.
+    """
     images = torch.from_numpy(photographs.batch(photographs.find(), Preprocessing(), CALIBRATION_IMAGES))
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in norms]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup
@@ -10,59 +9,13 @@ from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInst
 from tritonrepo.repository.formats import TENSORRT, Format
 from tritonrepo.repository.layout import LABELS_FILENAME
 from tritonrepo.repository.manifest import Weights
-from tritonrepo.repository.spec import DEFAULT_MAX_BATCH_SIZE, INPUT_NAME, OUTPUT_NAME, ModelSpec
+from tritonrepo.repository.serving import Serving
+from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 
-DEFAULT_PREFERRED_BATCH_SIZE = 8
 ENGINE_CACHE = "/var/tmp/onnxruntime-tensorrt"
 """Where ONNX Runtime keeps the engines that it builds: docker-compose.yml has a volume at /var/tmp."""
 
 HEADER = "# Written by `python -m export`; the next export overwrites it.\n"
-
-
-@dataclass(frozen=True)
-class Serving:
-    """How a model is to be served: the options of `python -m export` that end in config.pbtxt."""
-
-    max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
-    queue_delay_us: int = 0
-    """How long the dynamic batcher may hold a request to fill a batch, in microseconds. 0: not at all."""
-    instances: int = 1
-    cpu_threads: int | None = None
-    """Threads of one operator on a CPU. None: the backend's default, every core."""
-    preferred_batch_size: int = DEFAULT_PREFERRED_BATCH_SIZE
-    """What TensorRT chooses its kernels for, between 1 and the maximum."""
-    onnx_accelerator: str | None = None
-    """`tensorrt`: on a GPU, ONNX Runtime hands the graph to TensorRT. None: it runs it on CUDA itself."""
-    eager_batching: bool = False
-    """A GPU prepares the next batch while it executes one."""
-    output_copy_stream: bool = False
-    """A GPU copies outputs to the host in a stream of their own."""
-
-    @property
-    def profile(self) -> tuple[int, int, int]:
-        """The batch sizes of a TensorRT optimisation profile: smallest, preferred, largest."""
-        return (1, min(self.preferred_batch_size, self.max_batch_size), self.max_batch_size)
-
-    def warm_batches(self, format: Format) -> tuple[int, ...]:
-        """Batch sizes run before a model is ready: the smallest and the largest allocate and tune the most, and an
-        engine's preferred one has a CUDA graph to capture."""
-        return tuple(sorted(set(self.profile if format is TENSORRT else (1, self.max_batch_size))))
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """How a TensorRT engine is built: the options that do not end in config.pbtxt."""
-
-    workspace_mib: int = 4096
-    """The most device memory that a layer may use as scratch space."""
-    optimisation_level: int = 3
-    """0 (builds fast) to 5 (runs fast); 3 is TensorRT's default."""
-    hardware_compatible: bool = False
-    """The engine runs on every GPU from Ampere on, somewhat slower, and not only on this one's kind."""
-    version_compatible: bool = False
-    """The engine loads in later TensorRT releases of the same major version, if Triton is told to allow it."""
-    compute_capability: str = "8.9"
-    """What the compile check compiles for where there is no GPU."""
 
 
 def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Weights) -> ModelConfig:
@@ -73,23 +26,14 @@ def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Wei
         default_model_filename=format.filename,
         max_batch_size=serving.max_batch_size,
     )
-    config.input.add(name=INPUT_NAME, data_type=TYPE_FP32, dims=spec.image_shape)
-    config.output.add(name=OUTPUT_NAME, data_type=TYPE_FP32, dims=[len(spec.labels)], label_filename=LABELS_FILENAME)
+    _add_tensors(config, spec)
     # No preferred batch sizes: Triton advises them only where some sizes are far faster, as with a TensorRT engine
     # of several optimisation profiles.
     config.dynamic_batching.max_queue_delay_microseconds = serving.queue_delay_us
-    if format is TENSORRT:
-        config.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=serving.instances, profile=["0"])
-    else:
-        # KIND_AUTO: on the GPU where there is one, else on the CPU, with one file for both hosts.
-        config.instance_group.add(kind=ModelInstanceGroup.KIND_AUTO, count=serving.instances)
+    _place(config, format, serving)
     _optimise(config, spec, format, serving)
     config.version_policy.latest.num_versions = 1
-    for size in serving.warm_batches(format):
-        warmup = config.model_warmup.add(name=f"batch {size}", batch_size=size)
-        warmup.inputs[INPUT_NAME].data_type = TYPE_FP32
-        warmup.inputs[INPUT_NAME].dims.extend(spec.image_shape)
-        warmup.inputs[INPUT_NAME].random_data = True
+    _warm_up(config, spec, format, serving)
     for key, value in {**_threads(format, serving), **_contract(spec, weights)}.items():
         config.parameters[key].string_value = value
     return config
@@ -98,6 +42,29 @@ def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Wei
 def to_text(config: ModelConfig) -> str:
     """The text of config.pbtxt. `text_format.Parse` gives the same message back."""
     return HEADER + text_format.MessageToString(config)
+
+
+def _add_tensors(config: ModelConfig, spec: ModelSpec) -> None:
+    config.input.add(name=INPUT_NAME, data_type=TYPE_FP32, dims=spec.image_shape)
+    config.output.add(name=OUTPUT_NAME, data_type=TYPE_FP32, dims=[len(spec.labels)], label_filename=LABELS_FILENAME)
+
+
+def _place(config: ModelConfig, format: Format, serving: Serving) -> None:
+    """Where the model runs, and how many copies."""
+    if format is TENSORRT:
+        config.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=serving.instances, profile=["0"])
+    else:
+        # KIND_AUTO: on the GPU where there is one, else on the CPU, with one file for both hosts.
+        config.instance_group.add(kind=ModelInstanceGroup.KIND_AUTO, count=serving.instances)
+
+
+def _warm_up(config: ModelConfig, spec: ModelSpec, format: Format, serving: Serving) -> None:
+    """What is run before the model is ready."""
+    for size in serving.warm_batches(format):
+        warmup = config.model_warmup.add(name=f"batch {size}", batch_size=size)
+        warmup.inputs[INPUT_NAME].data_type = TYPE_FP32
+        warmup.inputs[INPUT_NAME].dims.extend(spec.image_shape)
+        warmup.inputs[INPUT_NAME].random_data = True
 
 
 def _optimise(config: ModelConfig, spec: ModelSpec, format: Format, serving: Serving) -> None:
@@ -117,8 +84,11 @@ def _optimise(config: ModelConfig, spec: ModelSpec, format: Format, serving: Ser
 
 
 def _tensorrt_provider(name: str, spec: ModelSpec, serving: Serving) -> Mapping[str, str]:
-    """Options of ONNX Runtime's TensorRT provider: with the shapes of every batch size in one profile, and engines kept
-    on disk, it does not build anew for each batch size or at each start."""
+    """Options of ONNX Runtime's TensorRT provider.
+
+    With the shapes of every batch size in one profile, and engines kept on disk, it does not build anew for each batch
+    size or at each start.
+    """
     shapes = ("x".join(map(str, (batch, *spec.image_shape))) for batch in serving.profile)
     profile = {
         f"trt_profile_{end}_shapes": f"{INPUT_NAME}:{x}" for end, x in zip(("min", "opt", "max"), shapes, strict=True)
@@ -139,11 +109,11 @@ def _threads(format: Format, serving: Serving) -> Mapping[str, str]:
     """Each backend spells its thread parameters in its own way, and ignores the other's."""
     if serving.cpu_threads is None or format is TENSORRT:
         return {}
-    intra, inter = {
-        "pytorch": ("INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"),
-        "onnxruntime": ("intra_op_thread_count", "inter_op_thread_count"),
-    }[format.backend]
-    return {intra: str(serving.cpu_threads), inter: "1"}
+    if format.backend == "pytorch":
+        # Never the threads between operators: PyTorch lets a process set these once, and Triton aborts at the second
+        # model that asks, or when this one is loaded again.
+        return {"INTRA_OP_THREAD_COUNT": str(serving.cpu_threads)}
+    return {"intra_op_thread_count": str(serving.cpu_threads), "inter_op_thread_count": "1"}
 
 
 def _contract(spec: ModelSpec, weights: Weights) -> Mapping[str, str]:

@@ -13,3 +13,7 @@ class ConfigError(RepositoryError):
 
 class PublishError(TritonRepoError):
     """The repository holds something that the publisher must not overwrite or cannot understand."""
+
+
+class ManifestError(RepositoryError):
+    """A manifest.json is missing, cannot be read or is no manifest."""

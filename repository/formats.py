@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of artifact: its name in `<model>_<format>`, the Triton backend that runs it, and its file name."""
+    """A kind of artifact.
+
+    Attributes:
+        name: As in `<model>_<format>`.
+        backend: The Triton backend that runs it.
+        filename: Of the artifact, in a version directory.
+        precision: Of the arithmetic inside.
+    """
 
     name: str
     backend: str

@@ -1,25 +1,18 @@
-"""What is exported: the tensor contract, the formats, and what is known of a model beside its weights."""
+"""What is exported: the names of the tensors, and what is known of a model beside its weights."""
 
 import re
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.repository.labels import check_labels
 
 INPUT_NAME = "INPUT__0"
 """The `NAME__INDEX` convention that Triton's pytorch backend needs; the other backends follow it."""
 OUTPUT_NAME = "OUTPUT__0"
-DEFAULT_MAX_BATCH_SIZE = 64
-LARGEST_BATCH_SIZE = 1024
-"""A batch of 1024 FP32 images of 224 x 224 is 616 MB on the wire; gRPC refuses messages of 2 GB."""
-
 LONGEST_NAME = 200
 """A file name has at most 255 bytes, and the format and the stage are added to this one."""
 
-_UNFIT = ("Cc", "Cs")
-"""Unicode's control characters and lone surrogates."""
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}")
 
 
@@ -30,18 +23,23 @@ class ModelSpec:
     A factory given with `--model FILE.py:FACTORY` may return `(module, ModelSpec(...))`; whatever it leaves out is
     taken from ImageNet's conventions.
 
-    Raises `UsageError` for a name that cannot be a directory, or labels that labels.txt cannot hold.
+    Attributes:
+        name: Becomes the directory name `<name>_<format>` and the model's name in every request.
+        labels: One label per class, in the order of the logits. Empty: ImageNet's if there are 1000 classes, else
+            numbered.
+        synsets: WordNet ids in the order of the logits, or empty.
+        preprocessing: How an image becomes the input.
+        trained: False: the weights are random, and every client says so.
+
+    Raises:
+        UsageError: A name that cannot be a directory, labels that labels.txt cannot hold, another layout or datatype.
     """
 
     name: str
-    """Becomes the directory name `<name>_<format>` and the model's name in every request."""
     labels: tuple[str, ...] = ()
-    """One label per class, in the order of the logits. Empty: ImageNet's if there are 1000 classes, else numbered."""
     synsets: tuple[str, ...] = ()
-    """WordNet ids in the order of the logits, or empty."""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     trained: bool = True
-    """False: the weights are random, and every client says so."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -54,6 +52,14 @@ class ModelSpec:
         check_labels(self.labels)
         if self.synsets and len(self.synsets) != len(self.labels):
             raise UsageError(f"{len(self.synsets)} synsets for {len(self.labels)} labels: give one for each, or none")
+        self._check_preprocessing()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one preprocessed image, `[3, crop, crop]`."""
+        return (3, self.preprocessing.crop, self.preprocessing.crop)
+
+    def _check_preprocessing(self) -> None:
         if not isinstance(self.preprocessing, Preprocessing):
             raise UsageError(
                 f"the preprocessing of {self.name} is a {type(self.preprocessing).__name__}, not a Preprocessing"
@@ -62,18 +68,4 @@ class ModelSpec:
             raise UsageError(
                 f"the preprocessing of {self.name} gives {self.preprocessing.layout} {self.preprocessing.dtype}; "
                 "every model here takes NCHW FP32"
-            )
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape of one preprocessed image, `[3, crop, crop]`."""
-        return (3, self.preprocessing.crop, self.preprocessing.crop)
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Raise `UsageError` unless each label is one line of text that labels.txt and a response can hold."""
-    for index, label in enumerate(labels):
-        if not isinstance(label, str) or not label.strip() or any(unicodedata.category(c) in _UNFIT for c in label):
-            raise UsageError(
-                f"label {index} is {label!r}: a label is one line of text, not blank, without control characters"
             )

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.repository.spec import ModelSpec
+from tritonrepo.export import ModelSpec, Preprocessing
 
 SIDE = 32
 CLASSES = 10

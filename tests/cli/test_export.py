@@ -15,6 +15,7 @@ from tritonrepo.repository.layout import version_numbers
 
 ROOT = Path(__file__).parents[2]
 FACTORIES = "tests/factories.py"
+RAISING_LINE = factories.raises.__code__.co_firstlineno + 1
 
 
 def export(repository: Path, factory: str, *more: str) -> int:
@@ -149,7 +150,7 @@ def test_a_format_that_fails_keeps_the_others_back(
 @pytest.mark.parametrize(
     ("factory", "more", "status", "message"),
     [
-        ("raises", [], 2, "RuntimeError at factories.py, line 48: no such file: weights.bin"),
+        ("raises", [], 2, f"RuntimeError at factories.py, line {RAISING_LINE}: no such file: weights.bin"),
         ("exits", [], 2, "SystemExit"),
         ("number", [], 2, "returned an object of type int, expected a torch.nn.Module"),
         ("triple", [], 2, "returned a tuple (Sequential, ModelSpec, int), expected"),

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tritonrepo.cli.main import main
-from tritonrepo.export import to_tensorrt
+from tritonrepo.export.tensorrt import library
 
 FACTORY = """
-from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.repository.spec import ModelSpec
+from tritonrepo.export import ModelSpec, Preprocessing
 from tests.conftest import tiny_module
 
 
@@ -96,7 +95,7 @@ def test_the_compute_capability_can_be_chosen(tmp_path: Path, capsys: pytest.Cap
 def test_without_a_compiler_it_ends_before_the_long_steps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(to_tensorrt, "COMPILER", "a_compiler_that_is_not_installed")
+    monkeypatch.setattr(library, "COMPILER", "a_compiler_that_is_not_installed")
     assert export(tmp_path, "--formats", "torchscript,tensorrt") == 3
     printed = capsys.readouterr()
     assert "tensorrt-check" in printed.err

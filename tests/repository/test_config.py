@@ -7,9 +7,10 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.repository.config import Serving, model_config, to_text
+from tritonrepo.repository.config import model_config, to_text
 from tritonrepo.repository.formats import ONNX, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.serving import Serving
 from tritonrepo.repository.spec import ModelSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,6 +50,13 @@ def test_each_backend_has_its_own_spelling_of_threads() -> None:
     assert onnx["intra_op_thread_count"].string_value == "3"
     assert "intra_op_thread_count" not in torchscript
     assert "INTRA_OP_THREAD_COUNT" not in onnx
+
+
+def test_pytorch_is_never_told_the_threads_between_operators() -> None:
+    """It lets a process set them once: Triton would abort when it loads a second model."""
+    for threads in (1, 4):
+        parameters = model_config(SPEC, TORCHSCRIPT, Serving(cpu_threads=threads), WEIGHTS).parameters
+        assert not [key for key in parameters if "inter_op" in key.lower()]
 
 
 def test_preferred_batch_sizes_are_left_to_triton() -> None:

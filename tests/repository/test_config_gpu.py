@@ -12,9 +12,9 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from tests.deploy.test_start import start, wait_for
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.repository import config
-from tritonrepo.repository.config import Serving
 from tritonrepo.repository.formats import ONNX, ONNX_FP16, TENSORRT, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.serving import Serving
 from tritonrepo.repository.spec import ModelSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -77,6 +77,7 @@ class TritonPythonModel:
 """
 
 
+@pytest.mark.live
 def test_triton_objects_to_nothing_but_the_missing_gpu(tmp_path: Path) -> None:
     backend = tmp_path / "backends/tensorrt"
     backend.mkdir(parents=True)

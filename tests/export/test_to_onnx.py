@@ -1,8 +1,6 @@
-"""TorchScript and ONNX: what an artifact must be, whoever runs it."""
+"""ONNX: what an artifact must be, whoever runs it."""
 
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,22 +9,25 @@ import torch
 from torch import nn
 
 from tests import factories
-from tritonrepo.export import to_onnx, to_torchscript
+from tritonrepo.export import to_onnx
 from tritonrepo.export.errors import ConversionError
 
 SHAPE = (3, factories.SIDE, factories.SIDE)
-CONVERTERS = [pytest.param(to_torchscript, id="torchscript"), pytest.param(to_onnx, id="onnx")]
 
 
-@pytest.mark.parametrize("converter", CONVERTERS)
-def test_any_batch_size_gives_pytorchs_logits(converter: ModuleType, tmp_path: Path) -> None:
+def test_any_batch_size_gives_pytorchs_logits(tmp_path: Path) -> None:
     module = factories.network()
-    converter.convert(module, SHAPE, tmp_path / "model")
-    run = converter.load(tmp_path / "model")
+    to_onnx.convert(module, SHAPE, tmp_path / "model")
+    run = to_onnx.load(tmp_path / "model")
     for size in (1, 2, 5, 64):
         images = np.random.default_rng(size).standard_normal((size, *SHAPE), np.float32)
         expected = module(torch.from_numpy(images)).detach().numpy()
         np.testing.assert_allclose(run(images), expected, atol=1e-5)
+
+
+def test_a_module_that_fails_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=r"dim|shapes"):
+        to_onnx.convert(nn.Linear(7, 3), SHAPE, tmp_path / "model")
 
 
 def test_the_same_module_gives_the_same_onnx_without_paths_of_this_machine(tmp_path: Path) -> None:
@@ -52,30 +53,9 @@ def test_onnx_is_what_the_contract_says(tmp_path: Path) -> None:
         assert [dim.dim_value for dim in tensor.shape.dim][1:] == rest
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
-def test_torchscript_keeps_its_parameters_movable(tmp_path: Path) -> None:
-    to_torchscript.convert(factories.network(), SHAPE, tmp_path / "model.pt")
-    loaded: Any = torch.jit.load(tmp_path / "model.pt", map_location="meta")  # type: ignore[no-untyped-call]
-    assert {parameter.device.type for parameter in loaded.parameters()} == {"meta"}
-    assert len(list(loaded.parameters())) == len(list(factories.network().parameters()))
-
-
-def test_torchscript_pinned_to_a_device_is_refused(tmp_path: Path) -> None:
-    module, _ = factories.device_pinned()
-    with pytest.raises(ConversionError, match=r"arange|device") as caught:
-        to_torchscript.convert(module, SHAPE, tmp_path / "model.pt")
-    assert "register them as buffers" in str(caught.value)
-
-
 def test_a_module_that_onnx_cannot_express_is_refused_in_a_line(tmp_path: Path) -> None:
     module, _ = factories.data_dependent()
     with pytest.raises(ConversionError, match="cannot convert the module") as caught:
         to_onnx.convert(module, SHAPE, tmp_path / "model.onnx")
     assert len(str(caught.value)) < 1000
     assert not (tmp_path / "model.onnx").exists()
-
-
-@pytest.mark.parametrize("converter", CONVERTERS)
-def test_a_module_that_fails_is_refused(converter: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match=r"dim|shapes"):
-        converter.convert(nn.Linear(7, 3), SHAPE, tmp_path / "model")

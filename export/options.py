@@ -1,0 +1,82 @@
+"""What an export is asked to do, and how it tells what it does. Needs no PyTorch."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tritonrepo.repository.formats import Format
+from tritonrepo.repository.serving import Serving
+
+Progress = Callable[[int, int | None], None]
+"""Is told the bytes of a download that are here, and how many there are in all, where the server says."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a TensorRT engine is built.
+
+    Attributes:
+        workspace_mib: The most device memory that a layer may use as scratch space.
+        optimisation_level: 0 (builds fast) to 5 (runs fast); 3 is TensorRT's default.
+        hardware_compatible: The engine runs on every GPU from Ampere on, somewhat slower, and not only on this one's
+            kind.
+        version_compatible: The engine loads in later TensorRT releases of the same major version, if Triton is told to
+            allow it.
+        compute_capability: What the compile check compiles for where there is no GPU.
+    """
+
+    workspace_mib: int = 4096
+    optimisation_level: int = 3
+    hardware_compatible: bool = False
+    version_compatible: bool = False
+    compute_capability: str = "8.9"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to export, and where to.
+
+    Attributes:
+        model: The name of a network that we know, or `FILE.py:FACTORY`.
+        weights: `ngc`, `auto`, `seeded`, `seeded:N` or a checkpoint's path. None: NGC's, or the factory's own.
+        formats: What to make of it.
+        repository: The model repository; made if it is not there.
+        serving: What ends in config.pbtxt.
+        labels: A file with one label a line.
+        name: Of the model, before `_<format>`. None: that of the network or the factory.
+        images: A directory of photographs to verify on. None: those of scikit-image.
+        keep: How many versions of each model to keep.
+        staging: Where the staging directory is made. None: beside the repository.
+        engine: How a TensorRT engine is built.
+    """
+
+    model: str
+    weights: str | None
+    formats: tuple[Format, ...]
+    repository: Path
+    serving: Serving = field(default_factory=Serving)
+    labels: Path | None = None
+    name: str | None = None
+    images: Path | None = None
+    keep: int = 2
+    staging: Path | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """How an export tells what it does.
+
+    Attributes:
+        notice: Takes a sentence.
+        step: Takes what begins.
+        progress: Takes how far a download is.
+        silence: Gives a context in which frameworks convert and run artifacts. They print pages there, in success as in
+            failure; what went wrong is in what they raise.
+    """
+
+    notice: Callable[[str], None] = lambda _: None
+    step: Callable[[str], None] = lambda _: None
+    progress: Progress = lambda _, __: None
+    silence: Callable[[], AbstractContextManager[None]] = nullcontext

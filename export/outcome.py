@@ -1,0 +1,65 @@
+"""What became of an export."""
+
+from dataclasses import dataclass
+
+from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.export.errors import NotPublishableError
+from tritonrepo.repository.formats import Format
+from tritonrepo.repository.manifest import EngineFacts, Verification, Weights
+from tritonrepo.repository.publish import Publication
+from tritonrepo.repository.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one format.
+
+    Attributes:
+        format: Which.
+        size: Of the artifact, in bytes.
+        seconds: Conversion and verification together.
+        engine: What the converter says of a TensorRT engine, for the manifest.
+        verification: What the gate measured.
+        publication: What the writer did.
+        error: Why it was refused, or cannot be published here.
+    """
+
+    format: Format
+    size: int | None = None
+    seconds: float = 0.0
+    engine: EngineFacts | None = None
+    verification: Verification | None = None
+    publication: Publication | None = None
+    error: TritonRepoError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was refused, which keeps all formats from publication."""
+        return self.error is not None and not isinstance(self.error, NotPublishableError)
+
+
+@dataclass(frozen=True)
+class Build:
+    """What became of an export. Nothing was published unless every format that can be verified here passed the gate.
+
+    Attributes:
+        spec: Of the model, with its labels.
+        weights: Where its parameters came from.
+        outcomes: One for each format that was asked for.
+    """
+
+    spec: ModelSpec
+    weights: Weights
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def errors(self) -> tuple[TritonRepoError, ...]:
+        """Why formats were refused."""
+        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None and outcome.failed)
+
+    @property
+    def exit_status(self) -> int:
+        """That of the worst error; 3 if nothing that was asked for can be published here; else 0."""
+        if all(isinstance(outcome.error, NotPublishableError) for outcome in self.outcomes):
+            return NotPublishableError.exit_status
+        return max((error.exit_status for error in self.errors), default=0)

@@ -1,0 +1,136 @@
+"""The private directory beside a repository in which a writer prepares what it publishes.
+
+Triton would take anything inside a repository for a model, so nothing is prepared there.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.repository.files import disk_errors
+
+_WORKSPACE = re.compile(r"\d+-.*")
+
+
+class Staging:
+    """The directory `.NAME.staging` of one writer; get one from `open_staging`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._serial = 0
+
+    def workspace(self, name: str) -> Path:
+        """A new directory on the repository's filesystem, out of every server's sight, for the artifact of a model."""
+        self._serial += 1
+        path = self.path / f"{self._serial}-{name}"
+        path.mkdir()
+        return path
+
+
+@contextmanager
+def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Iterator[Staging]:
+    """Hold the repository `root`, made if it does not exist, and a staging directory in `place`, for one writer.
+
+    A second writer waits for the first, after saying so through `waiting`. What a killed writer left in the staging
+    directory is removed at the start; at the end everything is, and the directory itself if it is empty.
+
+    Raises:
+        UsageError: A path cannot be what it is to be.
+        MissingError: It cannot be written.
+    """
+    _check_paths(root, place)
+    private = place / f".{root.name}.staging"
+    with disk_errors(root):
+        _make_both(root, place)
+    with _locked(root, waiting), _locked_private(private, waiting):
+        with disk_errors(root):
+            _clear(private)
+        try:
+            yield Staging(private)
+        finally:
+            with disk_errors(root):
+                _clear(private)
+                _remove_if_empty(private)
+
+
+def _check_paths(root: Path, place: Path) -> None:
+    if place.is_relative_to(root):
+        raise UsageError(f"--staging {place}: lies inside the repository {root}; Triton would take it for a model")
+    for path, option in ((root, "--repository"), (place, "--staging")):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{option} {path}: is not a directory")
+
+
+def _make_both(root: Path, place: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK):
+        raise PermissionError(errno.EACCES, "permission denied", str(root))
+    if root.stat().st_dev != place.stat().st_dev:
+        raise MissingError(
+            f"{place} and {root} are on different filesystems, so nothing can be renamed from one to the other; "
+            "pass --staging DIR on the repository's filesystem (in a container, mount the directory above both)"
+        )
+
+
+@contextmanager
+def _locked(directory: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the directory's lock."""
+    descriptor = _lock(directory, waiting)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked_private(private: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Make the staging directory and hold its lock: another repository of the same name may use the same one."""
+    while True:
+        private.mkdir(exist_ok=True)
+        descriptor = _lock(private, waiting)
+        if _is_at(private, descriptor):
+            break
+        os.close(descriptor)  # the writer that we waited for has removed the directory
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(directory: Path, waiting: Callable[[str], None]) -> int:
+    """Lock the directory itself: that needs no file, and ends with the process, however that ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting(f"another export holds {directory}; waiting for it to end")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _clear(private: Path) -> None:
+    for path in private.iterdir():
+        if _WORKSPACE.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path)
+
+
+def _remove_if_empty(private: Path) -> None:
+    try:
+        private.rmdir()
+    except OSError as exc:
+        if exc.errno != errno.ENOTEMPTY:  # the place may be anybody's, and what others put there stays
+            raise

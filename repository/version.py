@@ -1,0 +1,98 @@
+"""The examination of one version of a model: its artifact, and what its manifest says of that."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from tritonrepo.repository.artifacts import plan, torchscript
+from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.errors import ManifestError
+from tritonrepo.repository.findings import AGAIN, Fault, Finding
+from tritonrepo.repository.formats import FORMATS
+from tritonrepo.repository.host import has
+from tritonrepo.repository.layout import BACKEND_FILENAMES, CONFIG_FILENAME, backend_of
+from tritonrepo.repository.manifest import EngineFacts, Manifest, read_manifest
+
+WITHOUT_FILE = ("ensemble", "identity")
+
+
+def examine_version(directory: Path, config: ModelConfig, release: str) -> list[Finding]:
+    """What is wrong with a version directory that Triton `release` is to load. Raises `OSError`."""
+    subject = f"{directory.parent.name}/{directory.name}"
+    faults = _faults(directory, config, release)
+    return [Finding(fault.level, subject, fault.text, fault.remedy) for fault in faults]
+
+
+def find_backend(config: ModelConfig, version: Path) -> str:
+    """The backend that Triton takes: named, or by the old name of its platform, or by the file that is there."""
+    if named := backend_of(config) or str(config.platform):
+        return named
+    held = (backend for backend, filename in BACKEND_FILENAMES.items() if (version / filename).exists())
+    return next(held, "")
+
+
+def _faults(directory: Path, config: ModelConfig, release: str) -> Iterator[Fault]:
+    manifest = _manifest(directory)
+    backend, filename = find_backend(config, directory), config.default_model_filename
+    format = FORMATS.get(manifest.format) if isinstance(manifest, Manifest) else None
+    if format is not None and format.backend != backend:
+        text = f"{CONFIG_FILENAME} names the backend {backend!r}, the artifact is for {format.backend!r}"
+        yield Fault(text, f'write backend: "{format.backend}", or {AGAIN}')
+        filename = format.filename
+    artifact = _artifact(directory, backend, filename)
+    if isinstance(artifact, Fault):
+        yield artifact
+    elif artifact is not None:
+        yield from _changes(artifact, manifest)
+        engine = manifest.conversion if isinstance(manifest, Manifest) else None
+        yield from _content(artifact, backend, config, engine, release)
+
+
+def _manifest(directory: Path) -> Manifest | ManifestError:
+    try:
+        return read_manifest(directory)
+    except ManifestError as exc:
+        return exc
+
+
+def _artifact(directory: Path, backend: str, filename: str) -> Path | Fault | None:
+    """The file that the backend loads; None if it needs none."""
+    if backend in WITHOUT_FILE:
+        return None
+    filename = filename or BACKEND_FILENAMES.get(backend, "")
+    if not filename:
+        return Fault(f"whether the backend {backend!r} finds what it needs cannot be told", level="note")
+    artifact = directory / filename
+    if artifact.is_dir() and backend == "onnxruntime":  # Its external data may lie beside it.
+        artifact /= BACKEND_FILENAMES[backend]
+    if artifact.is_file():
+        return artifact
+    held = ", ".join(sorted(path.name for path in directory.glob("model.*"))) or "no artifact"
+    return Fault(f"{backend} needs {filename}, the version holds {held}")
+
+
+def _content(
+    artifact: Path, backend: str, config: ModelConfig, engine: EngineFacts | None, release: str
+) -> Iterator[Fault]:
+    """What the backend would object to."""
+    if backend == "onnxruntime" and has("onnx"):
+        from tritonrepo.repository.artifacts import onnx
+
+        yield from onnx.examine(artifact, config, release)
+    elif backend == "pytorch" and artifact.suffix != ".py":
+        yield from torchscript.examine(artifact)
+    elif backend == "tensorrt":
+        yield from plan.examine(artifact, engine, release)
+
+
+def _changes(artifact: Path, manifest: Manifest | ManifestError) -> Iterator[Fault]:
+    """Whether the artifact is still what was published."""
+    if isinstance(manifest, ManifestError):
+        yield Fault(f"{manifest}; so whether {artifact.name} is whole cannot be told", level="note")
+        return
+    size, recorded = artifact.stat().st_size, manifest.artifact
+    if size != recorded.bytes:
+        yield Fault(f"{artifact.name} has {size} bytes, the manifest says {recorded.bytes}")
+    elif sha256(artifact) != recorded.sha256:
+        yield Fault(f"{artifact.name} is not what was published: its SHA-256 is another")

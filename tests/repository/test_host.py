@@ -1,0 +1,26 @@
+"""What this machine has."""
+
+from tritonrepo.client.install import install_command
+from tritonrepo.repository import host
+
+
+def test_the_host_is_described_with_remedies_for_what_is_missing() -> None:
+    found = {finding.subject: finding for finding in host.examine_host()}
+    assert {"python", "torch", "onnxruntime", "onnxruntime providers", "tritonclient", "NVIDIA GPU"} <= set(found)
+    assert {"TensorRT", "Docker daemon", "format torchscript", "format onnx", "format tensorrt"} <= set(found)
+    assert all(finding.level != "fail" for finding in found.values())
+    assert all(finding.remedy for finding in found.values() if finding.level == "note")
+    assert "CPUExecutionProvider" in found["onnxruntime providers"].text
+
+
+def test_a_missing_package_has_a_remedy_that_pip_takes_anywhere() -> None:
+    finding = host._present("torch", host.installed("no-such-package"), install_command(host.EXTRAS["torch"]))
+    assert finding.level == "note"
+    assert "[export]" in finding.remedy
+    assert "'.[" not in finding.remedy
+
+
+def test_a_program_that_is_missing_or_fails_says_nothing() -> None:
+    assert host.answer("no-such-program-here") == ""
+    assert host.answer("false") == ""
+    assert host.answer("echo", "a b") == "a b"

@@ -1,0 +1,73 @@
+"""Withdrawing versions: of all models that are named, or of none."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.repository.releases import NAME, candidate, contents, release
+from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.errors import PublishError
+from tritonrepo.repository.layout import version_numbers
+from tritonrepo.repository.publish import open_repository
+
+OTHER = "net_torchscript"
+
+
+def test_rollback_restores_the_version_with_its_configuration(models: Path) -> None:
+    release(models, b"one", "config 1\n")
+    release(models, b"two", "config 2\n")
+    with open_repository(models) as repository:
+        assert repository.roll_back([NAME]) == {NAME: 1}
+        assert version_numbers(models / NAME) == [1]
+        assert (models / NAME / "config.pbtxt").read_text() == "config 1\n"
+        with pytest.raises(PublishError, match="needs an older one"):
+            repository.roll_back([NAME])
+
+
+def test_rollback_leaves_versions_that_are_not_ours(models: Path) -> None:
+    release(models, b"one")
+    (models / NAME / "2").mkdir()
+    with open_repository(models) as repository, pytest.raises(PublishError, match="not ours to withdraw"):
+        repository.roll_back([NAME])
+    assert version_numbers(models / NAME) == [1, 2]
+
+
+def release_both(models: Path, content: bytes) -> None:
+    with open_repository(models) as repository:
+        both = [candidate(repository, content, f"config of {content!r}", name) for name in (NAME, OTHER)]
+        repository.publish(both, keep=2)
+
+
+def test_several_models_go_back_together(models: Path) -> None:
+    release_both(models, b"one")
+    before = contents(models)
+    release_both(models, b"two")
+    with open_repository(models) as repository:
+        assert repository.roll_back([NAME, OTHER]) == {NAME: 1, OTHER: 1}
+    assert contents(models) == before
+
+
+def test_if_one_model_cannot_go_back_none_does(models: Path) -> None:
+    release_both(models, b"one")
+    release(models, b"two")
+    before = contents(models)
+    with open_repository(models) as repository, pytest.raises(PublishError, match="net_torchscript: holds 1 version"):
+        repository.roll_back([NAME, OTHER])
+    assert contents(models) == before
+
+
+def test_a_model_without_its_format_is_all_its_formats(models: Path) -> None:
+    release_both(models, b"one")
+    with open_repository(models) as repository:
+        assert sorted(repository.find_models("net")) == [NAME, OTHER]
+        assert repository.find_models(NAME) == [NAME]
+    (models / "net").mkdir()
+    with open_repository(models) as repository:
+        assert repository.find_models("net") == ["net"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../models", "/net", "ne", "net_", "net_onnx_fp16"])
+def test_what_names_no_model_is_refused(models: Path, name: str) -> None:
+    release_both(models, b"one")
+    with open_repository(models) as repository, pytest.raises(UsageError, match="no such model"):
+        repository.find_models(name)
