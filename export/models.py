@@ -62,7 +62,10 @@ def with_labels(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) ->
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """The labels in a text file, one a line. Raises `UsageError` if it cannot be read or a line is no label."""
-    labels = tuple(read_lines(path))
+    try:
+        labels = tuple(read_lines(path))
+    except UsageError as exc:
+        raise UsageError(f"--labels {exc}; it holds one label a line, in UTF-8") from exc
     try:
         check_labels(labels)
     except UsageError as exc:

@@ -99,6 +99,7 @@ def _reason(exc: OSError) -> str:
     """What went wrong at the bottom: requests' own words wrap it three times."""
     response = getattr(exc, "response", None)
     if response is not None:
+        response.close()  # which pooch leaves to chance
         return f"the server answers {response.status_code} {response.reason}"
     inner: BaseException = exc
     while inner.__context__ is not None:

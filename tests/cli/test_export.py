@@ -167,7 +167,7 @@ def test_a_format_that_fails_keeps_the_others_back(
         ("tiny", ["--weights", "ngc"], 2, "is for the networks that we know"),
         ("tiny", ["--weights", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint file"),
         ("tiny", ["--labels", "LICENSE"], 2, "LICENSE: label"),
-        ("tiny", ["--labels", "nowhere.txt"], 2, "nowhere.txt: cannot be read"),
+        ("tiny", ["--labels", "nowhere.txt"], 2, "--labels nowhere.txt cannot be read"),
         ("tiny", ["--name", "../tiny"], 2, "model name '../tiny'"),
         ("tiny", ["--images", "nowhere"], 2, "nowhere: not a directory"),
         ("tiny", ["--images", "model_repository"], 2, "holds no image"),

@@ -10,7 +10,7 @@ from tritonrepo.repository import labels
 
 @pytest.mark.parametrize("label", ["", " ", "x\0y", "x\x0by", "a\nb", "\ud800"])
 def test_what_is_no_label_is_refused(label: str) -> None:
-    with pytest.raises(UsageError, match="label 1 is .*: a label is one line of text"):
+    with pytest.raises(UsageError, match=r"label 1 is .*: a label is one line of text"):
         labels.check_labels(["a", label])
 
 
