@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from tritonrepo.client.connection import Connection
+from tritonrepo.client.connection import Connection, implied_connection
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.errors import ServerUnavailableError, TritonRepoError, UsageError
 from tritonrepo.client.transport import Transport, open_transport
@@ -38,17 +38,17 @@ def measure(
 
     Args:
         plan: What to measure.
-        url: The server's HOST:PORT.
-        connection: How to talk to it; None: gRPC without TLS.
+        url: The server's HOST:PORT, or http://HOST:PORT.
+        connection: How to talk to it; None: what the address says, else gRPC without TLS.
         progress: Is called before each warm-up and each window.
 
     Raises:
         UsageError: The plan does not fit this server, or an image is none.
         TritonRepoError: The server is away, or nothing can be measured.
     """
-    connection = connection or Connection()
     if "," in url:
         raise UsageError("compare measures one server; give one address")
+    connection = connection or implied_connection(url)
     program = _program(plan, connection) if plan.engine == "perf_analyzer" else None
     with closing(open_transport(url, connection)) as transport:
         return _measure(plan, transport, connection, program, progress)

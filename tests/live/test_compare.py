@@ -22,7 +22,6 @@ from PIL import Image
 from benchmarks.compare_crosscheck import lent_libraries
 from tests.conftest import tiny_config, wait_until
 from tritonrepo.cli.main import main
-from tritonrepo.client.connection import Connection
 from tritonrepo.compare import Criteria, Plan, Step, judge, measure, read_report
 from tritonrepo.serve.triton import TritonServer
 
@@ -292,7 +291,7 @@ def test_a_plan_and_a_server_make_a_report(tiny_server: TritonServer) -> None:
     """What the command does, in Python."""
     plan = Plan(batch_sizes=[1], concurrency=[1], window=0.1, windows=3, most_windows=3)
     steps: list[Step] = []
-    report = measure(plan, tiny_server.http_url, Connection("http"), steps.append)
+    report = measure(plan, f"http://{tiny_server.http_url}", progress=steps.append)
     assert [cell.setting.model for cell in report.cells] == ["tiny_onnx", "tiny_torchscript"]
     assert [len(cell.windows) for cell in report.cells] == [3, 3]
     assert [step.done for step in steps] == list(range(8))
