@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tritonrepo.client.decode import parse_classification
+from tritonrepo.client.decode import SCORES, Scores, parse_classification
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.transport import Inference, ModelStatus, Transport
@@ -47,6 +47,7 @@ class ModelContract:
         preprocessing: How images become `input`.
         trained: False when the weights are untrained, so that labels mean nothing.
         synsets: WordNet ids by class index, empty where the classes have none.
+        scores: What the values of `output` are.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelContract:
     preprocessing: Preprocessing
     trained: bool
     synsets: tuple[str, ...] = ()
+    scores: Scores = "logits"
 
     @property
     def classes(self) -> int:
@@ -160,9 +162,20 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
         preprocessing=Preprocessing.from_json(parameters["preprocessing"]),
         trained=parameters.get("trained", "true").lower() != "false",
         synsets=tuple(parameters.get("synsets", "").split()),
+        scores=_scores(name, parameters.get("scores", "logits")),
     )
     _check(contract)
     return contract
+
+
+def _scores(model: str, declared: str) -> Scores:
+    """What the output's values are; models without the parameter give logits."""
+    for kind in SCORES:
+        if kind == declared:
+            return kind
+    raise ContractError(
+        f"{model}: its scores are {declared!r}, and this client knows {', '.join(SCORES)}; install a later release"
+    )
 
 
 def _tensor(model: str, config: dict[str, Any], kind: str, maximum: int, rank: int) -> tuple[Tensor, bool]:

@@ -1,15 +1,20 @@
-"""Logits -> predictions."""
+"""A model's scores -> predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tritonrepo.client.errors import ContractError
+
+Scores = Literal["logits", "probabilities", "log-probabilities", "independent"]
+"""What a model's output is: logits, that softmax makes probabilities; probabilities that add up to 1, or their
+logarithms; or a value for each class by itself, as sigmoid gives it."""
+SCORES: tuple[Scores, ...] = get_args(Scores)
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,9 @@ class Prediction:
     Attributes:
         index: The class's.
         label: The class's, its index as text where it has none.
-        probability: 0..1, or none where the server chose the classes and only their scores are known.
-        score: The model's output for the class (a logit).
+        probability: 0..1, or none where the server chose the classes and only their logits are known. Independent
+            scores are shown as they are, and do not add up to 1.
+        score: The model's output for the class, of the kind that its contract states.
     """
 
     index: int
@@ -37,34 +43,46 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     return probabilities
 
 
-def top(logits: NDArray[Any], labels: Sequence[str], count: int) -> tuple[Prediction, ...]:
-    """The `count` best of one image's [classes] logits; of equal ones the lower index comes first.
+def probabilities(values: NDArray[Any], scores: Scores) -> NDArray[np.float64]:
+    """[…, classes] of a model's output -> what to show for each class, FP64."""
+    if scores == "logits":
+        return softmax(values)
+    exact = np.asarray(values, np.float64)
+    return np.exp(exact) if scores == "log-probabilities" else exact
+
+
+def top(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores = "logits") -> tuple[Prediction, ...]:
+    """The `count` best of one image's [classes] values; of equal ones the lower index comes first.
 
     Raises:
-        ContractError: The logits are not as many as the labels, or not all numbers.
+        ContractError: The values are not as many as the labels, or not all numbers.
     """
-    if logits.shape != (len(labels),):
-        raise ContractError(f"the model answered with shape {list(logits.shape)} for {len(labels)} labels")
-    if np.isnan(logits).any() or np.isposinf(logits).any():
+    if values.shape != (len(labels),):
+        raise ContractError(f"the model answered with shape {list(values.shape)} for {len(labels)} labels")
+    if np.isnan(values).any() or np.isposinf(values).any():
         raise ContractError("the model answered with NaN or infinity")
-    probabilities = softmax(logits)
-    # Ordered by the logits: two that differ may round to one probability.
-    best = np.argsort(-logits.astype(np.float64), kind="stable")[:count]
-    return tuple(Prediction(int(i), labels[i], float(probabilities[i]), float(logits[i])) for i in best)
+    shown = probabilities(values, scores)
+    # Ordered by the values: two that differ may round to one probability.
+    best = np.argsort(-values.astype(np.float64), kind="stable")[:count]
+    return tuple(Prediction(int(i), labels[i], float(shown[i]), float(values[i])) for i in best)
 
 
-def parse_classification(entries: NDArray[Any]) -> tuple[Prediction, ...]:
+def parse_classification(entries: NDArray[Any], scores: Scores = "logits") -> tuple[Prediction, ...]:
     """Read Triton's `score:index:label` bytes; a label may hold colons, and is the index as text where there is none.
+
+    The server gives the best classes alone. That is enough for probabilities, unless the scores are logits.
 
     Raises:
         ContractError: They are something else.
     """
-    return tuple(_parse_entry(bytes(entry).decode("utf-8", "replace")) for entry in entries)
+    return tuple(_parse_entry(bytes(entry).decode("utf-8", "replace"), scores) for entry in entries)
 
 
-def _parse_entry(entry: str) -> Prediction:
+def _parse_entry(entry: str, scores: Scores) -> Prediction:
     try:
-        score, index, *label = entry.split(":", 2)
-        return Prediction(int(index), label[0] if label else index, None, float(score))
+        text, number, *label = entry.split(":", 2)
+        index, score = int(number), float(text)
     except ValueError as exc:
         raise ContractError(f"not a classification: {entry!r} (expected score:index:label)") from exc
+    known = None if scores == "logits" else float(probabilities(np.asarray(score), scores))
+    return Prediction(index, label[0] if label else number, known, score)

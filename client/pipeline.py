@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tritonrepo.client.contract import ModelContract
-from tritonrepo.client.decode import Prediction, parse_classification, top
+from tritonrepo.client.decode import Prediction, Scores, parse_classification, top
 from tritonrepo.client.errors import ContractError, ImageError, UsageError
 from tritonrepo.client.images import to_rgb
 from tritonrepo.client.options import Options
@@ -182,9 +182,9 @@ class Pipeline:
         )
         rows = answer.values.reshape(len(tensor), -1)
         if self._options.server_top:
-            return [_Predicted(answer.version, parse_classification(row)) for row in rows]
+            return [_Predicted(answer.version, parse_classification(row, contract.scores)) for row in rows]
         labels = self._labels(answer.version)
-        return [_predict(row, labels, count, answer.version) for row in rows]
+        return [_predict(row, labels, count, contract.scores, answer.version) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ class _Predicted:
     error: str | None = None
 
 
-def _predict(logits: NDArray[Any], labels: Sequence[str], count: int, version: str) -> _Predicted:
+def _predict(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores, version: str) -> _Predicted:
     try:
-        return _Predicted(version, top(logits, labels, count))
+        return _Predicted(version, top(values, labels, count, scores))
     except ContractError as exc:
         return _Predicted(version, error=str(exc))
 

@@ -72,6 +72,16 @@ def test_the_contract_is_read_from_the_config() -> None:
     assert not contract.trained
 
 
+@pytest.mark.parametrize("scores", ["logits", "probabilities", "log-probabilities", "independent"])
+def test_the_contract_says_what_the_scores_are(scores: str) -> None:
+    parameters = {**config()["parameters"], "scores": {"string_value": scores}}
+    assert parse_contract(config(parameters=parameters)).scores == scores
+
+
+def test_a_model_that_says_nothing_of_its_scores_gives_logits() -> None:
+    assert parse_contract(config()).scores == "logits"
+
+
 def test_a_model_without_a_batch_axis_takes_one_image_at_once() -> None:
     contract = parse_contract(config(max_batch_size=0))
     assert (contract.max_batch_size, contract.batched) == (1, False)
@@ -95,6 +105,10 @@ def test_a_model_with_its_own_batch_axis_is_batched() -> None:
         (
             {"parameters": {**config()["parameters"], "synsets": {"string_value": "n01440764 n01443537"}}},
             "2 synsets for 1000 classes",
+        ),
+        (
+            {"parameters": {**config()["parameters"], "scores": {"string_value": "margins"}}},
+            "its scores are 'margins', and this client knows logits, probabilities",
         ),
     ],
 )

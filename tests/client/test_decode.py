@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tritonrepo.client.decode import parse_classification, softmax, top
+from tritonrepo.client.decode import Scores, parse_classification, softmax, top
 from tritonrepo.client.errors import ContractError
+
+Values = NDArray[np.float32]
 
 
 def test_softmax_survives_logits_that_overflow() -> None:
@@ -58,3 +61,36 @@ def test_labels_may_hold_colons_and_commas() -> None:
 def test_what_is_no_classification_is_refused() -> None:
     with pytest.raises(ContractError, match="score:index:label"):
         parse_classification(np.array([b"tabby"], object))
+
+
+VALUES = np.array([0.0625, 0.75, 0.1875], np.float32)
+"""Exact in binary, and probabilities that add up to 1."""
+
+
+@pytest.mark.parametrize(
+    ("values", "scores", "shown"),
+    [
+        (np.log(VALUES), "logits", VALUES),
+        (VALUES, "probabilities", VALUES),
+        (np.log(VALUES), "log-probabilities", VALUES),
+        (VALUES + 0.125, "independent", VALUES + 0.125),
+        (np.array([0.0, 1.0, 0.0], np.float32), "probabilities", [0, 1, 0]),
+        (np.array([-np.inf, 0.0, -np.inf], np.float32), "log-probabilities", [0, 1, 0]),
+        (np.array([-np.inf, 0.0, 0.0], np.float32), "logits", [0, 0.5, 0.5]),
+    ],
+)
+def test_softmax_is_never_applied_twice(values: Values, scores: Scores, shown: Values) -> None:
+    found = {p.index: (p.probability, p.score) for p in top(values, list("abc"), 3, scores)}
+    assert [found[index][0] for index in range(3)] == pytest.approx(list(shown), rel=1e-6)
+    assert [found[index][1] for index in range(3)] == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("scores", "probability"),
+    [("logits", None), ("probabilities", 0.25), ("independent", 0.25), ("log-probabilities", np.exp(0.25))],
+)
+def test_the_servers_choice_shows_probabilities_where_its_scores_say_them(
+    scores: Scores, probability: float | None
+) -> None:
+    (found,) = parse_classification(np.array([b"0.25:1:ant"], object), scores)
+    assert (found.index, found.score, found.probability) == (1, 0.25, probability)
