@@ -125,4 +125,6 @@ def _contract(spec: ModelSpec, weights: Weights) -> Mapping[str, str]:
     }
     if spec.synsets:
         contract["synsets"] = " ".join(spec.synsets)
+    if spec.scores not in (None, "logits"):  # clients take it for logits where nothing is said
+        contract["scores"] = str(spec.scores)
     return contract

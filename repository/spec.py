@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from tritonrepo.client.decode import SCORES, Scores
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.repository.labels import check_labels
@@ -30,9 +31,12 @@ class ModelSpec:
         synsets: WordNet ids in the order of the logits, or empty.
         preprocessing: How an image becomes the input.
         trained: False: the weights are random, and every client says so.
+        scores: What the output is, so that no client applies softmax twice: `logits`, `probabilities` (a softmax is
+            inside the module), `log-probabilities`, or `independent` (a sigmoid is). None: as its values look.
 
     Raises:
-        UsageError: A name that cannot be a directory, labels that labels.txt cannot hold, another layout or datatype.
+        UsageError: A name that cannot be a directory, labels that labels.txt cannot hold, another layout or datatype,
+            an unknown kind of scores.
     """
 
     name: str
@@ -40,6 +44,7 @@ class ModelSpec:
     synsets: tuple[str, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     trained: bool = True
+    scores: Scores | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -52,6 +57,8 @@ class ModelSpec:
         check_labels(self.labels)
         if self.synsets and len(self.synsets) != len(self.labels):
             raise UsageError(f"{len(self.synsets)} synsets for {len(self.labels)} labels: give one for each, or none")
+        if self.scores is not None and self.scores not in SCORES:
+            raise UsageError(f"the scores of {self.name} are {self.scores!r}: say one of {', '.join(SCORES)}")
         self._check_preprocessing()
 
     @property

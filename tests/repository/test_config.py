@@ -1,11 +1,13 @@
 """config.pbtxt against golden files. `python -m tests.repository.test_config` writes them anew; read the difference."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from tritonrepo.client.decode import Scores
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.repository.config import model_config, to_text
 from tritonrepo.repository.formats import ONNX, TORCHSCRIPT, Format
@@ -40,6 +42,20 @@ def test_the_contract_is_in_the_parameters() -> None:
     assert Preprocessing.from_json(parameters["preprocessing"].string_value) == SPEC.preprocessing
     assert parameters["trained"].string_value == "false"
     assert parameters["synsets"].string_value == "n1 n2 n3"
+
+
+@pytest.mark.parametrize("scores", ["probabilities", "log-probabilities", "independent"])
+def test_scores_that_are_no_logits_are_declared(scores: Scores) -> None:
+    parameters = model_config(replace(SPEC, scores=scores), ONNX, Serving(), WEIGHTS).parameters
+    assert parameters["scores"].string_value == scores
+
+
+@pytest.mark.parametrize("scores", [None, "logits"])
+def test_logits_are_not_declared_so_that_their_configurations_stay_as_they_were(scores: Scores | None) -> None:
+    assert model_config(replace(SPEC, scores=scores), ONNX, Serving(), WEIGHTS) == model_config(
+        SPEC, ONNX, Serving(), WEIGHTS
+    )
+    assert "scores" not in text(ONNX, Serving())
 
 
 def test_each_backend_has_its_own_spelling_of_threads() -> None:
