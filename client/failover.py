@@ -38,25 +38,32 @@ class Servers:
         self._closed = threading.Event()
 
     def server(self) -> dict[str, Any]:
+        """Triton's server metadata."""
         return self._ask(lambda transport: transport.server())
 
     def models(self) -> tuple[ModelStatus, ...]:
+        """Every model version that a server knows."""
         return self._ask(lambda transport: transport.models())
 
     def config(self, model: str) -> dict[str, Any]:
+        """The model's config."""
         return self._ask(lambda transport: transport.config(model))
 
     def statistics(self, model: str) -> dict[str, Any]:
+        """The model's counters, or those of all that is ready."""
         return self._ask(lambda transport: transport.statistics(model))
 
     def infer(self, request: Inference) -> Answer:
+        """One request, of whichever server answers it."""
         return self._persist(lambda transport: transport.infer(request))
 
     def register(self, region: Region, key: str) -> None:
+        """Let every server map a shared memory object."""
         for transport in self._transports:
             transport.register(region, key)
 
     def unregister(self, region: Region) -> None:
+        """Let every server forget a region."""
         for transport in self._transports:
             transport.unregister(region)
 

@@ -35,7 +35,11 @@ class SharedBuffers:
         self._finalizer = weakref.finalize(self, _destroy, self._mappings, self._idle)
 
     def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
-        """An array in a region of its own, perhaps one that was released. Raises UsageError when there is no room."""
+        """An array in a region of its own, perhaps one that was released.
+
+        Raises:
+            UsageError: There is no room.
+        """
         with self._lock:
             for buffer in self._idle:
                 if buffer.shape == shape and buffer.dtype == dtype:
@@ -58,6 +62,7 @@ class SharedBuffers:
         return buffer
 
     def release(self, buffers: Iterable[NDArray[Any]]) -> None:
+        """Take arrays back that nobody writes to any more."""
         with self._lock:
             self._idle += buffers
 
@@ -68,9 +73,11 @@ class SharedBuffers:
 
     @property
     def regions(self) -> list[Region]:
+        """All that there are."""
         return [region for region, _ in self._mappings.values()]
 
     def close(self) -> None:
+        """Unlink every region; an array that is still in use goes on working."""
         self._finalizer()
 
 
@@ -105,6 +112,7 @@ class SharedMemoryTransport:
         self._lock = threading.Lock()
 
     def infer(self, request: Inference) -> Answer:
+        """One request; its tensor goes by address if it lies in `buffers`."""
         region = self._buffers.find(request.tensor)
         if region is None:
             return self._transport.infer(request)
@@ -141,19 +149,25 @@ class SharedMemoryTransport:
         self._transport.close()
 
     def server(self) -> dict[str, Any]:
+        """Triton's server metadata."""
         return self._transport.server()
 
     def models(self) -> tuple[ModelStatus, ...]:
+        """Every model version that a server knows."""
         return self._transport.models()
 
     def config(self, model: str) -> dict[str, Any]:
+        """The model's config."""
         return self._transport.config(model)
 
     def statistics(self, model: str) -> dict[str, Any]:
+        """The model's counters, or those of all that is ready."""
         return self._transport.statistics(model)
 
     def register(self, region: Region, key: str) -> None:
+        """Let the server map a shared memory object."""
         self._transport.register(region, key)
 
     def unregister(self, region: Region) -> None:
+        """Let the server forget a region."""
         self._transport.unregister(region)
