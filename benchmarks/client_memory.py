@@ -2,7 +2,7 @@
 
     python -m benchmarks.client_memory --repository model_repository --model resnext101_32x4d_onnx --counts 500,5000
 
-Each count is a process of its own, `python -m client classify DIR --format json`, whose peak resident size is the
+Each count is a process of its own, `tritonrepo classify DIR --format json`, whose peak resident size is the
 kernel's VmHWM. The model matters little (the client never sees it), so a small one saves time; without --repository
 one is made: a network of one convolution, 224x224, 1000 classes. Fails (status 1) when the peaks differ by over 10%.
 """
@@ -26,7 +26,7 @@ DISTINCT = 100
 
 def peak_mib(url: str, model: str, directory: Path) -> float:
     """Peak resident size, in MiB, of a process that classifies the directory."""
-    command = [sys.executable, "-m", "client", "classify", str(directory), "--url", url, "--model", model]
+    command = [sys.executable, "-m", "tritonrepo", "classify", str(directory), "--url", url, "--model", model]
     process = subprocess.Popen([*command, "--format", "json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -28,7 +28,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(photographs: Path, server: TritonServer, *words: str) -> list[str]:
     url = ["--url", server.grpc_url, "--batch-size", "1", "--concurrency", "1"]
-    return [sys.executable, "-m", "client", "classify", str(photographs), *url, *words]
+    return [sys.executable, "-m", "tritonrepo", "classify", str(photographs), *url, *words]
 
 
 def on_a_terminal(words: list[str], *, output: bool) -> str:

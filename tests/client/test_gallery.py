@@ -88,6 +88,7 @@ def test_nothing_sticks_out(page: Page, tmp_path: Path, width: int) -> None:
     assert_quiet(page)
 
 
+@pytest.mark.slow
 def test_four_thousand_images_render_and_can_be_filtered(page: Page, tmp_path: Path) -> None:
     results = [result(number) for number in range(4000)]
     results[1234] = Result("the one that is torn.jpg", "net_onnx", error="damaged image")
@@ -136,6 +137,7 @@ def test_a_thumbnail_is_small_whatever_the_image() -> None:
     assert len(thumbnail(noise)) < 40_000
 
 
+@pytest.mark.slow
 @pytest.mark.live
 def test_the_notebook_runs_and_shows_pictures_beside_predictions(
     page: Page, tiny_server: TritonServer, tmp_path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import tracemalloc
 from itertools import islice
 from pathlib import Path
@@ -70,18 +69,16 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
         source.load()
 
 
+@pytest.mark.slow
 def test_a_huge_directory_is_listed_lazily(tmp_path: Path) -> None:
     for number in range(100_000):
         os.close(os.open(tmp_path / f"{number:06}.jpg", os.O_CREAT))
     tracemalloc.start()
-    begin = time.perf_counter()
     first = list(islice(expand([str(tmp_path)]), 3))
-    seconds = time.perf_counter() - begin
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(first) == 3
     assert peak < 8 << 20
-    assert seconds < 5
     assert sum(1 for _ in expand([str(tmp_path)])) == 100_000
 
 

@@ -56,7 +56,7 @@ def undisturbed(tiny_server: TritonServer, photographs: Path, tmp_path_factory: 
 
 def start(photographs: Path, results: Path, url: str, *words: str) -> subprocess.Popen[str]:
     """A client process that asks for one image after the other, so that there is time to interfere."""
-    command = [sys.executable, "-m", "client", "classify", str(photographs), "--url", url, "--resume", str(results)]
+    command = [sys.executable, "-m", "tritonrepo", "classify", str(photographs), "--url", url, "--resume", str(results)]
     command += ["--batch-size", "1", "--concurrency", "1", "--model", "tiny_onnx", *words]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
 
@@ -78,6 +78,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, errors
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_restarted_costs_no_result(
     tiny_repository: Path, photographs: Path, undisturbed: list[str], tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_server_that_is_killed_and_restarted_costs_no_result(
     assert results.read_text().splitlines() == undisturbed
 
 
+@pytest.mark.slow
 def test_one_of_two_servers_may_die_unnoticed(
     tiny_server: TritonServer, tiny_repository: Path, photographs: Path, undisturbed: list[str], tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_one_of_two_servers_may_die_unnoticed(
     assert results.read_text().splitlines() == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_server_that_freezes_meets_the_deadline_and_another_takes_over(
     tiny_server: TritonServer,
@@ -182,6 +185,7 @@ class FlakyProxy:
         self._listener.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_flaky_network_loses_and_doubles_nothing(
     tiny_server: TritonServer, photographs: Path, undisturbed: list[str], tmp_path: Path, protocol: str
@@ -249,6 +253,7 @@ def test_a_killed_run_goes_on_without_loss(
     assert results.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_ready_says_why(
     repository: Path, photographs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
