@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.serve.changes import Changes
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.example import make_curl
 from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
@@ -61,9 +63,14 @@ def run(args: argparse.Namespace) -> int:
         return serve(args)
     except KeyboardInterrupt:
         return EXIT_DONE
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # What is not the terminal's is named by the server's own errors.
+        raise ServeError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def serve(options: argparse.Namespace) -> int:
+    """Show what is served and wait for Ctrl-C; the exit status."""
     if not read_repository(options.repository):
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: python -m export")
     server = TritonServer(
@@ -75,18 +82,16 @@ def serve(options: argparse.Namespace) -> int:
         repository_poll_secs=options.poll,
     )
     console = terminal.console(PIPE_WIDTH)
-    stop_following = follow_log(server) if options.verbose else None
-    try:
-        with server:
-            return _show_and_wait(server, console)
-    finally:
-        if stop_following:
-            stop_following()
+    with follow(server, 0, show_line) if options.verbose else nullcontext(), server:
+        seen = len(server.read_log(0))
+        statuses = server.models()
+        _show(server, statuses, console)
+        with follow(server, seen, _teller(server, statuses, console)) if options.poll else nullcontext():
+            return _wait(server, console)
 
 
-def _show_and_wait(server: TritonServer, console: Console) -> int:
-    """Show what the server has, and return when it must stop."""
-    statuses = server.models()
+def _show(server: TritonServer, statuses: Sequence[ModelStatus], console: Console) -> None:
+    """Show what the server has, and how to ask it; raises ServeError if nothing is ready."""
     console.print(make_table(statuses))
     ready = [status for status in statuses if status.state == READY]
     if not ready:
@@ -94,14 +99,19 @@ def _show_and_wait(server: TritonServer, console: Console) -> int:
     console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
     curl = make_curl(f"http://{server.http_url}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
     console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
+
+
+def _wait(server: TritonServer, console: Console) -> int:
+    """Return when the server must stop."""
     try:
         server.wait()
     except KeyboardInterrupt:
         console.print("Stopping; Ctrl-C once more kills it.")
-    return 0
+    return EXIT_DONE
 
 
 def make_table(statuses: Sequence[ModelStatus]) -> Table:
+    """Return a row for each model version, with the reason why it is not ready."""
     table = Table("Model", "Version", "Backend", "Max batch", "State")
     for status in statuses:
         state = Text.assemble((status.state.lower(), STYLES.get(status.state, "red")))
@@ -111,25 +121,42 @@ def make_table(statuses: Sequence[ModelStatus]) -> Table:
     return table
 
 
-def follow_log(server: TritonServer) -> Callable[[], None]:
-    """Copy the server's log to standard error as it grows; return what ends that."""
+def show_line(line: str) -> None:
+    """Show a line of the server's log."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _teller(server: TritonServer, statuses: Sequence[ModelStatus], console: Console) -> Callable[[str], None]:
+    """What shows each change of the models that a line of the log tells of."""
+    changes = Changes(statuses, server.is_ready)
+
+    def tell(line: str) -> None:
+        if sentence := changes.read(line):
+            console.print(Text(printable(sentence)), soft_wrap=True)
+
+    return tell
+
+
+@contextmanager
+def follow(server: TritonServer, start: int, take: Callable[[str], None]) -> Iterator[None]:
+    """Hand over each line of the server's log as it grows, from the byte `start` on, until the block ends."""
     ended = threading.Event()
-
-    def follow() -> None:
-        shown = 0
-        while True:
-            last = ended.wait(FOLLOW_SECONDS)
-            log = server.log()
-            print(log[shown:], end="", file=sys.stderr, flush=True)
-            shown = len(log)
-            if last:
-                return
-
-    thread = threading.Thread(target=follow, name="follow-log", daemon=True)
+    thread = threading.Thread(target=_read_lines, args=(server, start, take, ended), name="follow-log", daemon=True)
     thread.start()
-
-    def stop() -> None:
+    try:
+        yield
+    finally:
         ended.set()
         thread.join()
 
-    return stop
+
+def _read_lines(server: TritonServer, start: int, take: Callable[[str], None], ended: threading.Event) -> None:
+    rest, last = b"", False
+    with suppress(OSError):  # Nobody reads what is shown any more; the server goes on.
+        while not last:
+            last = ended.wait(FOLLOW_SECONDS)
+            more = server.read_log(start)
+            start += len(more)
+            *lines, rest = (rest + more).split(b"\n")
+            for line in (*lines, *([rest] if last and rest else [])):
+                take(line.decode(errors="replace"))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tritonrepo
+from tritonrepo.client.install import install_command
 from tritonrepo.serve.errors import InstallationError
 
-REMEDY = "install it with: pip install 'triton-repository-builder[serve]'"
+REMEDY = f"install it with: {install_command('serve')}"
 ROOT = Path(tritonrepo.__file__).resolve().parent.parent
 STAND_INS = Path(__file__).resolve().parent / "backends"
 # What each backend's model.py imports; `python` is the backend that runs the other two.
@@ -22,16 +23,19 @@ BACKEND_PACKAGES = {"onnxruntime": "onnxruntime", "pytorch": "torch", "python": 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the parts of the embedded Triton are."""
+    """Where the parts of the embedded Triton are.
+
+    Attributes:
+        server: The tritonserver program.
+        backend: Directory of libtriton_python.so and triton_python_backend_utils.py.
+        stub: The Python backend's stub for the Python that runs us.
+        libraries: Directories for LD_LIBRARY_PATH: Triton's libraries and libpython.
+    """
 
     server: Path
-    """The tritonserver program."""
     backend: Path
-    """Directory of libtriton_python.so and triton_python_backend_utils.py."""
     stub: Path
-    """The Python backend's stub for the Python that runs us."""
     libraries: tuple[Path, ...]
-    """Directories for LD_LIBRARY_PATH: Triton's libraries and libpython."""
 
     def lay_out_backends(self, directory: Path) -> None:
         """Copy the Python backend and our stand-ins to the new `directory`; Triton refuses links out of it."""
@@ -55,6 +59,7 @@ class Installation:
 
 
 def prepend(variable: str, *directories: Path) -> str:
+    """Return a search path of the environment with directories before it."""
     return os.pathsep.join([*map(str, directories), *filter(None, [os.environ.get(variable)])])
 
 

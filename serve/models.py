@@ -7,33 +7,39 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig
-
-from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.repository.errors import ConfigError, RepositoryError
+from tritonrepo.repository.layout import (
+    backend_of,
+    is_dangling,
+    model_directories,
+    read_config,
+    version_beyond_counting,
+)
 from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
 
-# The names that configs used before `backend` existed; Triton still accepts them.
-PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
 READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
 LEFT_OUT = "LEFT OUT"
-LARGEST_VERSION = 2**63 - 1
 NEEDS_PLAIN_NAME = "the embedded Triton needs a name of ASCII letters, digits and @%+=:,.-_ alone"
 
 
 @dataclass(frozen=True)
 class RepositoryModel:
-    """A model directory, before any server has looked at it."""
+    """A model directory, before any server has looked at it.
+
+    Attributes:
+        name: The directory's.
+        backend: Empty where the config does not say: Triton decides.
+        max_batch_size: As the config has it.
+        fault: Why the config cannot be read; empty if it can.
+        overflow: A version directory that Triton cannot count to; empty if there is none.
+    """
 
     name: str
     backend: str = ""
-    """Empty where the config does not say: Triton decides."""
     max_batch_size: int = 0
     fault: str = ""
-    """Why the config cannot be read; empty if it can."""
     overflow: str = ""
-    """A version directory beyond LARGEST_VERSION; empty if there is none."""
 
     @property
     def left_out(self) -> str:
@@ -52,17 +58,23 @@ class RepositoryModel:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A model as the server reports it."""
+    """A model as the server reports it.
+
+    Attributes:
+        name: The model's.
+        version: Empty unless the server has tried to load a version.
+        backend: As the config has it, or as Triton chose it.
+        max_batch_size: As the config has it.
+        state: READY, UNAVAILABLE, LOADING or UNLOADING (Triton's words), or LEFT OUT.
+        reason: Why it is not ready; empty if it is.
+    """
 
     name: str
     version: str
-    """Empty unless the server has tried to load a version."""
     backend: str
     max_batch_size: int
     state: str
-    """READY, UNAVAILABLE, LOADING or UNLOADING (Triton's words), or LEFT OUT."""
     reason: str
-    """Why it is not ready; empty if it is."""
 
 
 def read_repository(repository: Path) -> list[RepositoryModel]:
@@ -76,10 +88,26 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     if not repository.is_dir():
         raise RepositoryError(f"the model repository {repository} is not a directory")
     try:
-        directories = [path for path in repository.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return [read_model(path) for path in model_directories(repository)]
     except OSError as error:
         raise RepositoryError(f"cannot read the model repository {repository}: {error.strerror}") from None
-    return [read_model(path) for path in sorted(directories)]
+
+
+def read_model(directory: Path) -> RepositoryModel:
+    """Return what is known of a model directory; what cannot be read is its `fault`."""
+    name, overflow = os.fsencode(directory.name).decode(errors="replace"), find_overflow(directory)
+    try:
+        config = read_config(directory)
+    except ConfigError as error:
+        return RepositoryModel(name, fault=str(error), overflow=overflow)
+    return RepositoryModel(name, backend_of(config), config.max_batch_size, overflow=overflow)
+
+
+def find_overflow(directory: Path) -> str:
+    """Return a version directory that Triton cannot count to; empty if there is none that can be seen."""
+    with contextlib.suppress(OSError):  # Then there is no config to be read either.
+        return version_beyond_counting(directory)
+    return ""
 
 
 def refuse_obstacles(repository: Path, *, polling: bool) -> None:
@@ -88,7 +116,7 @@ def refuse_obstacles(repository: Path, *, polling: bool) -> None:
     Left to itself it loads hidden directories too, and passes their names to a shell.
 
     Raises:
-        RepositoryError: names the path and what to do with it.
+        RepositoryError: One of these is there; the message names the path and what to do with it.
     """
     try:
         for path in sorted(repository.iterdir()):
@@ -100,7 +128,7 @@ def refuse_obstacles(repository: Path, *, polling: bool) -> None:
 
 def find_obstacle(path: Path, polling: bool) -> str:
     """Return why Triton cannot live with a path in its repository, and what to do; empty if it can."""
-    if path.is_symlink() and not path.exists():
+    if is_dangling(path):
         return "is a link that leads nowhere, and Triton cannot list a repository with one; remove it"
     if not path.is_dir():
         return ""
@@ -115,36 +143,9 @@ def find_obstacle(path: Path, polling: bool) -> str:
     return ""
 
 
-def find_overflow(directory: Path) -> str:
-    """Return a version directory that Triton cannot count to, and aborts at; empty if there is none.
-
-    Triton reads names with C++'s stoll, after leaving out those with a leading zero.
-    """
-    with contextlib.suppress(OSError):  # Then there is no config to be read either.
-        for path in directory.iterdir():
-            number = re.match(r"(?!0\d)\s*([+-]?\d+)", path.name, re.ASCII)
-            if number and abs(int(number[1])) > LARGEST_VERSION and path.is_dir():
-                return path.name
-    return ""
-
-
 def is_plain(path: str) -> bool:
     """Whether a path reaches a stub: unquoted through a shell, into a Python that takes paths for ASCII."""
     return re.fullmatch(r"[\w@%+=:,./-]+", path, re.ASCII) is not None
-
-
-def read_model(directory: Path) -> RepositoryModel:
-    name = os.fsencode(directory.name).decode(errors="replace")
-    path = directory / "config.pbtxt"
-    config, overflow = ModelConfig(), find_overflow(directory)
-    try:
-        text_format.Parse(path.read_text(encoding="utf-8"), config)
-    except OSError as error:
-        return RepositoryModel(name, fault=f"cannot read {path}: {error.strerror}", overflow=overflow)
-    except (UnicodeDecodeError, text_format.ParseError) as error:
-        return RepositoryModel(name, fault=f"{path} does not parse: {error}", overflow=overflow)
-    backend = config.backend or PLATFORM_BACKENDS.get(config.platform, "")
-    return RepositoryModel(name, backend, config.max_batch_size, overflow=overflow)
 
 
 def find_logged_reason(name: str, log: str) -> str:

@@ -123,12 +123,12 @@ class Process:
             status = self._guardian.wait(timeout)
             raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self.tail()}")
 
-    def log(self) -> str:
-        """Return what the server has logged, also after its end."""
+    def log(self, start: int = 0) -> bytes:
+        """Return what the server has logged from the byte `start` on, also after its end."""
         # pread, because the server writes at the file's own offset.
-        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+        return os.pread(self._log.fileno(), max(os.fstat(self._log.fileno()).st_size - start, 0), start)
 
     def tail(self) -> str:
         """Return the end of the log, with words for what it is."""
-        tail = "\n".join(self.log().splitlines()[-TAIL_LINES:])
+        tail = "\n".join(self.log().decode(errors="replace").splitlines()[-TAIL_LINES:])
         return f"the end of its log:\n{tail}"

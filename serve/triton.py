@@ -163,7 +163,11 @@ class TritonServer:
 
     def log(self) -> str:
         """Return what the server has logged, also after its end."""
-        return self._process.log() if self._process else ""
+        return self.read_log(0).decode(errors="replace")
+
+    def read_log(self, start: int) -> bytes:
+        """Return what the server has logged from the byte `start` on, also after its end."""
+        return self._process.log(start) if self._process else b""
 
     def wait(self, timeout: float | None = None) -> None:
         """Return after `timeout` seconds with the server alive.
@@ -188,6 +192,13 @@ class TritonServer:
         listed += [{"name": name} for name in known.keys() - {entry["name"] for entry in listed}]
         statuses = [self._status(entry, known.get(entry["name"], RepositoryModel(entry["name"]))) for entry in listed]
         return sorted(statuses, key=lambda status: (status.name, status.version))
+
+    def is_ready(self, name: str, version: str) -> bool:
+        """Whether the server answers for a version of a model."""
+        with contextlib.suppress(ServeError):
+            self._ask("GET", f"/v2/models/{quote(name)}/versions/{quote(version)}/ready")
+            return True
+        return False
 
     def load(self, name: str) -> None:
         """Load a model of the repository, or load it again; only in the mode `explicit`.

@@ -1,10 +1,13 @@
 """What both stand-ins read from a model's configuration, with the official backends' rules. Runs inside the stub."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+LONGEST_INTEGER = 30
+"""Characters; Python refuses to convert some thousands."""
 # Parts of a configuration that the official backends know and an image classifier does not need.
 UNSUPPORTED = ("sequence_batching", "batch_input", "batch_output")
 
@@ -17,7 +20,7 @@ def find_model_file(args: Mapping[str, str], config: Mapping[str, Any], default:
     """Return the path of the model's artifact, as `default_model_filename` or `default` name it.
 
     Raises:
-        ConfigurationError: there is no such file.
+        ConfigurationError: There is no such file.
     """
     filename = config.get("default_model_filename") or default
     path = Path(args["model_repository"], args["model_version"], filename)
@@ -27,6 +30,7 @@ def find_model_file(args: Mapping[str, str], config: Mapping[str, Any], default:
 
 
 def read_parameter(config: Mapping[str, Any], key: str) -> str | None:
+    """Return the text of a parameter, or None if the configuration has none of this name."""
     parameter = config.get("parameters", {}).get(key)
     return None if parameter is None else str(parameter["string_value"])
 
@@ -34,25 +38,30 @@ def read_parameter(config: Mapping[str, Any], key: str) -> str | None:
 def read_int(config: Mapping[str, Any], key: str, default: int = 0) -> int:
     """Return an integer parameter.
 
+    The official backends read it with C++'s stoi, which stops at the first character that is no digit, and ends the
+    whole server at a number beyond 32 bits.
+
     Raises:
-        ConfigurationError: it is not an integer.
+        ConfigurationError: It is not an integer, or beyond 32 bits.
     """
     text = read_parameter(config, key)
     if text is None:
         return default
-    try:
-        return int(text)
-    except ValueError:
+    if not re.fullmatch(r"\s*[+-]?\d+\s*", text, re.ASCII):
+        raise ConfigurationError(f"model '{config['name']}', parameter {key}: failed to convert '{text}' to an integer")
+    if len(text.strip()) > LONGEST_INTEGER or not -(2**31) <= int(text) < 2**31:
         raise ConfigurationError(
-            f"model '{config['name']}', parameter {key}: failed to convert '{text}' to an integer"
-        ) from None
+            f"model '{config['name']}', parameter {key}: '{text.strip()[:LONGEST_INTEGER]}' is beyond 32 bits, and the "
+            "official backend ends, with every model, at such a number"
+        )
+    return int(text)
 
 
 def read_bool(config: Mapping[str, Any], key: str, default: bool) -> bool:
     """Return a boolean parameter: true, on, 1, false, off or 0, in either case.
 
     Raises:
-        ConfigurationError: it is none of them.
+        ConfigurationError: It is none of them.
     """
     text = read_parameter(config, key)
     if text is None:

@@ -24,6 +24,8 @@ from tritonrepo.cli.main import main
 from tritonrepo.cli.serve import make_table
 from tritonrepo.serve.models import READY, ModelStatus
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 ANY_PORTS = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
 
@@ -185,23 +187,28 @@ def test_verbose_shows_the_log(onnx_repository: Path) -> None:
         assert errors.count("Started HTTPService") == 1
 
 
-def test_polling_picks_up_a_new_version(onnx_repository: Path, tmp_path: Path) -> None:
+def add_version(repository: Path, number: int, artifact: bytes | None = None) -> None:
+    """Bring a new version of tiny_onnx in one step, as a polling server needs it."""
+    staged = Path(shutil.copytree(repository / "tiny_onnx" / "1", repository.parent / str(number)))
+    if artifact is not None:
+        (staged / "model.onnx").write_bytes(artifact)
+    staged.rename(repository / "tiny_onnx" / str(number))
+
+
+def test_polling_tells_what_changes_as_it_happens(onnx_repository: Path) -> None:
     with serving(onnx_repository, "--poll", "1") as command:
-        shutil.copytree(onnx_repository / "tiny_onnx" / "1", tmp_path / "2")
-        shutil.move(tmp_path / "2", onnx_repository / "tiny_onnx" / "2")
-        match = re.search(r"^HTTP +http://(\S+)$", command.output, re.MULTILINE)
-        assert match is not None
-        host = match.group(1)
-
-        def is_served() -> bool:
-            connection = http.client.HTTPConnection(host)
-            connection.request("GET", "/v2/models/tiny_onnx/versions/2/ready")
-            status = connection.getresponse().status
-            connection.close()
-            return status == http.client.OK
-
-        wait_until(is_served)
-        assert command.end(signal.SIGTERM)[0] == 0
+        assert command.process.stdout is not None
+        add_version(onnx_repository, 2)
+        assert command.process.stdout.readline() == "tiny_onnx: version 2 took over from 1\n"
+        add_version(onnx_repository, 3, b"garbage")
+        refusal = command.process.stdout.readline()
+        assert refusal.startswith("tiny_onnx: version 3 cannot be served: unable to load model 'tiny_onnx': ")
+        assert refusal.endswith("; version 2 still served\n")
+        shutil.rmtree(onnx_repository / "tiny_onnx")
+        assert command.process.stdout.readline() == "tiny_onnx: version 2 gone\n"
+        status, rest, errors = command.end(signal.SIGINT)
+        assert (status, errors) == (0, "")
+        assert rest == "Stopping; Ctrl-C once more kills it.\n"
 
 
 def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -271,7 +278,6 @@ def test_no_model_that_can_be_served(capsys: pytest.CaptureFixture[str], onnx_re
         ["--http-port", "70000"],
         ["--http-port", "-1"],
         ["--grpc-port", "many"],
-        ["--http-port", "8001", "--grpc-port", "8001"],
         ["--repositry", "x"],
         ["--poll", "often"],
         ["--poll", "-1"],
@@ -287,4 +293,11 @@ def test_wrong_words(capsys: pytest.CaptureFixture[str], arguments: list[str]) -
     with pytest.raises(SystemExit) as exit_status:
         main(["serve", *arguments])
     assert exit_status.value.code == 2
-    assert "usage: python -m serve" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert arguments[0] in errors
+
+
+def test_ports_must_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--http-port", "8001", "--grpc-port", "8001"]) == 2
+    assert capsys.readouterr().err == "error: the three ports must differ\n"

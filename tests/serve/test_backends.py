@@ -94,10 +94,21 @@ def test_absent_parameters_have_their_default() -> None:
     assert read_int(configuration(), "K", 7) == 7
 
 
-@pytest.mark.parametrize("text", ["two", "", "2.5", "2 threads", "0x2"])
+@pytest.mark.parametrize("text", ["two", "", "2.5", "2 threads", "0x2", "1_000", "\N{ARABIC-INDIC DIGIT THREE}"])
 def test_what_is_no_integer_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=f"model 'm', parameter K: failed to convert '{text}' to an integer"):
         read_int(configuration(parameters=parameters(K=text)), "K")
+
+
+@pytest.mark.parametrize("text", ["99999999999", "2147483648", "-2147483649", "9" * 5000])
+def test_numbers_that_end_the_official_server_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"model 'm', parameter K: '.{10,30}' is beyond 32 bits"):
+        read_int(configuration(parameters=parameters(K=text)), "K")
+
+
+@pytest.mark.parametrize(("text", "value"), [("2147483647", 2**31 - 1), (" +3", 3), ("-1", -1), ("007", 7)])
+def test_integers_are_read_as_triton_reads_them(text: str, value: int) -> None:
+    assert read_int(configuration(parameters=parameters(K=text)), "K") == value
 
 
 def test_what_is_no_boolean_is_refused() -> None:
@@ -231,6 +242,7 @@ def test_onnx_defaults_are_the_official_ones(stand_ins: dict[str, ModuleType]) -
     [
         ({"parameters": parameters(intra_op_thread_count="two")}, "intra_op_thread_count: failed to convert 'two'"),
         ({"parameters": parameters(inter_op_thread_count="1.5")}, "inter_op_thread_count: failed to convert '1.5'"),
+        ({"parameters": parameters(intra_op_thread_count="99999999999")}, "'99999999999' is beyond 32 bits"),
         ({"parameters": parameters(execution_mode="2")}, "execution_mode: expected 0 or 1, not 2"),
         ({"parameters": parameters(enable_mem_arena="perhaps")}, "enable_mem_arena: failed to convert 'perhaps'"),
         (
@@ -256,6 +268,9 @@ def test_onnx_settings_that_are_refused(
         (["INPUT__1", "INPUT__0"], ["x", "y"], ["INPUT__0", "INPUT__1"]),
         (["second", "first"], ["x", "y"], ["second", "first"]),
         (["b", "INPUT__0"], ["a", "b"], ["b", "INPUT__0"]),
+        (["x__y__1", "x__y__0"], ["a", "b"], ["x__y__1", "x__y__0"]),
+        (["INPUT__1", "INPUT__"], ["a", "b"], ["INPUT__", "INPUT__1"]),
+        (["INPUT__7", "INPUT__7"], [], ["INPUT__7", "INPUT__7"]),
     ],
 )
 def test_torchscript_inputs_follow_the_official_conventions(
@@ -263,6 +278,21 @@ def test_torchscript_inputs_follow_the_official_conventions(
 ) -> None:
     config = configuration("pytorch", input=[tensor(name, [3]) for name in names])
     assert stand_ins["pytorch"].order_inputs(config, arguments) == order
+
+
+@pytest.mark.parametrize("names", [["INPUT__0", "INPUT__2"], ["INPUT__1", "INPUT__1"], ["a", "a"], ["x__", "y__0"]])
+def test_inputs_that_are_not_one_for_each_argument_are_refused(
+    stand_ins: dict[str, ModuleType], names: list[str]
+) -> None:
+    config = configuration("pytorch", input=[tensor(name, [3]) for name in names])
+    with pytest.raises(ConfigurationError, match="its 2 arguments need one input each, with the indices from 0 to 1"):
+        stand_ins["pytorch"].order_inputs(config, ["a", "b"])
+
+
+def test_an_optional_input_is_refused_by_torchscript(stand_ins: dict[str, ModuleType]) -> None:
+    config = configuration("pytorch", input=[tensor("a", [3]), tensor("b", [3], optional=True)])
+    with pytest.raises(ConfigurationError, match="'optional' is set to true for input 'b' while the backend model"):
+        stand_ins["pytorch"].refuse_optional(config)
 
 
 def test_torchscript_outputs_follow_their_index(stand_ins: dict[str, ModuleType]) -> None:
@@ -295,6 +325,30 @@ class Swap(torch.nn.Module):
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return a - b, (a + b).to(torch.int64)
+
+
+class Fewer(torch.nn.Module):
+    """One row, however many there are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:1] + 1
+
+
+class More(torch.nn.Module):
+    """A row more than there are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, x[:1]])
+
+
+class Scalar(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum()
+
+
+class Fails(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(x.shape[0], 77)
 
 
 class Mapped(torch.nn.Module):
@@ -345,6 +399,8 @@ def test_torchscript_arguments_are_checked(stand_ins: dict[str, ModuleType], tmp
     [
         ({"INTRA_OP_THREAD_COUNT": "all"}, "INTRA_OP_THREAD_COUNT: failed to convert 'all' to an integer"),
         ({"INTER_OP_THREAD_COUNT": ""}, "INTER_OP_THREAD_COUNT: failed to convert '' to an integer"),
+        ({"INTER_OP_THREAD_COUNT": "1"}, "INTER_OP_THREAD_COUNT: .*abort, with every model, .*; remove it"),
+        ({"INTRA_OP_THREAD_COUNT": "99999999999"}, "INTRA_OP_THREAD_COUNT: '99999999999' is beyond 32 bits"),
         ({"DISABLE_OPTIMIZED_EXECUTION": "x"}, "DISABLE_OPTIMIZED_EXECUTION: failed to convert 'x' to a boolean"),
         ({"ENABLE_WEIGHT_SHARING": "x"}, "ENABLE_WEIGHT_SHARING: failed to convert 'x' to a boolean"),
         ({"ENABLE_JIT_PROFILING": "x"}, "ENABLE_JIT_PROFILING: failed to convert 'x' to a boolean"),
@@ -365,22 +421,23 @@ from tritonrepo.serve.backends.pytorch.model import apply_settings
 default = torch.get_num_threads()
 apply_settings({"name": "m"})
 assert torch.get_num_threads() == default
-values = {"INTRA_OP_THREAD_COUNT": "3", "INTER_OP_THREAD_COUNT": "2", "DISABLE_OPTIMIZED_EXECUTION": "true"}
+values = {"INTRA_OP_THREAD_COUNT": "3", "INTER_OP_THREAD_COUNT": "0", "DISABLE_OPTIMIZED_EXECUTION": "true"}
 apply_settings({"name": "m", "parameters": {key: {"string_value": value} for key, value in values.items()}})
-print(torch.get_num_threads(), torch.get_num_interop_threads(), torch._C._get_graph_executor_optimize())
+print(torch.get_num_threads(), torch._C._get_graph_executor_optimize())
 """
 
 
 def test_torchscript_settings_are_applied_to_the_process() -> None:
     """In a process of its own: PyTorch sets these once, for all."""
     command = [sys.executable, "-c", THREADS, str(find_installation().backend)]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == ["3", "2", "False"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == ["3", "False"]
 
 
 # ---- in the server ----
 
 PAIR_INPUTS = '{ name: "a" data_type: TYPE_FP32 dims: [ 2 ] }, { name: "b" data_type: TYPE_FP32 dims: [ 2 ] }'
 TABLE = np.arange(20, dtype=np.float32).reshape(5, 4)
+SCALAR = '{{ name: "{}" data_type: TYPE_FP32 dims: [ 1 ] }}'
 BATCH_OF_FOUR = "dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 10000000 }"
 
 
@@ -406,6 +463,14 @@ def add_lookup(model: Path, more: str) -> None:
     node = helper.make_node("Gather", ["TABLE", "INDEX"], ["ROW"])
     graph = helper.make_graph([node], "lookup", [index], [row], [numpy_helper.from_array(TABLE, "TABLE")])
     save(model / "1" / "model.onnx", graph)
+
+
+def add_fewer_onnx(path: Path) -> None:
+    """A model that claims to keep the batch, and returns its first row."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in "XY")
+    constants = [numpy_helper.from_array(np.array([value]), name) for name, value in (("from", 0), ("to", 1))]
+    node = helper.make_node("Slice", ["X", "from", "to"], ["Y"])
+    save(path, helper.make_graph([node], "fewer", [x], [y], constants))
 
 
 def warm_up(value: str) -> str:
@@ -448,6 +513,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     add_torchscript(repository / "modes", Modes(), one, fp32.format("OUTPUT__0"))
     no_inference_mode = 'parameters { key: "INFERENCE_MODE" value { string_value: "false" } }'
     add_torchscript(repository / "no_inference_mode", Modes(), one, fp32.format("OUTPUT__0"), no_inference_mode)
+    for module in (Fewer(), More(), Scalar(), Fails()):
+        add_torchscript(repository / type(module).__name__.lower(), module, one, fp32.format("OUTPUT__0"))
+    sum_all = repository / "onnx_scalars"
+    write_config(sum_all, "onnxruntime", SCALAR.format("X"), SCALAR.format("Y"), max_batch_size=0)
+    identity_onnx(sum_all / "1" / "model.onnx", [])
+    fewer = repository / "onnx_fewer"
+    write_config(fewer, "onnxruntime", fp32.format("X"), fp32.format("Y"))
+    add_fewer_onnx(fewer / "1" / "model.onnx")
     (shutil.copytree(repository / "modes", repository / "broken") / "1" / "model.pt").write_bytes(b"not TorchScript")
     config = repository / "broken" / "config.pbtxt"
     config.write_text(config.read_text().replace('"modes"', '"broken"'))
@@ -526,16 +599,57 @@ def test_torchscript_takes_a_dictionary(server: TritonServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("model", "rows", "code", "message"),
     [
-        ("wrong_datatype", r"expects datatype torch\.float32 for output 'OUTPUT__1', model provides torch\.int64"),
-        ("no_output", "OUTPUT__4 in the model configuration refers to an output index which doesn't exist"),
+        (
+            "wrong_datatype",
+            1,
+            "INVALID_ARGUMENT",
+            "expects datatype TYPE_FP32 for output 'OUTPUT__1', model provides TYPE_I",
+        ),
+        (
+            "no_output",
+            1,
+            "INVALID_ARGUMENT",
+            "The output OUTPUT__4 in .* refers to an output index which doesn't exist",
+        ),
+        ("scalar", 1, "INVALID_ARGUMENT", "output 'OUTPUT__0' is a scalar which is not supported"),
+        ("fails", 1, "INTERNAL", "PyTorch execute failure: .*shape .* is invalid for input of size 2"),
+        (
+            "fewer",
+            2,
+            "UNIMPLEMENTED",
+            "output tensor 'OUTPUT__0' .* expected batch size of at least 2 in model output, got 1",
+        ),
+        (
+            "onnx_fewer",
+            2,
+            "UNIMPLEMENTED",
+            "output tensor 'Y' .* expected batch size of at least 2 in model output, got 1",
+        ),
+        ("two_lookups", 1, "INTERNAL", "out of data bounds"),
     ],
 )
-def test_torchscript_outputs_that_are_refused(server: TritonServer, model: str, message: str) -> None:
-    pair = np.ones((1, 2), np.float32)
-    with pytest.raises(InferenceServerException, match=message):
-        infer(server, model, a=pair, b=pair)
+def test_failures_have_the_status_of_the_official_backends(
+    server: TritonServer, model: str, rows: int, code: str, message: str
+) -> None:
+    with triton_grpc.InferenceServerClient(server.grpc_url) as client:
+        inputs = [tensor["name"] for tensor in client.get_model_config(model, as_json=True)["config"]["input"]]
+    value = np.full((rows, 1), 99) if model == "two_lookups" else np.ones((rows, 2), np.float32)
+    with pytest.raises(InferenceServerException, match=f"(?s){message}") as raised:
+        infer(server, model, **dict.fromkeys(inputs, value))
+    assert raised.value.status() == f"StatusCode.{code}"
+
+
+def test_rows_beyond_the_batch_go_to_nobody(server: TritonServer) -> None:
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    np.testing.assert_array_equal(infer(server, "more", x=x)["OUTPUT__0"], x)
+    np.testing.assert_array_equal(infer(server, "fewer", x=x[:1])["OUTPUT__0"], x[:1] + 1)
+
+
+def test_an_onnx_scalar_has_the_dimensions_of_the_configuration(server: TritonServer) -> None:
+    (answer,) = infer(server, "onnx_scalars", X=np.array([7], np.float32)).values()
+    np.testing.assert_array_equal(answer, np.array([7], np.float32), strict=True)
 
 
 def test_torchscript_runs_without_gradients(server: TritonServer) -> None:

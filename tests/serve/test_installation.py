@@ -44,7 +44,7 @@ def test_the_environment_puts_ours_first_and_keeps_what_was_there(monkeypatch: p
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytriton", None)
     with pytest.raises(
-        InstallationError, match=r"nvidia-pytriton is not installed; install it with: pip install '.*\[s"
+        InstallationError, match=r"nvidia-pytriton is not installed; install it with: pip install .*\[serve\]"
     ):
         find_installation()
 

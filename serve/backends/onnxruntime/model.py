@@ -6,13 +6,15 @@ serve sequences, ragged batches and strings.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
-from tritonrepo.serve.backends.batching import Tensors, answer
+from tritonrepo.serve.backends.batching import OutputError, Tensors, answer
 from tritonrepo.serve.backends.settings import (
     ConfigurationError,
     find_model_file,
@@ -52,6 +54,11 @@ class TritonPythonModel:
     """One instance of a model. Triton calls it from one thread."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the model; Triton calls it once.
+
+        Raises:
+            ConfigurationError: The official backend would not load it, or the stand-in cannot serve it.
+        """
         config = json.loads(args["model_config"])
         refuse_unsupported(config)
         path = find_model_file(args, config, "model.onnx")
@@ -59,19 +66,46 @@ class TritonPythonModel:
         validate(config, self.session)
         self.batched = config["max_batch_size"] > 0
         self.outputs = [tensor["name"] for tensor in config["output"]]
+        # An input or output without dimensions has those of the configuration outside of the model.
+        inputs = (*self.session.get_inputs(), *self.session.get_overridable_initializers())
+        self.scalars = {tensor.name for tensor in inputs if not tensor.shape}
+        known = {tensor.name: tensor.shape for tensor in self.session.get_outputs()}
+        self.scalar_dims = {one["name"]: read_dims(one) for one in config["output"] if not known[one["name"]]}
         self.run_options = ort.RunOptions()
         if (shrinkage := read_parameter(config, ARENA_SHRINKAGE)) is not None:
             self.run_options.add_run_config_entry(ARENA_SHRINKAGE, shrinkage)
 
     def execute(self, requests: list[Any]) -> list[Any]:
+        """Return a response for each of Triton's requests."""
         return answer(requests, self.run, batched=self.batched)
 
     def run(self, inputs: Tensors) -> Tensors:
-        return dict(zip(self.outputs, self.session.run(self.outputs, inputs, self.run_options), strict=True))
+        """Return the outputs of the model, by name."""
+        shaped = {name: array.reshape(()) if name in self.scalars else array for name, array in inputs.items()}
+        results = self.session.run(self.outputs, shaped, self.run_options)
+        return {name: self.shape(name, np.asarray(array)) for name, array in zip(self.outputs, results, strict=True)}
+
+    def shape(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        """Return an output in the dimensions that it has outside.
+
+        Raises:
+            OutputError: The model returned a scalar where it promised none.
+        """
+        if array.ndim:
+            return array
+        if name not in self.scalar_dims:
+            raise OutputError(
+                "INTERNAL", f"Failed to find the scalar output dimension for {name} in the model configuration."
+            )
+        return array.reshape(self.scalar_dims[name])
 
 
 def load_session(path: Path, config: Mapping[str, Any]) -> ort.InferenceSession:
-    """Raises ConfigurationError: ONNX Runtime cannot load the file."""
+    """Return the loaded model.
+
+    Raises:
+        ConfigurationError: ONNX Runtime cannot load the file, or a setting is refused.
+    """
     try:
         return ort.InferenceSession(str(path), read_options(config), providers=["CPUExecutionProvider"])
     except ConfigurationError:
@@ -84,7 +118,7 @@ def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     """Return the session options that the configuration asks for; without thread counts ONNX Runtime takes all cores.
 
     Raises:
-        ConfigurationError: a value that the official backend refuses, or an accelerator that is not here.
+        ConfigurationError: A value that the official backend refuses, or an accelerator that is not here.
     """
     options = ort.SessionOptions()
     optimization = config.get("optimization", {})
@@ -113,7 +147,11 @@ def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
 
 
 def validate(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
-    """Raises ConfigurationError: the inputs or outputs of the configuration are not the model's."""
+    """Compare the inputs and outputs of the configuration with the model's.
+
+    Raises:
+        ConfigurationError: They are not the same.
+    """
     validate_input_count(config, session)
     inputs = {tensor.name: tensor for tensor in (*session.get_inputs(), *session.get_overridable_initializers())}
     for tensor in config["input"]:
@@ -124,6 +162,11 @@ def validate(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
 
 
 def validate_input_count(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+    """Compare the number of inputs, optional ones aside.
+
+    Raises:
+        ConfigurationError: It is another, or an input is optional although there is a batch.
+    """
     optional = [tensor["name"] for tensor in config["input"] if tensor.get("optional", False)]
     if optional and config["max_batch_size"] > 0:
         raise ConfigurationError(
@@ -135,7 +178,7 @@ def validate_input_count(config: Mapping[str, Any], session: ort.InferenceSessio
     if len(provided) != expected:
         raise ConfigurationError(
             f"unable to load model '{config['name']}', configuration expects {expected} inputs, model provides "
-            f"{len(provided)} ({join(provided)})"
+            f"{len(provided)} ({', '.join(provided)})"
         )
 
 
@@ -145,12 +188,15 @@ def validate_tensor(
     """Compare a tensor of the configuration with the model's: name, datatype, shape.
 
     A dimension that is free in the model accepts any number in the configuration, unless `exact`.
+
+    Raises:
+        ConfigurationError: They do not agree.
     """
     name = tensor["name"]
     if name not in known:
         raise ConfigurationError(
             f"unable to load model '{config['name']}', unexpected inference {kind} '{name}', allowed {kind}s are: "
-            f"{join(known)}"
+            f"{', '.join(known)}"
         )
     provided = DATA_TYPES.get(known[name].type, known[name].type)
     if tensor["data_type"] != provided:
@@ -159,11 +205,22 @@ def validate_tensor(
             f"'{name}', model provides {provided}"
         )
     model_shape = [size if isinstance(size, int) else -1 for size in known[name].shape]
-    dims = [int(size) for size in (tensor["reshape"].get("shape", []) if "reshape" in tensor else tensor["dims"])]
-    validate_shape(f"model '{config['name']}', tensor '{name}'", model_shape, dims, config["max_batch_size"], exact)
+    where = f"model '{config['name']}', tensor '{name}'"
+    validate_shape(where, model_shape, read_dims(tensor), config["max_batch_size"], exact)
+
+
+def read_dims(tensor: Mapping[str, Any]) -> list[int]:
+    """Return the dimensions, without the batch, in which the model has a tensor of the configuration."""
+    dims = tensor["reshape"].get("shape", []) if "reshape" in tensor else tensor["dims"]
+    return [int(size) for size in dims]
 
 
 def validate_shape(where: str, model_shape: list[int], dims: list[int], max_batch_size: int, exact: bool) -> None:
+    """Compare the model's shape of a tensor with the configuration's dims; -1 is a free dimension.
+
+    Raises:
+        ConfigurationError: They do not agree.
+    """
     if not model_shape:
         if any(size != 1 for size in dims):
             raise ConfigurationError(f"{where}: the model has a scalar, and the configuration's dims are {dims}")
@@ -182,7 +239,3 @@ def validate_shape(where: str, model_shape: list[int], dims: list[int], max_batc
             f"{where}: the model's shape is {model_shape}, and the configuration asks for {full}"
             + (" (the batch dimension, because max_batch_size > 0, and then dims)" if max_batch_size > 0 else "")
         )
-
-
-def join(names: Iterable[str]) -> str:
-    return ", ".join(names)

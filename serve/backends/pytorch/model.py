@@ -5,13 +5,14 @@ parameters. Unlike it, it cannot share weights between instances (each is a proc
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 
-from tritonrepo.serve.backends.batching import Tensors, answer
+from tritonrepo.serve.backends.batching import OutputError, Tensors, answer
 from tritonrepo.serve.backends.settings import (
     ConfigurationError,
     find_model_file,
@@ -32,6 +33,7 @@ DATA_TYPES = {
     "TYPE_FP32": torch.float32,
     "TYPE_FP64": torch.float64,
 }
+TYPE_NAMES = {dtype: name for name, dtype in DATA_TYPES.items()}
 # Without effect on a CPU, or in a process that holds one instance; a value must be a boolean all the same.
 IGNORED = ("ENABLE_WEIGHT_SHARING", "ENABLE_CACHE_CLEANING", "DISABLE_CUDNN")
 
@@ -40,8 +42,14 @@ class TritonPythonModel:
     """One instance of a model. Triton calls it from one thread."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the model; Triton calls it once.
+
+        Raises:
+            ConfigurationError: The official backend would not load it, or the stand-in cannot serve it.
+        """
         self.config = json.loads(args["model_config"])
         refuse_unsupported(self.config)
+        refuse_optional(self.config)
         apply_settings(self.config)
         self.inference_mode = read_bool(self.config, "INFERENCE_MODE", True)
         path = find_model_file(args, self.config, "model.pt")
@@ -59,32 +67,50 @@ class TritonPythonModel:
         self.batched = self.config["max_batch_size"] > 0
 
     def execute(self, requests: list[Any]) -> list[Any]:
+        """Return a response for each of Triton's requests."""
         return answer(requests, self.run, batched=self.batched)
 
     def run(self, inputs: Tensors) -> Tensors:
+        """Return the outputs of the model, by name.
+
+        Raises:
+            OutputError: One of them is missing, or other than configured.
+            RuntimeError: The model failed.
+        """
         tensors = {name: torch.from_numpy(inputs[name]) for name in self.inputs}
-        with torch.inference_mode(self.inference_mode), torch.no_grad():
-            results = self.module(tensors) if self.dictionary else self.module(*tensors.values())
+        try:
+            with torch.inference_mode(self.inference_mode), torch.no_grad():
+                results = self.module(tensors) if self.dictionary else self.module(*tensors.values())
+        except Exception as error:
+            raise RuntimeError(f"PyTorch execute failure: {error}") from error
         results = results if isinstance(results, tuple) else (results,)
         return {name: self.read_output(name, results) for name in self.outputs}
 
     def read_output(self, name: str, results: Sequence[Any]) -> NDArray[Any]:
-        """Raises ValueError: the output is missing, no tensor, a scalar, or of another datatype than configured."""
+        """Return one output.
+
+        Raises:
+            OutputError: It is missing, no tensor, a scalar, or of another datatype than configured.
+        """
         index, dtype = self.outputs[name]
         if index >= len(results):
-            raise ValueError(
-                f"the output {name} in the model configuration refers to an output index which doesn't exist; this "
-                f"model has {len(results)} outputs"
+            raise OutputError(
+                "INVALID_ARG",
+                f"The output {name} in the model configuration refers to an output index which doesn't exist. This "
+                f"model has {len(results)} outputs",
             )
         result = results[index]
         if not isinstance(result, torch.Tensor):
-            raise ValueError(f"output {name} must be a tensor, and the model returned a {type(result).__name__}")
+            kind = type(result).__name__
+            raise OutputError("INTERNAL", f"output {name} must be of type Tensor, and the model returned a {kind}")
         if result.dtype != dtype:
-            raise ValueError(
-                f"configuration expects datatype {dtype} for output '{name}', model provides {result.dtype}"
+            raise OutputError(
+                "INVALID_ARG",
+                f"configuration expects datatype {TYPE_NAMES[dtype]} for output '{name}', model provides "
+                f"{TYPE_NAMES.get(result.dtype, result.dtype)}",
             )
         if result.dim() == 0:
-            raise ValueError(f"output '{name}' is a scalar which is not supported")
+            raise OutputError("INVALID_ARG", f"output '{name}' is a scalar which is not supported.")
         return result.numpy(force=True)
 
 
@@ -92,14 +118,17 @@ def apply_settings(config: Mapping[str, Any]) -> None:
     """Set what TorchScript keeps for the whole process; without thread counts PyTorch takes all cores.
 
     Raises:
-        ConfigurationError: a value that the official backend refuses.
+        ConfigurationError: A value that the official backend refuses, or does not survive.
     """
     for key in IGNORED:
         read_bool(config, key, False)
     if (threads := read_int(config, "INTRA_OP_THREAD_COUNT")) > 0:
         torch.set_num_threads(threads)
-    if (threads := read_int(config, "INTER_OP_THREAD_COUNT")) > 0:
-        torch.set_num_interop_threads(threads)
+    if read_int(config, "INTER_OP_THREAD_COUNT") > 0:
+        raise ConfigurationError(
+            f"model '{config['name']}', parameter INTER_OP_THREAD_COUNT: many releases of the official backend abort, "
+            "with every model, when a second model sets it or one is loaded again; remove it"
+        )
     optimized = not read_bool(config, "DISABLE_OPTIMIZED_EXECUTION", False)
     torch._C._set_graph_executor_optimize(optimized)
     for key, switch in (
@@ -115,7 +144,7 @@ def read_arguments(config: Mapping[str, Any], module: torch.jit.ScriptModule) ->
     """Return whether `forward` takes one dictionary of tensors, and else the names of its arguments.
 
     Raises:
-        ConfigurationError: arguments of other types, or another number of them than the configuration's inputs.
+        ConfigurationError: Arguments of other types, or another number of them than the configuration's inputs.
     """
     arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]  # The first is self.
     kinds = [argument.type.kind() for argument in arguments]
@@ -139,23 +168,35 @@ def order_inputs(config: Mapping[str, Any], arguments: Sequence[str]) -> list[st
     """Return the names of the configuration's inputs in the order of the arguments of `forward`.
 
     The official backend's three conventions, in this order: the names are the arguments'; they end in __<index>; or
-    the configuration lists them in order.
+    the configuration lists them in order. It writes beyond its own memory at an index beyond the arguments.
+
+    Args:
+        config: The model's configuration.
+        arguments: The names of the arguments; none where `forward` takes one dictionary, in which order means nothing.
 
     Raises:
-        ConfigurationError: one is of a datatype that PyTorch lacks.
+        ConfigurationError: One is of a datatype that PyTorch lacks, or their indices are not those of the arguments.
     """
     names = [tensor["name"] for tensor in config["input"]]
     require_data_types(config, "input")
-    if all(name in arguments for name in names):
-        return sorted(names, key=arguments.index)
-    return sorted(names, key=dict(zip(names, read_indices(names), strict=True)).__getitem__)
+    if not arguments:
+        return names
+    named = all(name in arguments for name in names)
+    indices = [arguments.index(name) for name in names] if named else read_indices(names)
+    if sorted(indices) != list(range(len(arguments))):
+        found = ", ".join(f"{name}: {index}" for name, index in zip(names, indices, strict=True))
+        raise ConfigurationError(
+            f"unable to load model '{config['name']}', its {len(arguments)} arguments need one input each, with the "
+            f"indices from 0 to {len(arguments) - 1}; the configuration has {found}"
+        )
+    return [name for _, name in sorted(zip(indices, names, strict=True))]
 
 
 def index_outputs(config: Mapping[str, Any]) -> dict[str, tuple[int, torch.dtype]]:
     """Return, for each output of the configuration, its index in what `forward` returns and its datatype.
 
     Raises:
-        ConfigurationError: one is of a datatype that PyTorch lacks.
+        ConfigurationError: One is of a datatype that PyTorch lacks.
     """
     require_data_types(config, "output")
     indices = read_indices([tensor["name"] for tensor in config["output"]])
@@ -167,13 +208,32 @@ def index_outputs(config: Mapping[str, Any]) -> dict[str, tuple[int, torch.dtype
 
 def read_indices(names: Sequence[str]) -> list[int]:
     """Return the <index> of each <name>__<index>, or 0, 1, 2, … if one of them has none."""
-    indices = [name.partition("__")[2] for name in names]
-    if all(index.isdecimal() for index in indices):
-        return [int(index) for index in indices]
+    parts = [name.partition("__")[1:] for name in names]
+    if all(mark and re.fullmatch(r"\d{0,9}", index, re.ASCII) for mark, index in parts):
+        return [int(index or 0) for _, index in parts]
     return list(range(len(names)))
 
 
+def refuse_optional(config: Mapping[str, Any]) -> None:
+    """Refuse what the official backend knows nothing of.
+
+    Raises:
+        ConfigurationError: An input is optional.
+    """
+    for tensor in config["input"]:
+        if tensor.get("optional"):
+            raise ConfigurationError(
+                f"model '{config['name']}': 'optional' is set to true for input '{tensor['name']}' while the backend "
+                "model doesn't support optional input"
+            )
+
+
 def require_data_types(config: Mapping[str, Any], kind: str) -> None:
+    """Check that PyTorch has the datatypes of the inputs or outputs.
+
+    Raises:
+        ConfigurationError: One is of a datatype that it lacks.
+    """
     for tensor in config[kind]:
         if tensor["data_type"] not in DATA_TYPES:
             raise ConfigurationError(
