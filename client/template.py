@@ -27,5 +27,6 @@ def contents(package: str, name: str) -> Markup:
     return Markup((files(package) / name).read_text(encoding="utf-8"))
 
 
-def _safe(value: object) -> object:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _safe(value: object) -> str:
+    """Names may hold control characters; what is markup already is left alone."""
+    return value if isinstance(value, Markup) else printable(str(value))

@@ -6,19 +6,17 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import escape
 
-from tritonrepo.client.text import printable
+from tritonrepo.client.template import contents, environment
 from tritonrepo.compare.judgement import Judgement
 from tritonrepo.compare.report import Report
 from tritonrepo.compare.views.grids import TIME, agreement_grid, change_grid, differing_grids, speed_grid, time_grid
 from tritonrepo.compare.views.words import method, untrained_words
 
-_HERE = files("tritonrepo.compare.views")
-_STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
+_PACKAGE = "tritonrepo.compare.views"
+_STYLE = contents(_PACKAGE, "page.css")
 # Forbids the page whatever it does not carry itself.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _CAPTIONS = {
@@ -53,7 +51,7 @@ def page(report: Report, judgement: Judgement, plots: Mapping[str, bytes]) -> st
         report=report,
         judgement=judgement,
         policy=_POLICY,
-        style=Markup(_STYLE),
+        style=_STYLE,
         subtitle=_subtitle(report),
         untrained=untrained_words(report),
         figures=list(_figures(plots, judgement)),
@@ -67,11 +65,6 @@ def page(report: Report, judgement: Judgement, plots: Mapping[str, bytes]) -> st
         facts=list(_facts(report)),
         models=escape(json.dumps([asdict(model) for model in report.models], indent=1)),
     )
-
-
-def _printable(value: object) -> object:
-    """Names may hold control characters; what is markup already is left alone."""
-    return value if isinstance(value, Markup) else printable(str(value))
 
 
 def _subtitle(report: Report) -> str:
@@ -103,12 +96,4 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield model.name, f"{model.backend}, version {', '.join(model.versions)}"
 
 
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals["zip"] = zip
-    return environment.from_string((_HERE / "page.html").read_text(encoding="utf-8"))
-
-
-_TEMPLATE = _template()
+_TEMPLATE = environment(_PACKAGE).get_template("page.html", globals={"zip": zip})
