@@ -12,9 +12,11 @@ EXIT_INTERRUPTED = 130
 
 
 def terminate_as_interrupt() -> None:
-    """Let SIGTERM end the work as Ctrl-C does, so that nothing is left behind."""
+    """Let SIGTERM, and a terminal that goes away, end the work as Ctrl-C does, so that nothing is left behind."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it ignored
+            signal.signal(number, interrupt)

@@ -17,6 +17,7 @@ from torch import nn
 from tritonrepo.client.errors import MissingError, TritonRepoError
 from tritonrepo.client.install import install_command
 from tritonrepo.export import models, photographs, verify
+from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.outcome import Build, Outcome
@@ -150,7 +151,7 @@ def _load(load: Callable[[Path], Runner], artifact: Path, format: Format) -> Run
     except (TritonRepoError, OSError):
         raise
     except Exception as exc:  # each runtime has its own root of errors
-        raise VerificationError(f"{format.name}: its own runtime cannot load it: {' '.join(str(exc).split())}") from exc
+        raise VerificationError(f"{format.name}: its own runtime cannot load it: {gist(exc)}") from exc
 
 
 def _publish(

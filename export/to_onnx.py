@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
@@ -88,8 +89,7 @@ def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 
 def _explain(exc: Exception) -> str:
-    """The innermost cause: the exporter's own message is a page about how to file a bug."""
+    """The innermost cause in a line: the exporter's own message is a page about how to file a bug."""
     while exc.__cause__ is not None and isinstance(exc.__cause__, Exception):
         exc = exc.__cause__
-    lines = [line for line in str(exc).splitlines() if line.strip()]
-    return f"torch.onnx.export cannot convert the module: {type(exc).__name__}: {' '.join(lines[:3])}"
+    return f"torch.onnx.export cannot convert the module: {type(exc).__name__}: {gist(exc)}{where(exc)}"

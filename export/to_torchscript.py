@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 
 EXAMPLE_BATCH = 2
@@ -33,7 +34,9 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
             traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
             pinned = list(_pinned_to_a_device(traced.inlined_graph))
     except Exception as exc:  # the module's own code runs here, and may raise anything
-        raise ConversionError(f"TorchScript: torch.jit.trace cannot follow the module: {exc}") from exc
+        raise ConversionError(
+            f"TorchScript: torch.jit.trace cannot follow the module: {gist(exc)}{where(exc)}"
+        ) from exc
     if pinned:
         raise ConversionError(
             f"TorchScript: {len(pinned)} operation(s) create tensors on the device they were traced on, and would fail "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tritonrepo.client.decode import softmax
+from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.repository.manifest import Verification
 
@@ -84,7 +85,7 @@ def reference(module: nn.Module, images: NDArray[np.float32], max_batch_size: in
             outputs = [module(chunk) for chunk in torch.split(torch.from_numpy(images), REFERENCE_CHUNK)]
     except Exception as exc:  # a module of the user's may raise anything
         raise VerificationError(
-            f"PyTorch: the module fails on a batch {list(images.shape)}: {type(exc).__name__}: {exc}"
+            f"PyTorch: the module fails on a batch {list(images.shape)}: {type(exc).__name__}: {gist(exc)}{where(exc)}"
         ) from exc
     for output, start in zip(outputs, range(0, len(images), REFERENCE_CHUNK), strict=True):
         _check_output(output, min(REFERENCE_CHUNK, len(images) - start))
@@ -150,7 +151,7 @@ def _run(run: Runner, images: NDArray[np.float32], wanted: Logits, name: str) ->
         actual = run(images)
     except Exception as exc:  # each runtime has its own root of errors
         raise VerificationError(
-            f"{name}: fails on a batch of {len(images)}: {_gist(exc)}. "
+            f"{name}: fails on a batch of {len(images)}: {gist(exc).rstrip('.')}. "
             "If only other batch sizes work, the artifact has a fixed batch dimension"
         ) from exc
     if actual.shape != wanted.shape or actual.dtype != np.float32:
@@ -162,12 +163,6 @@ def _run(run: Runner, images: NDArray[np.float32], wanted: Logits, name: str) ->
         image = int(np.argmax(~np.isfinite(actual).all(axis=1)))
         raise VerificationError(f"{name}: NaN or infinity in the logits of image {image} in a batch of {len(images)}")
     return actual
-
-
-def _gist(exc: Exception) -> str:
-    """A runtime's message in a line: TorchScript's begins with two tracebacks and ends with the reason."""
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()] or [type(exc).__name__]
-    return lines[-1] if "Traceback" in str(exc) else " ".join(lines)[:500].rstrip(".")
 
 
 def _mismatch(actual: Logits, wanted: Logits, limit: float, name: str, tolerance: Tolerance) -> str:

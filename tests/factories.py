@@ -1,5 +1,11 @@
 """Models for `--model tests/factories.py:NAME`: a good one, and each way in which a factory can go wrong."""
 
+import ctypes
+import logging
+import os
+import sys
+import threading
+
 import torch
 from torch import Tensor, nn
 
@@ -167,3 +173,36 @@ def half_precision_input() -> tuple[nn.Module, ModelSpec]:
 
 def surrogate() -> tuple[nn.Module, ModelSpec]:
     return network(), ModelSpec("surrogate", labels=(*LABELS[:-1], "\ud800"))
+
+
+class Loud(FixedBatch):
+    """Writes by every way that there is, in every pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        print("NOISE of print")
+        print("NOISE of stderr", file=sys.stderr)
+        os.write(1, b"NOISE of descriptor 1\n")
+        os.write(2, b"NOISE of descriptor 2\n")
+        ctypes.CDLL(None).puts(b"NOISE of C")
+        logging.getLogger("torch").error("NOISE of a logger")
+        thread = threading.Thread(target=os.write, args=(2, b"NOISE of a thread\n"))
+        thread.start()
+        thread.join()
+        logits: Tensor = self.network(x)
+        return logits.reshape(int(x.shape[0]), CLASSES)
+
+
+def loud() -> tuple[nn.Module, ModelSpec]:
+    return Loud().eval(), spec("loud")
+
+
+class Determinant(FixedBatch):
+    """ONNX has an operator for it, and TensorRT has none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits + torch.linalg.det(x[:, :, :3, :3]).mean(dim=1, keepdim=True)
+
+
+def determinant() -> tuple[nn.Module, ModelSpec]:
+    return Determinant().eval(), spec("determinant")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.programs import on_a_terminal
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -31,29 +30,12 @@ def command(photographs: Path, server: TritonServer, *words: str) -> list[str]:
     return [sys.executable, "-m", "tritonrepo", "classify", str(photographs), *url, *words]
 
 
-def on_a_terminal(words: list[str], *, output: bool) -> str:
-    """What a terminal sees of the command's standard error and, with `output`, of its standard output."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-    stdout = theirs if output else subprocess.DEVNULL
-    process = subprocess.Popen(words, stdout=stdout, stderr=theirs, stdin=theirs, env=environment)
-    os.close(theirs)
-    seen = bytearray()
-    try:
-        while chunk := os.read(ours, 1 << 16):
-            seen += chunk
-    except OSError:  # how Linux says that the last writer has gone
-        pass
-    os.close(ours)
-    assert process.wait() == 0
-    return seen.decode(errors="replace")
-
-
 @pytest.mark.parametrize("output", [True, False], ids=["table on the terminal", "output to a file"])
 def test_a_terminal_sees_a_bar_with_rate_and_remaining_time(
     tiny_server: TritonServer, photographs: Path, output: bool
 ) -> None:
-    seen = on_a_terminal(command(photographs, tiny_server), output=output)
+    status, seen = on_a_terminal(command(photographs, tiny_server), output=output)
+    assert status == 0
     assert "/300" in seen
     assert "images/s" in seen
     assert seen.count("004.png") == (1 if output else 0)
