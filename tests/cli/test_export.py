@@ -130,12 +130,6 @@ def test_a_model_that_is_not_ours_keeps_all_back(repository: Path, capsys: pytes
     assert [path.name for path in repository.iterdir()] == ["tiny_onnx"]
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../tiny_onnx", "/tiny_onnx"])
-def test_rollback_takes_a_name_and_no_path(name: str, repository: Path) -> None:
-    repository.mkdir()
-    assert main(["rollback", name, "--repository", str(repository)]) == 2
-
-
 @pytest.mark.parametrize("factory", ["fixed_batch", "data_dependent"])
 def test_a_format_that_fails_keeps_the_others_back(
     factory: str, repository: Path, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,74 @@
+"""`tritonrepo rollback` as its users meet it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.repository.releases import candidate, contents
+from tritonrepo.cli.main import main
+from tritonrepo.repository.layout import version_numbers
+from tritonrepo.repository.publish import open_repository
+
+
+def release(root: Path, content: bytes, *names: str) -> None:
+    with open_repository(root) as repository:
+        repository.publish([candidate(repository, content, name=name) for name in names], keep=5)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two models in two formats, at version 2, and one at version 1."""
+    root = tmp_path / "models"
+    four = ("cat_onnx", "cat_torchscript", "dog_onnx", "dog_onnx_fp16")
+    release(root, b"one", *four, "new_onnx")
+    release(root, b"two", *four)
+    return root
+
+
+def rollback(root: Path, *names: str) -> int:
+    return main(["rollback", *names, "--repository", str(root)])
+
+
+def at_one(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if version_numbers(path) == [1]} - {"new_onnx"}
+
+
+def test_one_format(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rollback(root, "cat_onnx") == 0
+    assert at_one(root) == {"cat_onnx"}
+    assert capsys.readouterr().err == "cat_onnx: version 1 is the newest again\n"
+
+
+def test_several_names_and_a_model_with_all_its_formats(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rollback(root, "dog", "cat_torchscript", "dog_onnx") == 0
+    assert at_one(root) == {"cat_torchscript", "dog_onnx", "dog_onnx_fp16"}
+    assert capsys.readouterr().err.count("is the newest again") == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "message"),
+    [
+        (["cat", "new_onnx"], 1, "new_onnx: holds 1 version(s); a rollback needs an older one"),
+        (["cat", "cow"], 2, "cow: no such model; name a directory of the repository, or a model without its format"),
+        (["cat", "../models/dog"], 2, "no such model"),
+    ],
+)
+def test_all_or_nothing(
+    names: list[str], status: int, message: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(root)
+    assert rollback(root, *names) == status
+    assert message in capsys.readouterr().err
+    assert contents(root) == before
+    assert not (root.parent / ".models.staging").exists()
+
+
+def test_what_is_no_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rollback(tmp_path / "nothing", "cat") == 2
+    assert "no such model repository" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../tiny_onnx", "/tiny_onnx"])
+def test_it_takes_names_and_no_paths(name: str, root: Path) -> None:
+    assert rollback(root, name) == 2
