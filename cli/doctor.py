@@ -15,6 +15,7 @@ from tritonrepo.repository.findings import Finding
 from tritonrepo.repository.host import examine_host
 from tritonrepo.repository.release import TRITON_RELEASE, pinned_release
 
+HERE = Path("model_repository")
 SUMMARY = (
     "Say what this machine has, what each format needs, and what in the repository Triton would fail to load. Changes "
     "nothing. Exit status 1 if something would fail."
@@ -23,7 +24,9 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `doctor`."""
-    parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
+    parser.add_argument(
+        "--repository", type=Path, metavar="DIR", help=f"what to examine; without it {HERE}, if that is there"
+    )
     parser.add_argument(
         "--triton-release",
         metavar="YY.MM",
@@ -34,13 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Examine; the exit status."""
     release = args.triton_release or pinned_release()
-    findings = [*examine_host(), *examine_repository(args.repository, release)]
+    findings = [*examine_host(), *_examine(args.repository, release)]
     output = terminal.console()
     for finding in findings:
         output.print(_line(finding), soft_wrap=True)
     failures = sum(finding.level == "fail" for finding in findings)
     output.print(f"{failures} of {len(findings)} findings would keep Triton {release} from loading a model")
     return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def _examine(repository: Path | None, release: str) -> list[Finding]:
+    """A repository that is named must be there; without one, the machine is worth a look by itself."""
+    if repository is None and not HERE.is_dir():
+        return [Finding("note", f"{HERE}", "is not here", "make one with: tritonrepo export")]
+    return examine_repository(repository or HERE, release)
 
 
 def _line(finding: Finding) -> Text:

@@ -160,6 +160,18 @@ def test_the_command_prints_a_line_for_each_finding(root: Path, capsys: pytest.C
     assert printed[-1].startswith("1 of ")
 
 
+def test_without_a_repository_the_machine_is_examined_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "ok   python: " in printed
+    assert "note model_repository: is not here -> make one with: tritonrepo export" in printed
+    assert main(["doctor", "--repository", "model_repository"]) == 2
+    assert "is not a directory" in capsys.readouterr().err
+
+
 def closure(requirements: Iterable[str], extra: str = "") -> Iterator[str]:
     """The distributions that are required, and those that they require."""
     for wanted in map(Requirement, requirements):
