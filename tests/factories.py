@@ -201,7 +201,8 @@ class Determinant(FixedBatch):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(x)
-        return logits + torch.linalg.det(x[:, :, :3, :3]).mean(dim=1, keepdim=True)
+        logits += torch.linalg.det(x[:, :, :3, :3]).mean(dim=1, keepdim=True)
+        return logits
 
 
 def determinant() -> tuple[nn.Module, ModelSpec]:

@@ -45,6 +45,7 @@ def test_an_export_publishes_what_the_contract_says(repository: Path, capsys: py
         assert {"torch", "onnx", "onnxruntime", "python"} <= set(manifest["libraries"])
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_the_same_artifacts_unchanged(repository: Path) -> None:
     command = [sys.executable, "-m", "export", "--model", f"{FACTORIES}:tiny", "--repository", str(repository)]
     for status in ("published v1", "unchanged v1"):

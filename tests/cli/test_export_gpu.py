@@ -34,9 +34,12 @@ def sorting():
     return Sorting(), tiny()[1]
 """
 
-pytestmark = pytest.mark.skipif(
-    torch.cuda.is_available(), reason="this machine has an NVIDIA GPU, and would publish the engine"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        torch.cuda.is_available(), reason="this machine has an NVIDIA GPU, and would publish the engine"
+    ),
+]
 
 
 def export(directory: Path, *words: str, factory: str = "tiny") -> int:

@@ -30,6 +30,7 @@ def test_a_module_that_fails_is_refused(tmp_path: Path) -> None:
         to_onnx.convert(nn.Linear(7, 3), SHAPE, tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_the_same_module_gives_the_same_onnx_without_paths_of_this_machine(tmp_path: Path) -> None:
     for name in ("a", "b"):
         to_onnx.convert(factories.network(), SHAPE, tmp_path / name)

@@ -18,6 +18,7 @@ def ignore(*_: object) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_seeded_is_deterministic_sane_and_says_that_it_is_untrained() -> None:
     module, first = weights.load("resnet50", "seeded:3", ignore, ignore)
     _, again = weights.load("resnet50", "seeded:3", ignore, ignore)
@@ -42,6 +43,7 @@ def test_a_bad_seed_is_refused(source: str) -> None:
         weights.load("resnet50", source, ignore, ignore)
 
 
+@pytest.mark.slow
 def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(ngc.CHECKPOINTS, "resnet50", "http://127.0.0.1:1/resnet50.pth.tar")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

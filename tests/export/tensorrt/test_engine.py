@@ -15,6 +15,7 @@ from tritonrepo.export.options import EngineOptions
 from tritonrepo.export.tensorrt.engine import build
 from tritonrepo.repository.artifacts import plan
 
+pytestmark = pytest.mark.slow
 SHAPE = (3, TINY_SIDE, TINY_SIDE)
 BATCHES = (1, 4, 8)
 OPTIONS = EngineOptions()
@@ -132,7 +133,6 @@ def test_a_broken_timing_cache_is_replaced(half: Path, tmp_path: Path) -> None:
     assert not cache.read_bytes().startswith(b"broken")
 
 
-@pytest.mark.slow
 def test_all_convolutions_of_the_whole_network_are_fp16(tmp_path: Path) -> None:
     module = network.build("resnext101_32x4d").eval()
     to_onnx_fp16.convert(module, (3, 224, 224), tmp_path / "model.onnx")
