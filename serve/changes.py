@@ -100,5 +100,5 @@ def refusal(version: str, reason: str) -> str:
 
 
 def first_line(reason: str) -> str:
-    """Return the first line of a reason, in which the log has `\\n` for a new line, without what is for programmers."""
+    """Return the first line of a reason, whose line ends the log escapes, without what is for programmers."""
     return tidy_reason(reason.replace(r"\n", "\n")).partition("\n")[0]
