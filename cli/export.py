@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_serving(parser)
     _add_repository(parser)
-    _add_engine(parser)
+    _add_gpu(parser)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +115,7 @@ def _add_repository(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_engine(parser: argparse.ArgumentParser) -> None:
+def _add_gpu(parser: argparse.ArgumentParser) -> None:
     """What concerns a GPU."""
     group = parser.add_argument_group("on a GPU", "For the format tensorrt, except where they say otherwise.")
     add = group.add_argument
@@ -126,6 +126,19 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the batch size that TensorRT chooses its kernels for",
     )
+    _add_engine(group)
+    add("--eager-batching", action="store_true", help="prepare the next batch while one executes")
+    add("--output-copy-stream", action="store_true", help="copy outputs to the host in a stream of their own")
+    add(
+        "--onnx-accelerator",
+        choices=["tensorrt"],
+        help="for onnx and onnx_fp16: ONNX Runtime hands the graph to TensorRT; without it, it runs it on CUDA",
+    )
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
+    """How an engine is built."""
+    add = group.add_argument
     add(
         "--workspace-mib",
         default=EngineOptions.workspace_mib,
@@ -153,13 +166,6 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         type=_compute_capability,
         metavar="X.Y",
         help="what is compiled for where there is no GPU; nothing is published then",
-    )
-    add("--eager-batching", action="store_true", help="prepare the next batch while one executes")
-    add("--output-copy-stream", action="store_true", help="copy outputs to the host in a stream of their own")
-    add(
-        "--onnx-accelerator",
-        choices=["tensorrt"],
-        help="for onnx and onnx_fp16: ONNX Runtime hands the graph to TensorRT; without it, it runs it on CUDA",
     )
 
 

@@ -4,8 +4,7 @@ import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +22,7 @@ from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.verify import Reference, Runner
 from tritonrepo.repository import config
+from tritonrepo.repository.files import disk_errors
 from tritonrepo.repository.formats import TENSORRT, Format
 from tritonrepo.repository.manifest import Artifact, EngineFacts, Manifest, Weights
 from tritonrepo.repository.publish import Candidate, Repository, open_repository
@@ -48,7 +48,10 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     watcher = watcher or Watcher()
     converters = [(format, _converter(format)) for format in options.formats]
-    with _disk_errors(), open_repository(options.repository, options.staging, watcher.notice) as repository:
+    with (
+        disk_errors("the disk refuses"),
+        open_repository(options.repository, options.staging, watcher.notice) as repository,
+    ):
         module, spec, weights, expected = _prepare(options, repository, watcher)
         made = []
         for format, converter in converters:
@@ -73,20 +76,6 @@ def _converter(format: Format) -> ModuleType:
     if format is TENSORRT:
         converter.find_tensorrt()  # raises before the long steps where nothing can compile an engine
     return converter
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Say of an `OSError` that no other place has words for what to do: a `MissingError`."""
-    try:
-        yield
-    except TritonRepoError:
-        raise
-    except OSError as exc:
-        raise MissingError(
-            f"the disk refuses: {exc.strerror or exc} ({exc.filename or 'no file is named'}). Nothing was published, "
-            "and every model in the repository is whole; free space or mend the permissions, then export again"
-        ) from exc
 
 
 def _prepare(

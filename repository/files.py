@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tritonrepo.client.errors import MissingError, TritonRepoError
@@ -82,14 +82,24 @@ def swap_all(pairs: Sequence[tuple[Path, Path]]) -> None:
 
 
 @contextmanager
-def disk_errors(root: Path) -> Iterator[None]:
-    """Say of every `OSError` in the block that the repository `root` is whole, and what to do: a `MissingError`."""
+def disk_errors(what: str) -> Iterator[None]:
+    """Say of every `OSError` in the block that the repository is whole, and what to do: a `MissingError`.
+
+    Args:
+        what: What could not be done.
+    """
     try:
         yield
     except TritonRepoError:
         raise
     except OSError as exc:
+        where = f" ({exc.filename})" if exc.filename else ""
         raise MissingError(
-            f"cannot write to the repository {root}: {exc.strerror or exc} ({exc.filename or root}). "
-            "Every model in it is whole; free space or mend the permissions, then export again"
+            f"{what}: {exc.strerror or exc}{where}. Every model in the repository is whole; free space or mend the "
+            "permissions, then export again"
         ) from exc
+
+
+def write_errors(root: Path) -> AbstractContextManager[None]:
+    """`disk_errors` of a block that writes to the repository `root`."""
+    return disk_errors(f"cannot write to the repository {root}")

@@ -17,7 +17,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository import labels
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.files import disk_errors, link, swap_all, sync, sync_directories, write
+from tritonrepo.repository.files import link, swap_all, sync, sync_directories, write, write_errors
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
@@ -73,7 +73,7 @@ class Repository:
 
     def workspace(self, name: str) -> Path:
         """A new directory on the repository's filesystem, out of every server's sight, for the artifact of a model."""
-        with disk_errors(self.root):
+        with write_errors(self.root):
             return self._staging.workspace(name)
 
     def check(self, name: str) -> None:
@@ -96,7 +96,7 @@ class Repository:
             PublishError: A model's directory cannot be ours.
             MissingError: The disk refuses.
         """
-        with disk_errors(self.root):
+        with write_errors(self.root):
             staged = [self._stage(candidate, keep) for candidate in candidates]
             self._go_live([following for following, _ in staged if following is not None])
         return [publication for _, publication in staged]
@@ -131,7 +131,7 @@ class Repository:
             MissingError: The disk refuses.
         """
         targets = {name: self._earlier(name) for name in names}
-        with disk_errors(self.root):
+        with write_errors(self.root):
             self._go_live([self._stage_earlier(name, version) for name, version in targets.items()])
         return targets
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tritonrepo.client.errors import MissingError, UsageError
-from tritonrepo.repository.files import disk_errors
+from tritonrepo.repository.files import write_errors
 
 _WORKSPACE = re.compile(r"\d+-.*")
 
@@ -46,15 +46,15 @@ def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Ite
     """
     _check_paths(root, place)
     private = place / f".{root.name}.staging"
-    with disk_errors(root):
+    with write_errors(root):
         _make_both(root, place)
     with _locked(root, waiting), _locked_private(private, waiting):
-        with disk_errors(root):
+        with write_errors(root):
             _clear(private)
         try:
             yield Staging(private)
         finally:
-            with disk_errors(root):
+            with write_errors(root):
                 _clear(private)
                 _remove_if_empty(private)
 

@@ -75,6 +75,6 @@ def test_a_full_disk_is_missing_with_what_to_do(formats: str, root: Path) -> Non
     assert "Traceback" not in errors
     last = errors.splitlines()[-1]
     assert "File too large" in last
-    assert "every model in the repository is whole; free space or mend the permissions, then export again" in last
+    assert "Every model in the repository is whole; free space or mend the permissions, then export again" in last
     assert contents(root) == before
     assert [path.name for path in root.parent.iterdir()] == ["models"]

@@ -16,6 +16,7 @@ from tritonrepo.client import Classifier, Connection
 from tritonrepo.repository.layout import version_numbers
 from tritonrepo.serve.triton import TritonServer
 
+pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPHS = {
     "chelsea.png": ("tabby", "Egyptian cat"),
@@ -102,5 +103,5 @@ def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path) -> Non
             assert client.is_model_ready("tiny_torchscript", str(newest))
         client.close()
     export(repository, "--model", "tests/factories.py:tiny", *words)
-    assert list(staging.iterdir()) == []
+    assert not staging.exists()
     assert len(version_numbers(repository / "tiny_torchscript")) <= 2

@@ -48,5 +48,8 @@ def test_a_written_file_never_goes_through_a_hard_link(tmp_path: Path) -> None:
 
 
 def test_what_the_disk_refuses_is_missing_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="Every model in it is whole; free space"), files.disk_errors(tmp_path):
+    with (
+        pytest.raises(MissingError, match=r"doing this: No such .*nowhere/file.*whole; free space"),
+        files.disk_errors("doing this"),
+    ):
         (tmp_path / "nowhere/file").write_text("x")

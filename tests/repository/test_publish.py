@@ -119,7 +119,7 @@ def test_a_full_disk_loses_nothing(models: Path) -> None:
         with open_repository(models) as repository:
             following = candidate(repository, b"two", config="c" * 5000)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-            with pytest.raises(MissingError, match="Every model in it is whole") as caught:
+            with pytest.raises(MissingError, match="Every model in the repository is whole") as caught:
                 repository.publish([following], keep=2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
