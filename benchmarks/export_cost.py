@@ -17,6 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tritonrepo.cli import terminal
+
 TARGET_SECONDS = 45
 TARGET_GB = 3.0
 
@@ -44,7 +46,7 @@ class Stopwatch:
 
 
 def whole(model: str, repository: Path) -> list[tuple[str, float, float]]:
-    """The export as `python -m export` does it."""
+    """The export as `tritonrepo export` does it."""
     stopwatch = Stopwatch()
     from tritonrepo.export.options import Options, Watcher
     from tritonrepo.export.steps import build
@@ -103,9 +105,9 @@ def main() -> int:
         run = {"whole": whole, "bare": bare}[options.side]
         print(json.dumps(run(options.model, options.directory / "models" if run is whole else options.directory)))
         return 0
-    console = Console(highlight=False)
+    console = terminal.console()
     baseline, _ = present("bare conversions", measure("bare", options.model), console)
-    seconds, peak = present("python -m export", measure("whole", options.model), console)
+    seconds, peak = present("tritonrepo export", measure("whole", options.model), console)
     console.print(
         f"{options.model}: both formats, verified and published, in {seconds:.1f} s ({seconds / baseline:.2f} times "
         f"the bare conversions) with {peak:.2f} GB at the peak; aim: {TARGET_SECONDS} s and {TARGET_GB:g} GB"

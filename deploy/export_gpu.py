@@ -3,7 +3,7 @@
     python3 export_gpu.py [EXPORT-OPTION...]
 
 A plan loads only in the TensorRT that built it. So the library that builds is the image's own libnvinfer, and this
-script installs around it what `python -m export` needs: the requirements in pyproject.toml, and TensorRT's Python
+script installs around it what `tritonrepo export` needs: the requirements in pyproject.toml, and TensorRT's Python
 bindings of the very same version. They go into a directory of their own (the image's packages stay as they are), once
 for each set of requirements. Standard library alone, because nothing else is there yet. It has not run on a GPU in
 this repository's CI.
@@ -48,7 +48,7 @@ def bindings_requirement(tensorrt: str, cuda: str) -> str:
 
 
 def export_requirements(pyproject: Path) -> list[str]:
-    """What `python -m export` needs, as pyproject.toml has it."""
+    """What `tritonrepo export` needs, as pyproject.toml has it."""
     project = tomllib.loads(pyproject.read_text())["project"]
     return [*project["dependencies"], *project["optional-dependencies"]["export"]]
 

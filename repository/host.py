@@ -1,5 +1,7 @@
 """What this machine has, and which formats can be exported with it."""
 
+import functools
+import importlib
 import importlib.util
 import platform
 import shutil
@@ -23,7 +25,7 @@ def examine_host() -> list[Finding]:
         Finding("ok", "python", platform.python_version()),
         _present("tritonclient", installed("tritonclient"), "reinstall this package: the client needs it"),
         *(_present(name, installed(name), install_command(extra)) for name, extra in EXTRAS.items()),
-        _present("onnxruntime providers", _providers(), install_command("export")),
+        _providers(),
         _present(
             "NVIDIA GPU",
             "; ".join(gpus("name,driver_version,compute_cap")),
@@ -47,6 +49,18 @@ def examine_host() -> list[Finding]:
 def has(module: str) -> bool:
     """Whether a module can be imported."""
     return importlib.util.find_spec(module) is not None
+
+
+@functools.cache
+def import_fault(module: str) -> str:
+    """Why a module cannot be imported; empty if it can."""
+    if not has(module):
+        return "is not installed"
+    try:
+        importlib.import_module(module)
+    except Exception as exc:  # whatever a broken installation raises
+        return f"is installed and cannot be imported ({type(exc).__name__}: {' '.join(str(exc).split())})"
+    return ""
 
 
 def installed(*packages: str) -> str:
@@ -102,9 +116,10 @@ def _present(subject: str, text: str, remedy: str) -> Finding:
     return Finding("ok", subject, text) if text else Finding("note", subject, "not here", remedy)
 
 
-def _providers() -> str:
-    if not has("onnxruntime"):
-        return ""
+def _providers() -> Finding:
+    fault, subject = import_fault("onnxruntime"), "onnxruntime providers"
+    if fault:
+        return Finding("note", subject, f"onnxruntime {fault}", install_command("export"))
     import onnxruntime
 
-    return ", ".join(onnxruntime.get_available_providers())
+    return Finding("ok", subject, ", ".join(onnxruntime.get_available_providers()))

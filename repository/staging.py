@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tritonrepo.client.errors import MissingError, UsageError
@@ -44,8 +44,8 @@ def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Ite
         UsageError: A path cannot be what it is to be.
         MissingError: It cannot be written.
     """
-    _check_paths(root, place)
     private = place / f".{root.name}.staging"
+    _check_paths(root, place, private)
     with write_errors(root):
         _make_both(root, place)
     with _locked(root, waiting), _locked_private(private, waiting):
@@ -56,13 +56,14 @@ def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Ite
         finally:
             with write_errors(root):
                 _clear(private)
-                _remove_if_empty(private)
+            with suppress(OSError):  # not empty, for the place may be anybody's, and what others put there stays
+                private.rmdir()
 
 
-def _check_paths(root: Path, place: Path) -> None:
+def _check_paths(root: Path, place: Path, private: Path) -> None:
     if place.is_relative_to(root):
         raise UsageError(f"--staging {place}: lies inside the repository {root}; Triton would take it for a model")
-    for path, option in ((root, "--repository"), (place, "--staging")):
+    for path, option in ((root, "--repository"), (place, "--staging"), (private, "the staging directory")):
         if path.exists() and not path.is_dir():
             raise UsageError(f"{option} {path}: is not a directory")
 
@@ -92,16 +93,27 @@ def _locked(directory: Path, waiting: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def _locked_private(private: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     """Make the staging directory and hold its lock: another repository of the same name may use the same one."""
-    while True:
-        private.mkdir(exist_ok=True)
-        descriptor = _lock(private, waiting)
-        if _is_at(private, descriptor):
-            break
-        os.close(descriptor)  # the writer that we waited for has removed the directory
+    descriptor = None
+    while descriptor is None:
+        descriptor = _make_and_lock(private, waiting)
     try:
         yield
     finally:
         os.close(descriptor)
+
+
+def _make_and_lock(private: Path, waiting: Callable[[str], None]) -> int | None:
+    """The descriptor of the locked directory; None if the writer before has removed it meanwhile."""
+    with suppress(FileExistsError):
+        private.mkdir()
+    try:
+        descriptor = _lock(private, waiting)
+    except FileNotFoundError:
+        return None
+    if _is_at(private, descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _lock(directory: Path, waiting: Callable[[str], None]) -> int:
@@ -126,11 +138,3 @@ def _clear(private: Path) -> None:
     for path in private.iterdir():
         if _WORKSPACE.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path)
-
-
-def _remove_if_empty(private: Path) -> None:
-    try:
-        private.rmdir()
-    except OSError as exc:
-        if exc.errno != errno.ENOTEMPTY:  # the place may be anybody's, and what others put there stays
-            raise

@@ -10,7 +10,7 @@ from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.findings import AGAIN, Fault, Finding
 from tritonrepo.repository.formats import FORMATS
-from tritonrepo.repository.host import has
+from tritonrepo.repository.host import import_fault
 from tritonrepo.repository.layout import BACKEND_FILENAMES, CONFIG_FILENAME, backend_of
 from tritonrepo.repository.manifest import EngineFacts, Manifest, read_manifest
 
@@ -76,7 +76,7 @@ def _content(
     artifact: Path, backend: str, config: ModelConfig, engine: EngineFacts | None, release: str
 ) -> Iterator[Fault]:
     """What the backend would object to."""
-    if backend == "onnxruntime" and has("onnx"):
+    if backend == "onnxruntime" and not import_fault("onnx"):
         from tritonrepo.repository.artifacts import onnx
 
         yield from onnx.examine(artifact, config, release)

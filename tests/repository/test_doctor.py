@@ -212,3 +212,17 @@ def test_an_install_without_extras_examines_what_it_can(root: Path, tmp_path: Pa
         "fail tiny_torchscript/1: model.pt is not what was published",
     ):
         assert any(line.startswith(start) for line in lines), (start, lines)
+
+
+def test_a_package_that_cannot_be_imported_is_reported(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    for name in ("onnx", "onnxruntime"):
+        (tmp_path / f"broken/{name}.py").write_text("raise ImportError('built for another numpy')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}/broken:{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-m", "tritonrepo", "doctor", "--repository", str(root)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = "is installed and cannot be imported (ImportError: built for another numpy)"
+    assert f"note onnxruntime providers: onnxruntime {said} -> pip install" in done.stdout
+    assert f"note onnx: {said}: the ONNX artifacts were not looked into -> pip install" in done.stdout
+    assert "ok   tiny_onnx: onnxruntime, version 1" in done.stdout

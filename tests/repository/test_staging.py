@@ -27,6 +27,9 @@ def test_paths_that_cannot_be_a_repository(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="is not a directory"):
         open_and_close(tmp_path / "file")
+    (tmp_path / ".models.staging").touch()
+    with pytest.raises(UsageError, match=r"\.models\.staging: is not a directory"):
+        open_and_close(tmp_path / "models")
     with pytest.raises(UsageError, match="would take it for a model"):
         open_and_close(tmp_path / "models", tmp_path / "models" / "below")
     with pytest.raises(MissingError, match="cannot write to the repository"):
