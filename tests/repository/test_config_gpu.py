@@ -51,11 +51,6 @@ def test_every_batch_that_is_warmed_up_has_a_cuda_graph() -> None:
     assert list(made.instance_group[0].profile) == ["0"]
 
 
-def test_the_preferred_batch_never_exceeds_the_maximum() -> None:
-    assert Serving(max_batch_size=4, preferred_batch_size=16).profile == (1, 4, 4)
-    assert Serving(max_batch_size=1).warm_batches(TENSORRT) == (1,)
-
-
 def test_options_of_the_gpu_leave_other_formats_alone() -> None:
     serving = replace(SERVING, eager_batching=True, output_copy_stream=True, onnx_accelerator="tensorrt", cpu_threads=2)
     assert not config.model_config(SPEC, TORCHSCRIPT, serving, WEIGHTS).HasField("optimization")
