@@ -22,6 +22,8 @@ from tests.programs import require
 from tritonrepo.serve.ports import reserve_ports
 from tritonrepo.serve.triton import TritonServer
 
+pytestmark = pytest.mark.live
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana/dashboards/triton.json"
 # Exposed on a host with a GPU only: the per-GPU table of Triton's metrics documentation.
