@@ -1,6 +1,7 @@
 """One embedded Triton Inference Server: start it, wait until it is ready, ask it about its models, stop it."""
 
 import contextlib
+import signal
 import socket
 import time
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ from tritonrepo.serve.questions import ask
 
 POLL_SECONDS = 0.02
 START_ATTEMPTS = 3
+CRASHED = 128 + signal.SIGSEGV
+"""As the guardian tells how its server ended."""
 
 
 class TritonServer:
@@ -147,11 +150,20 @@ class TritonServer:
                 self._wait_until_ready(self._launch())
                 return
             except BaseException as error:
-                lost_a_race = isinstance(error, StartError) and "already in use" in self.log()
+                again = isinstance(error, StartError) and self._may_start_again()
                 self.stop()
-                # A free port may be taken by another program before Triton binds it; another one will be free.
-                if not lost_a_race or 0 not in self._asked_ports or attempt == START_ATTEMPTS:
+                if not again or attempt == START_ATTEMPTS:
                     raise
+
+    def _may_start_again(self) -> bool:
+        """Whether a start that failed may succeed by chance.
+
+        A free port may be taken by another program before Triton binds it; another one will be free. And Triton 2.51
+        sometimes crashes (SIGSEGV) when a model's warm-up fails while others load.
+        """
+        assert self._process is not None, "a start that was tried has a process"
+        lost_a_race = 0 in self._asked_ports and "already in use" in self.log()
+        return lost_a_race or self._process.status == CRASHED
 
     def stop(self) -> None:
         """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period.
