@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tritonrepo.client.errors import RegionLostError, RequestError, ServerUnavailableError, TritonRepoError, UsageError
+from tritonrepo.client.errors import (
+    ClosedError,
+    RegionLostError,
+    RequestError,
+    ServerUnavailableError,
+    TritonRepoError,
+    UsageError,
+)
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region, Transport
 
 _DEVICE = Path("/dev/shm")
@@ -132,6 +139,8 @@ class SharedMemoryTransport:
                 return
             try:
                 self._transport.register(region, region.name)
+            except ClosedError:
+                raise
             except RequestError as exc:
                 raise UsageError(f"{exc}\nShared memory needs a server on the same host that shares /dev/shm.") from exc
             self._registered.add(region.name)
