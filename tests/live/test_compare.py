@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ from PIL import Image
 from benchmarks.compare_crosscheck import lent_libraries
 from tests.conftest import tiny_config, wait_until
 from tritonrepo.cli.main import main
-from tritonrepo.compare import Criteria, Plan, Step, judge, measure, read_report
+from tritonrepo.compare import Criteria, Plan, Step, judge, measure, read_report, write_report
 from tritonrepo.serve.triton import TritonServer
+
+pytestmark = pytest.mark.live
 
 PLANTED_MODEL = Path(__file__).parent / "planted" / "model.py"
 # As few and as short as the rules allow: the tests ask what is found, not how fast this machine is.
 QUICK = ["--window", "0.1", "--windows", "3", "--max-windows", "3", "--batch-sizes", "1", "--concurrency", "1"]
 DELAY = 0.04
 # So slow, in seconds, that what a busy machine adds is little beside it.
-CRAWL = 0.2
+CRAWL = 0.3
 
 
 class Planted:
@@ -69,6 +72,7 @@ def planted(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     directory = tmp_path_factory.mktemp("planted")
     repository = Path(shutil.copytree(tiny_repository, directory / "model_repository"))
     plant(repository, directory, "slow", DELAY)
+    plant(repository, directory, "slower", DELAY)
     plant(repository, directory, "wrong", 0.0, swap="0,1")
     plant(repository, directory, "vanishing", 0.002)
     plant(repository, directory, "other_images", 0.0)
@@ -243,18 +247,36 @@ def test_an_open_loop_beyond_capacity_says_so(planted: Planted, run: Run) -> Non
 def test_a_slowdown_of_ten_percent_is_a_regression_and_a_run_against_itself_is_not(
     planted: Planted, run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    against = ("--models", "slow", "--window", "0.6", "--windows", "6")
-    with planted.delay("slow", CRAWL):
-        assert run(planted.server, *against, output="old")[0] == 0
-    old = str(tmp_path / "old" / "compare.json")
-    judged = ("--baseline", old, "--fail-on-regression", "5%")
-    with planted.delay("slow", 1.1 * CRAWL):
-        status, _, said = run(planted.server, *against, *judged, output="new")
-    assert status == 1
+    """The slower model is taken for the slow one of a later run.
+
+    Both are measured in the same rounds, so that a machine that gets busier or quieter hits both alike.
+    """
+    models = ("--models", "slow,slower", "--window", str(2 * CRAWL), "--windows", "6")
+    with planted.delay("slow", CRAWL), planted.delay("slower", 1.1 * CRAWL):
+        assert run(planted.server, *models)[0] == 0
+    report = read_report(tmp_path / "out" / "compare.json")
+    slow, slower = report.cells
+    for name, cell in (("old", slow), ("new", replace(slower, setting=slow.setting))):
+        write_report(replace(report, cells=(cell,), agreements=()), tmp_path / f"{name}.json")
+    old, new = str(tmp_path / "old.json"), str(tmp_path / "new.json")
+    judged = ("--baseline", old, "--fail-on-regression", "2%")
+    assert main(["report", new, *judged]) == 1
+    said = " ".join(capfd.readouterr().out.split())
     assert "images/s -" in said
     assert "a regression" in said
     assert main(["report", old, *judged]) == 0
     assert "regression" not in capfd.readouterr().out
+
+
+def test_a_run_is_held_against_a_stored_one(planted: Planted, run: Run, tmp_path: Path) -> None:
+    """From the first run to the second the model becomes seven times as slow."""
+    assert run(planted.server, "--models", "slow", output="old")[0] == 0
+    judged = ("--baseline", str(tmp_path / "old" / "compare.json"), "--fail-on-regression", "5%")
+    with planted.delay("slow", CRAWL):
+        status, _, said = run(planted.server, "--models", "slow", *judged)
+    assert status == 1
+    assert "Change since the baseline" in said
+    assert "slow, batch 1, concurrency 1: images/s -" in said
 
 
 @pytest.mark.parametrize(
