@@ -20,14 +20,15 @@ from PIL import Image
 
 from tritonrepo.client.errors import ContractError, ImageError
 from tritonrepo.client.images import Pixels, to_rgb
-from tritonrepo.client.resample import FILTERS, resample_region
+from tritonrepo.client.resample import FILTERS, Filter, resample_region
 
 Tensor: TypeAlias = NDArray[np.floating[Any]]
 Triple: TypeAlias = tuple[float, float, float]
 
 MAX_SIDE = 4096
-# A picture longer than this times its short side is resampled in its crop alone: 30000x1 would become 7.68 Mx256.
-MAX_WHOLE_ASPECT = 16
+# A picture that would grow beyond this is resampled in its crop alone: 30000x1 would become 7.68 Mx256. One that
+# shrinks is never larger than it is already.
+MAX_GROWN_PIXELS = 1 << 22
 _DTYPES: dict[str, type[np.floating[Any]]] = {"FP32": np.float32, "FP16": np.float16}
 _LAYOUTS = ("NCHW", "NHWC")
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -185,11 +186,22 @@ def _resized_crop(image: Image.Image, spec: Preprocessing) -> Pixels:
     """[crop, crop, 3] uint8."""
     width, height = _resized(image.size, spec.resize)
     left, top = _crop_start(width, spec.crop), _crop_start(height, spec.crop)
+    box = (left, top, left + spec.crop, top + spec.crop)
     chosen = FILTERS[spec.interpolation]
-    if max(width, height) > MAX_WHOLE_ASPECT * spec.resize and min(width, height) >= spec.crop:
-        return resample_region(image, (width, height), (left, top), spec.crop, chosen)
-    resized = image.resize((width, height), chosen.resample)
-    return np.asarray(resized.crop((left, top, left + spec.crop, top + spec.crop)))
+    if spec.resize > min(image.size) and width * height > MAX_GROWN_PIXELS:
+        return _grown_crop(image, (width, height), box, chosen)
+    return np.asarray(image.resize((width, height), chosen.resample).crop(box))
+
+
+def _grown_crop(image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int], chosen: Filter) -> Pixels:
+    """The crop of a picture that would be too large as a whole; black where the box reaches beyond it."""
+    left, top, right, bottom = box
+    inner = (max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1]))
+    pixels = np.zeros((bottom - top, right - left, 3), np.uint8)
+    pixels[inner[1] - top : inner[3] - top, inner[0] - left : inner[2] - left] = resample_region(
+        image, size, inner, chosen
+    )
+    return pixels
 
 
 def _resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:

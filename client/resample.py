@@ -1,4 +1,4 @@
-"""A part of what Pillow's `resize` would give, without making the rest: for pictures that are very long."""
+"""A part of what Pillow's `resize` would give, without making the rest: for long pictures that grow."""
 
 from __future__ import annotations
 
@@ -49,24 +49,27 @@ FILTERS = {
 
 
 def resample_region(
-    image: Image.Image, size: tuple[int, int], start: tuple[int, int], side: int, chosen: Filter
+    image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int], chosen: Filter
 ) -> Pixels:
-    """The square of `image.resize(size)` that begins at `start`.
+    """A part of `image.resize(size)`, bit for bit.
+
+    Only for pictures that grow. Where one shrinks, Pillow chooses which axis it resamples first, by rules that differ
+    between its releases, and the rounding between the two passes shows the order.
 
     `resize(box=…)` would not do: it keeps the box in single precision, which moves the samples of a long picture.
 
     Args:
         image: An RGB picture.
-        size: Width and height of the whole resized picture.
-        start: Column and row of the square's first pixel there.
-        side: Of the square, in pixels.
+        size: Width and height of the whole resized picture, neither below the image's.
+        box: The part's left, top, right and bottom there.
         chosen: The filter.
 
     Returns:
-        [side, side, 3] uint8.
+        [height, width, 3] uint8.
     """
-    columns, column_weights = _taps(image.width, size[0], start[0], side, chosen)
-    rows, row_weights = _taps(image.height, size[1], start[1], side, chosen)
+    left, top, right, bottom = box
+    columns, column_weights = _taps(image.width, size[0], left, right - left, chosen)
+    rows, row_weights = _taps(image.height, size[1], top, bottom - top, chosen)
     region = image.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
     pixels = np.asarray(region)
     # Horizontal first and 8 bits between the passes: Pillow's order and rounding.

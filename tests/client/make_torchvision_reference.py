@@ -1,7 +1,7 @@
 """Make tests/client/data/torchvision_reference.json, in an environment of its own, as torchvision is no dependency:
 
     python3.11 -m venv /tmp/oracle && /tmp/oracle/bin/pip install torch==2.14.1 torchvision==0.29.1 pillow==13.0.0
-    /tmp/oracle/bin/python -m tests.make_torchvision_reference .venv/lib/python3.11/site-packages/skimage/data
+    /tmp/oracle/bin/python -m tests.client.make_torchvision_reference .venv/lib/python3.11/site-packages/skimage/data
 
 Every picture goes through torchvision's Resize, CenterCrop, ToTensor and Normalize, the pipeline that NVIDIA's page
 for ResNeXt101-32x4d uses, after `convert("RGB")`, as torchvision's loader does (16-bit grey, which that would clip, is
@@ -42,7 +42,7 @@ def main(photographs: Path) -> None:
 
 def _is_ordinary(image: Image.Image) -> bool:
     """torchvision really makes the whole resized picture, which for a long one in every pipeline takes too long."""
-    return max(image.size) < 8 * min(image.size) and image.mode == "RGB"
+    return max(image.size) < 24 * min(image.size) and image.mode == "RGB"
 
 
 def _reference(image: Image.Image, resize: int, crop: int, interpolation: str) -> torch.Tensor:

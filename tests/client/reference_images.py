@@ -15,6 +15,7 @@ PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "moto
 SHAPES = (
     (640, 480), (480, 640), (1920, 1080), (224, 224), (256, 256), (257, 255), (255, 1000), (300, 299), (17, 33), (1, 1),
     (2, 1), (1, 300), (5000, 7), (7, 5000), (4096, 250), (250, 4113), (30000, 1), (1, 30000), (3001, 2000),
+    (300, 6000), (6000, 300), (260, 4500), (4500, 260), (500, 9000),
 )  # fmt: skip
 MODES = ("1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I;16")
 # name: (resize, crop, interpolation)
@@ -23,6 +24,10 @@ PIPELINES = {
     "bicubic": (256, 224, "bicubic"),
     "odd": (235, 224, "bilinear"),
     "padded": (221, 224, "bilinear"),
+    "whole": (224, 224, "bilinear"),
+    "odd bicubic": (235, 224, "bicubic"),
+    "padded bicubic": (221, 224, "bicubic"),
+    "whole bicubic": (224, 224, "bicubic"),
 }
 
 
