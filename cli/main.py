@@ -23,7 +23,7 @@ from tritonrepo.client.errors import TritonRepoError
 VERBS = {
     "export": "export a PyTorch image classifier into a Triton model repository, verified",
     "doctor": "say what this machine has, and what in a repository Triton would fail to load",
-    "rollback": "withdraw the newest version of a model",
+    "rollback": "withdraw the newest version of models",
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",
     "evaluate": "measure accuracy over images whose class is known",

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
     if not read_repository(options.repository):
-        raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: python -m export")
+        raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
     server = TritonServer(
         options.repository,
         options.http_port,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# NVIDIA's perf_analyzer from the SDK image: python -m client compare --engine perf_analyzer --perf-analyzer deploy/perf_analyzer.sh
+# NVIDIA's perf_analyzer from the SDK image: tritonrepo compare --engine perf_analyzer --perf-analyzer deploy/perf_analyzer.sh
 cd "$(dirname "$0")/.." || exit 3
 SDK_USER="$(id -u):$(id -g)"
 export SDK_USER

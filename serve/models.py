@@ -84,7 +84,7 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
         RepositoryError: `repository` is missing, not a directory, or not readable.
     """
     if not repository.exists():
-        raise RepositoryError(f"there is no model repository at {repository}; make one with: python -m export")
+        raise RepositoryError(f"there is no model repository at {repository}; make one with: tritonrepo export")
     if not repository.is_dir():
         raise RepositoryError(f"the model repository {repository} is not a directory")
     try:

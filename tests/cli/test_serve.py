@@ -227,7 +227,7 @@ def test_a_taken_port(capsys: pytest.CaptureFixture[str], tiny_repository: Path)
 
 
 def test_a_repository_without_models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "is empty; fill it with: python -m export" in fail(capsys, "--repository", str(tmp_path))
+    assert "is empty; fill it with: tritonrepo export" in fail(capsys, "--repository", str(tmp_path))
     assert "there is no model repository at" in fail(capsys, "--repository", str(tmp_path / "nowhere"))
     (tmp_path / "file").touch()
     assert "is not a directory" in fail(capsys, "--repository", str(tmp_path / "file"))

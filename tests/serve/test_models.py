@@ -42,7 +42,7 @@ def test_an_empty_repository_has_no_models(tmp_path: Path) -> None:
 
 
 def test_a_repository_must_be_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match=r"there is no model repository at .*; make one with: python -m export"):
+    with pytest.raises(RepositoryError, match=r"there is no model repository at .*; make one with: tritonrepo export"):
         read_repository(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(RepositoryError, match="is not a directory"):

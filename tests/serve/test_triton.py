@@ -86,7 +86,7 @@ def test_a_batch_above_the_maximum_is_refused(tiny_server: TritonServer) -> None
 
 
 def test_a_repository_that_is_missing_or_a_file(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match=r"there is no model repository at .*python -m export"):
+    with pytest.raises(RepositoryError, match=r"there is no model repository at .*tritonrepo export"):
         TritonServer(tmp_path / "nowhere").start()
     file = tmp_path / "file"
     file.write_text("")
