@@ -108,9 +108,8 @@ class Process:
 
     @property
     def status(self) -> int | None:
-        """The exit status of a server that ended by itself; None while it runs."""
-        assert self._guardian is not None, "the server is not started"
-        return self._guardian.poll()
+        """The exit status of a server that ended by itself; None before it is started and while it runs."""
+        return None if self._guardian is None else self._guardian.poll()
 
     def wait(self, timeout: float | None = None) -> None:
         """Return after `timeout` seconds with the server alive.
