@@ -58,7 +58,7 @@ class Verb(Protocol):
 def main(words: Sequence[str] | None = None) -> int:
     """Run `tritonrepo WORDS`; its exit status. argparse ends the program by itself for `--help` and for wrong words."""
     words = sys.argv[1:] if words is None else words
-    return _guarded(lambda: _execute(parser("tritonrepo", tuple(VERBS), words), words))
+    return guarded(lambda: _execute(parser("tritonrepo", tuple(VERBS), words), words))
 
 
 def run() -> NoReturn:
@@ -76,7 +76,7 @@ def run_in_checkout(room: str) -> NoReturn:
         found = verb_parser(f"{prog} {verb}", verb)
     else:
         found = verb_parser(prog, room)
-    _exit(_guarded(lambda: _execute(found, words)))
+    _exit(guarded(lambda: _execute(found, words)))
 
 
 def parser(prog: str, verbs: Sequence[str], loaded: Sequence[str]) -> argparse.ArgumentParser:
@@ -142,8 +142,8 @@ def _execute(found: argparse.ArgumentParser, words: Sequence[str]) -> int:
     return int(args.run(args))
 
 
-def _guarded(execute: Callable[[], int]) -> int:
-    """The status of a command, whatever it raises."""
+def guarded(execute: Callable[[], int]) -> int:
+    """The exit status of `execute()`, whatever it raises; an error becomes one message on stderr."""
     _prepare_streams()
     try:
         return execute()

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
+from tritonrepo.cli.main import guarded
 from tritonrepo.cli.serve import make_table
 from tritonrepo.client import Classifier, Connection
 from tritonrepo.serve.triton import TritonServer
@@ -111,4 +112,4 @@ def _agreement(model: str, urls: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

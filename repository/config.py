@@ -15,7 +15,7 @@ from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 ENGINE_CACHE = "/var/tmp/onnxruntime-tensorrt"
 """Where ONNX Runtime keeps the engines that it builds: docker-compose.yml has a volume at /var/tmp."""
 
-HEADER = "# Written by `python -m export`; the next export overwrites it.\n"
+HEADER = "# Written by `tritonrepo export`; the next export overwrites it.\n"
 
 
 def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Weights) -> ModelConfig:
