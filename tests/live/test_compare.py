@@ -124,7 +124,9 @@ def test_healthy_models_are_measured_and_agree(
     ]
     for cell in report["cells"]:
         check_figures(cell)
-    batches = [window["split"]["executions"] for cell in report["cells"][4:] for window in cell["windows"]]
+    # Triton may count an execution after its answer has come: a window of one slow request then has no split.
+    splits = [window["split"] for cell in report["cells"][4:] for window in cell["windows"]]
+    batches = [split["executions"] for split in splits if split]
     assert {size for executions in batches for size in executions} == {"8"}
     (agreement,) = report["agreements"]
     assert agreement["worst_difference"] < 1e-6
