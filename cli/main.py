@@ -168,9 +168,11 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a path may hold what the terminal's encoding does not
-    # Pillow warns of odd files; whatever is wrong with a file is said in that image's result.
+    # Pillow warns of odd files, urllib3 and gRPC of odd servers; what came of it is said in our own words.
     warnings.filterwarnings("ignore", module="PIL")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for name in ("PIL", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def _exit(status: int) -> NoReturn:

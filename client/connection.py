@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ LONGEST_DEADLINE = 1_000_000.0
 """Seconds; the system's clocks take no more than some thousands of these."""
 _SPOKEN = {"grpc": "gRPC", "http": "HTTP"}
 _SCHEMES = {"http": ("http", False), "https": ("http", True), "grpc": ("grpc", False), "grpcs": ("grpc", True)}
+# What gRPC itself takes instead of a host's name; `dns:8001` is a host that is called dns.
+_GRPC_NAMING = re.compile(r"(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):(?!\d+(/|$)|//[^/])")
+_HEADER_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Connection:
             raise UsageError(f"protocol {self.protocol!r} is not one of {', '.join(PROTOCOLS)}")
         if self.compression is not None and self.compression not in COMPRESSIONS:
             raise UsageError(f"compression {self.compression!r} is not one of {', '.join(COMPRESSIONS)}")
+        for name, value in self.headers.items():
+            # Not the value: it may be a secret.
+            if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+                raise UsageError(f"the header {name!r} is not letters, digits, - and _ with a value of plain ASCII")
         if not 0 < self.deadline <= LONGEST_DEADLINE:
             raise UsageError(
                 f"the deadline is {self.deadline} s, it must be above 0 and at most {LONGEST_DEADLINE:,.0f} s"
@@ -102,9 +110,12 @@ def implied(url: str) -> tuple[str, bool]:
     """The protocol and whether TLS that an address asks for by its scheme; without one gRPC and none.
 
     Raises:
-        UsageError: The scheme is of neither protocol.
+        UsageError: The scheme is of neither protocol, or the address holds a user name.
     """
-    scheme, mark, _ = url.partition("://")
+    scheme, mark, rest = url.partition("://")
+    if "@" in (rest if mark else url).partition("/")[0]:
+        # Not the address itself: it holds a secret.
+        raise UsageError("the address holds a user name; credentials belong into --headers")
     if not mark:
         return "grpc", False
     if scheme.lower() not in _SCHEMES:
@@ -120,14 +131,13 @@ def parse_address(url: str, protocol: str) -> str:
     """
     import urllib3  # Here, since an export, which shares the options' types, need not load it.
 
+    if kind := _GRPC_NAMING.match(url):
+        raise UsageError(f"{url!r}: {kind[1]} addresses are not supported: Triton listens on TCP; give HOST:PORT")
     _, mark, rest = url.partition("://")
     try:
         parsed = urllib3.util.parse_url(f"//{rest if mark else url}")
     except (urllib3.exceptions.LocationParseError, ValueError) as exc:
         raise UsageError(f"{url!r} is not HOST:PORT") from exc
-    if parsed.auth:
-        # Not the address itself: it holds a secret.
-        raise UsageError("the address holds a user name; credentials belong into --headers")
     if not parsed.host or parsed.port == 0 or parsed.query or parsed.fragment:
         raise UsageError(f"{url!r} is not HOST:PORT")
     base = (parsed.path or "").rstrip("/")

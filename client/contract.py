@@ -134,7 +134,11 @@ def read_contract(transport: Transport, model: str) -> ModelContract:
         ContractError: It is no image classifier's.
         MissingError: As `Transport`.
     """
-    return parse_contract(transport.config(model))
+    config = transport.config(model)
+    try:
+        return parse_contract(config)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
+        raise ContractError(f"{model}: its config is not as Triton gives it: {type(exc).__name__}: {exc}") from exc
 
 
 def parse_contract(config: dict[str, Any]) -> ModelContract:
@@ -218,8 +222,9 @@ def read_labels(transport: Transport, contract: ModelContract, version: str = ""
     blank = np.zeros(
         (1, *contract.input.shape) if contract.batched else contract.input.shape, contract.preprocessing.numpy_dtype
     )
+    count = contract.classes
     request = Inference(
-        contract.name, contract.input.name, contract.output.name, blank, version, class_count=contract.classes
+        contract.name, contract.input.name, contract.output.name, blank, version, class_count=count, expected=count
     )
     answer = transport.infer(request)
     by_index = {p.index: p.label for p in parse_classification(answer.values.ravel())}

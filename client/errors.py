@@ -26,7 +26,13 @@ class MissingError(TritonRepoError):
 
 
 class ServerUnavailableError(MissingError):
-    """No answer: nothing listens there, the connection broke, or the server is not ready. Safe to try again."""
+    """No answer: nothing listens there, the connection broke, or the server is not ready. Safe to try again.
+
+    Attributes:
+        retry_after: Seconds that the server asks to be left alone, 0 if it does not.
+    """
+
+    retry_after = 0.0
 
 
 class DeadlineError(ServerUnavailableError):

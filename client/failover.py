@@ -24,8 +24,9 @@ class Servers:
 
     Every request goes to the next server in turn. One that does not answer is passed over for a while, and the request
     goes to the others; when none answers, it is tried again with doubled, jittered delays until `patience` seconds have
-    passed since the first failure. Questions about the server (`models`, `config`, …) are asked of each server once,
-    without patience: at the start the answer "not running" is wanted at once.
+    passed since the first failure, and a server that says when to come again (Retry-After) is left alone until then.
+    Questions about the server (`models`, `config`, …) are asked of each server once, without patience: at the start the
+    answer "not running" is wanted at once.
     """
 
     def __init__(self, transports: Sequence[Transport], patience: float = 60.0) -> None:
@@ -34,6 +35,8 @@ class Servers:
         self._patience = patience
         self._turn = 0
         self._away_until = dict.fromkeys(range(len(transports)), 0.0)
+        self._shut_until = dict(self._away_until)
+        self._refusals: dict[int, ServerUnavailableError] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -77,28 +80,43 @@ class Servers:
         delay, give_up = FIRST_DELAY, None
         while True:
             try:
-                return self._ask(ask)
+                return self._ask(ask, obedient=True)
             except _WORTH_ANOTHER_TRY:
                 give_up = give_up or time.monotonic() + self._patience
-                wait = delay * random.uniform(0.5, 1.0)
+                wait = max(delay * random.uniform(0.5, 1.0), min(self._shut_until.values()) - time.monotonic())
                 if time.monotonic() + wait > give_up or self._closed.wait(wait):
                     raise
                 delay = min(2 * delay, LONGEST_DELAY)
 
-    def _ask(self, ask: Callable[[Transport], T]) -> T:
-        """One round: each server once, those that were away last. Raises the last failure."""
+    def _ask(self, ask: Callable[[Transport], T], *, obedient: bool = False) -> T:
+        """One round: each server once, those that were away last. Raises the last failure.
+
+        Args:
+            ask: What is asked.
+            obedient: Leave a server alone for as long as it asked for.
+        """
         failure: Exception | None = None
         for number in self._order():
+            if obedient and self._shut_until[number] > time.monotonic():
+                failure = failure or self._refusals[number]
+                continue
             try:
                 answer = ask(self._transports[number])
             except _WORTH_ANOTHER_TRY as exc:
                 failure = exc
                 self._away_until[number] = time.monotonic() + LONGEST_DELAY
+                self._heed(number, exc)
             else:
                 self._away_until[number] = 0.0
                 return answer
         assert failure is not None, "there is at least one server"
         raise failure
+
+    def _heed(self, number: int, failure: Exception) -> None:
+        """Note how long a server wants to be left alone (Retry-After)."""
+        if isinstance(failure, ServerUnavailableError) and failure.retry_after:
+            self._refusals[number] = failure
+            self._shut_until[number] = time.monotonic() + failure.retry_after
 
     def _order(self) -> list[int]:
         with self._lock:

@@ -11,16 +11,18 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from tritonrepo.client.connection import Connection
-from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError
-from tritonrepo.client.messages import answer, error, request_parts, statuses
+from tritonrepo.client.errors import RequestError, ServerUnavailableError
+from tritonrepo.client.messages import LARGEST_ANSWER, error, read_answer, request_parts, statuses
+from tritonrepo.client.networks import host_of, proxy_for
 from tritonrepo.client.port import explained
 from tritonrepo.client.server_key import Keyring
+from tritonrepo.client.tls import ssl_context
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 # gRPC waits up to two minutes before it looks again for a server that went away; a restart should be seen at once.
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", LARGEST_ANSWER),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
@@ -35,13 +37,15 @@ class GrpcTransport:
         self._common = self._with_headers({})
         self._keyring = Keyring(url, lambda: str(self.server()["name"]))
         tls = connection.tls
+        if tls:
+            ssl_context(tls)  # gRPC takes any file, and says nothing of what is in it until it connects.
         self._client = tritonclient.grpc.InferenceServerClient(
             url,
             ssl=tls is not None,
             root_certificates=_text(tls.ca) if tls else None,
             private_key=_text(tls.key) if tls else None,
             certificate_chain=_text(tls.certificate) if tls else None,
-            channel_args=_OPTIONS,
+            channel_args=[*_OPTIONS, *_proxy_options(url)],
         )
 
     def server(self) -> dict[str, Any]:
@@ -84,7 +88,7 @@ class GrpcTransport:
                 compression_algorithm=self._connection.compression,
                 **self._common,
             )
-        return answer(result.as_numpy(request.output_name), result.get_response().model_version, request)
+        return read_answer(self.url, request, lambda: (result, result.get_response().model_version))
 
     def register(self, region: Region, key: str) -> None:
         """Let the server map a shared memory object."""
@@ -120,8 +124,6 @@ class GrpcTransport:
         try:
             with self._errors():
                 yield
-        except DeadlineError:
-            raise
         except ServerUnavailableError as exc:
             raise explained(exc, self.url, self._connection) from exc
 
@@ -134,6 +136,12 @@ class GrpcTransport:
             raise error(self.url, code, exc.message() or "no message") from exc
         except ValueError as exc:  # grpc's way to say that the channel was closed meanwhile
             raise ServerUnavailableError(f"{self.url}: {exc}") from exc
+
+
+def _proxy_options(url: str) -> list[tuple[str, Any]]:
+    """The proxy for an address, or none. gRPC by itself would ask one for this host too."""
+    proxy = proxy_for("grpc", host_of(url))
+    return [("grpc.http_proxy", proxy.url)] if proxy else [("grpc.enable_http_proxy", 0)]
 
 
 def _text(path: Path | None) -> str | None:

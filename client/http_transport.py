@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
-import ssl
 import time
 import zlib
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 import tritonclient.http
 import urllib3
 
-from tritonrepo.client.connection import Connection, Tls
-from tritonrepo.client.errors import ClosedError, DeadlineError, RequestError, ServerUnavailableError, UsageError
-from tritonrepo.client.messages import answer, error, request_parts, statuses
+from tritonrepo.client.connection import Connection
+from tritonrepo.client.deadline import within
+from tritonrepo.client.errors import (
+    ClosedError,
+    RequestError,
+    ServerUnavailableError,
+    TritonRepoError,
+)
+from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool, read_body
+from tritonrepo.client.messages import METADATA_LIMIT, answer_limit, error, read_answer, request_parts, said, statuses
+from tritonrepo.client.networks import host_of, proxy_for
 from tritonrepo.client.port import explained
 from tritonrepo.client.server_key import Keyring
+from tritonrepo.client.text import printable
+from tritonrepo.client.tls import ssl_context
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
-_CHUNK = 1 << 16
+_LONGEST_MESSAGE = 2000
+_HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
 class HttpTransport:
@@ -33,13 +45,12 @@ class HttpTransport:
         scheme = "https" if connection.tls else "http"
         self._base = f"{scheme}://{url}/v2"
         self._keyring = Keyring(url, lambda: str(self.server()["name"]))
-        self._pool = urllib3.PoolManager(
-            maxsize=64, retries=False, ssl_context=_ssl_context(connection.tls) if connection.tls else None
-        )
+        context = ssl_context(connection.tls) if connection.tls else None
+        self._pool = open_pool(context, proxy_for(scheme, host_of(url)))
 
     def server(self) -> dict[str, Any]:
         """Triton's server metadata."""
-        return dict(self._json("GET", ""))
+        return self._object("GET", "")
 
     def models(self) -> tuple[ModelStatus, ...]:
         """Every model version that is ready, and the others too where the index is open to us."""
@@ -51,17 +62,17 @@ class HttpTransport:
 
     def config(self, model: str) -> dict[str, Any]:
         """The model's config."""
-        return dict(self._json("GET", f"/models/{quote(model, safe='')}/config"))
+        return self._object("GET", f"/models/{quote(model, safe='')}/config")
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The model's counters, or those of all that is ready."""
-        return dict(self._json("GET", f"/models/{quote(model, safe='')}/stats" if model else "/models/stats"))
+        return self._object("GET", f"/models/{quote(model, safe='')}/stats" if model else "/models/stats")
 
     def infer(self, request: Inference) -> Answer:
         """One request, once."""
         tensor, output = request_parts(tritonclient.http, request)
         body, header_length = tritonclient.http.InferenceServerClient.generate_request_body([tensor], outputs=[output])
-        headers = {} if header_length is None else {"Inference-Header-Content-Length": str(header_length)}
+        headers = {} if header_length is None else {_HEADER_LENGTH: str(header_length)}
         if self._connection.compression:
             headers |= {
                 "Content-Encoding": self._connection.compression,
@@ -70,15 +81,8 @@ class HttpTransport:
             body = gzip.compress(body, 1) if self._connection.compression == "gzip" else zlib.compress(body, 1)
         version = f"/versions/{quote(request.version, safe='')}" if request.version else ""
         path = f"/models/{quote(request.model, safe='')}{version}/infer"
-        content, answered = self._exchange("POST", path, body, headers)
-        length = answered.get("Inference-Header-Content-Length")
-        try:
-            result = tritonclient.http.InferenceServerClient.parse_response_body(
-                content, header_length=None if length is None else int(length)
-            )
-        except ValueError as exc:
-            raise self._not_triton(path) from exc
-        return answer(result.as_numpy(request.output_name), result.get_response().get("model_version", ""), request)
+        content, answered = self._exchange("POST", path, body, headers, answer_limit(request))
+        return read_answer(self.url, request, lambda: _parsed(content, answered.get(_HEADER_LENGTH)))
 
     def register(self, region: Region, key: str) -> None:
         """Let the server map a shared memory object."""
@@ -95,46 +99,60 @@ class HttpTransport:
         """Drop the connections."""
         self._pool.clear()
 
+    def _object(self, method: str, path: str) -> dict[str, Any]:
+        """The answer to a question about the server, where it has to be a JSON object."""
+        found = self._json(method, path)
+        if not isinstance(found, dict):
+            raise self._not_triton(path)
+        return found
+
     def _json(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
         """The answer to a question about the server; an error says what listens there instead of Triton."""
         try:
             content, _ = self._exchange(method, path, headers=headers)
             return json.loads(content)
-        except (DeadlineError, ClosedError):
+        except ClosedError:
             raise
         except (ServerUnavailableError, RequestError) as exc:
             raise explained(exc, self.url, self._connection) from exc
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise explained(self._not_triton(path), self.url, self._connection) from exc
 
     def _not_triton(self, path: str) -> RequestError:
         return RequestError(f"{self.url} answered /v2{path} with something that is not Triton's; is it Triton?")
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = METADATA_LIMIT,
     ) -> tuple[bytes, Mapping[str, str]]:
-        """One request and its whole response, decompressed, within the deadline."""
-        end = time.monotonic() + self._connection.deadline
+        """One request and its whole response, decompressed, within the deadline and of at most `limit` bytes."""
         try:
-            response = self._pool.request(
-                method,
-                self._base + path,
-                body=body,
-                headers={**self._connection.headers, **(headers or {})},
-                timeout=urllib3.Timeout(total=self._connection.deadline),
-                preload_content=False,
-                redirect=False,
-            )
-            content = _read_until(response, end)
-        except urllib3.exceptions.NewConnectionError as exc:  # for urllib3 a kind of timeout
-            raise error(self.url, "UNAVAILABLE", str(exc.__cause__ or exc)) from exc
-        except (urllib3.exceptions.TimeoutError, TimeoutError) as exc:
-            raise error(self.url, "DEADLINE_EXCEEDED", f"no answer in {self._connection.deadline:g} s") from exc
-        except (urllib3.exceptions.HTTPError, OSError) as exc:
-            raise error(self.url, "UNAVAILABLE", _innermost(exc)) from exc
+            with within(self._connection.deadline):
+                response = self._pool.request(
+                    method,
+                    self._base + path,
+                    body=body,
+                    headers={**self._connection.headers, **(headers or {})},
+                    preload_content=False,
+                    redirect=False,
+                )
+                content = read_body(response, limit)
+        except TooLargeError as exc:
+            raise RequestError(f"{self.url} answered with more than the {limit:,} bytes that were expected") from exc
+        except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as exc:
+            raise self._failure(exc) from exc
         if response.status != 200:
-            raise error(self.url, _HTTP_CODES.get(response.status, "UNKNOWN"), _http_message(response.status, content))
+            raise _refusal(self.url, response, content)
         return content, response.headers
+
+    def _failure(self, exc: Exception) -> TritonRepoError:
+        if is_timeout(exc):
+            return error(self.url, "DEADLINE_EXCEEDED", f"no answer in {self._connection.deadline:g} s")
+        return error(self.url, "UNAVAILABLE", said(innermost(exc)))
 
 
 # By gRPC's own table (doc/http-grpc-status-mapping.md), and what Triton answers: 400, 404, 500, 503.
@@ -151,38 +169,38 @@ _HTTP_CODES = {
 }
 
 
-def _read_until(response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-    """urllib3's timeout is for one read, and its read() for as many as it takes: a trickle would go on for ever."""
-    content = bytearray()
+def _refusal(url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> TritonRepoError:
+    """What a status other than 200 means."""
+    if 300 <= response.status < 400:
+        place = printable(response.headers.get("Location", "nowhere"))
+        return RequestError(f"{url} redirects to {place}, which is not followed: give the address of the server itself")
+    found = error(url, _HTTP_CODES.get(response.status, "UNKNOWN"), _http_message(response.status, content))
+    if isinstance(found, ServerUnavailableError):
+        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
+    return found
+
+
+def _seconds(retry_after: str) -> float:
+    """Of a Retry-After header, which has seconds or a date; 0 where it says nothing."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
     try:
-        while chunk := response.read1(_CHUNK, decode_content=True):
-            content += chunk
-            if time.monotonic() > end:
-                raise TimeoutError
-    except BaseException:
-        response.close()
-        raise
-    response.release_conn()
-    return bytes(content)
+        date = parsedate_to_datetime(retry_after)
+        return max(0.0, date.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _parsed(content: bytes, header_length: str | None) -> tuple[Any, str]:
+    """The parsed answer, and the version that it names."""
+    result = tritonclient.http.InferenceServerClient.parse_response_body(
+        content, header_length=None if header_length is None else int(header_length)
+    )
+    return result, result.get_response().get("model_version", "")
 
 
 def _http_message(status: int, content: bytes) -> str:
     try:
-        return str(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
+        return printable(str(json.loads(content)["error"])[:_LONGEST_MESSAGE])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP status {status}"
-
-
-def _innermost(exc: BaseException) -> str:
-    reason = getattr(exc, "reason", None)
-    return _innermost(reason) if isinstance(reason, BaseException) else str(exc)
-
-
-def _ssl_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
-        if tls.certificate is not None:
-            context.load_cert_chain(tls.certificate, tls.key)
-    except (ssl.SSLError, OSError) as exc:
-        raise UsageError(f"TLS: not a usable PEM file among {tls.ca}, {tls.certificate}, {tls.key}: {exc}") from exc
-    return context

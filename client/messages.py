@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,7 +19,17 @@ from tritonrepo.client.errors import (
     ServerUnavailableError,
     TritonRepoError,
 )
+from tritonrepo.client.text import printable
 from tritonrepo.client.transport import Answer, Inference, ModelStatus
+
+METADATA_LIMIT = 16 << 20
+"""Most bytes of an answer about the server or a model: 100,000 classes have 2 MB of WordNet ids."""
+LARGEST_ANSWER = 256 << 20
+"""Most bytes of an answer whose size is not known beforehand, and of any over gRPC: 64 images of a million classes."""
+_ROOM = 1 << 20
+_LONGEST_NUMBER = 32
+_LONGEST_ENTRY = 4096
+"""`score:index:label`."""
 
 
 def error(url: str, code: str, message: str) -> TritonRepoError:
@@ -38,6 +49,12 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
     return RequestError(f"{url} refused the request ({code or 'no code'}): {message}")
 
 
+def said(exc: BaseException) -> str:
+    """A failure of the network in the system's words, without its number."""
+    text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
+    return f"unknown host: {text}" if isinstance(exc, socket.gaierror) else text
+
+
 def request_parts(module: Any, request: Inference) -> tuple[Any, Any]:
     """The input and the requested output as tritonclient has them; the two protocols' modules spell them alike."""
     datatype = np_to_triton_dtype(request.tensor.dtype.type)
@@ -49,15 +66,48 @@ def request_parts(module: Any, request: Inference) -> tuple[Any, Any]:
     return tensor, module.InferRequestedOutput(request.output_name, class_count=request.class_count)
 
 
-def answer(values: NDArray[Any] | None, version: str, request: Inference) -> Answer:
-    """The model's answer.
+def answer_limit(request: Inference) -> int:
+    """Most bytes that an answer to the request can have: each value written out, and room for all that is around."""
+    if not request.expected:
+        return LARGEST_ANSWER
+    return _ROOM + request.expected * (_LONGEST_ENTRY if request.class_count else _LONGEST_NUMBER)
+
+
+def read_answer(url: str, request: Inference, parse: Callable[[], tuple[Any, str]]) -> Answer:
+    """Return what the server answered.
+
+    Args:
+        url: The server's, for messages.
+        request: What was asked.
+        parse: Returns tritonclient's result and the version that it names.
 
     Raises:
-        RequestError: The output that was asked for is not in it.
+        RequestError: It is not an answer to the request.
     """
+    try:
+        result, version = parse()
+        values = result.as_numpy(request.output_name)
+        problem = _problem(values, request)
+    # tritonclient fails on hostile bytes in every way that Python knows, so that no list of types would be complete.
+    except Exception as exc:
+        problem = (
+            f"with something that cannot be read, {type(exc).__name__}: {printable(str(exc)[:200])}; is it Triton?"
+        )
+    if problem:
+        raise RequestError(f"{url}: {request.model} answered {problem}")
+    return Answer(values, str(version))
+
+
+def _problem(values: NDArray[Any] | None, request: Inference) -> str:
+    """What is wrong with the output; an empty string where nothing is."""
     if values is None:
-        raise RequestError(f"{request.model} answered without {request.output_name}")
-    return Answer(values, version)
+        return f"without {request.output_name}"
+    wanted, found = ("classes" if request.class_count else "numbers"), f"{values.dtype} {list(values.shape)}"
+    if (values.dtype.kind in "fiub") == bool(request.class_count):
+        return f"{request.output_name} as {found}, where {wanted} were expected"
+    if request.expected and values.size != request.expected:
+        return f"{request.output_name} as {found}, where {request.expected:,} {wanted} were expected"
+    return ""
 
 
 def statuses(statistics: Mapping[str, Any], index: Iterable[Mapping[str, str]]) -> tuple[ModelStatus, ...]:
@@ -67,10 +117,13 @@ def statuses(statistics: Mapping[str, Any], index: Iterable[Mapping[str, str]]) 
         statistics: Those of all models, which Triton keeps for what is ready alone.
         index: The repository index; empty where it is closed. It has the reasons why the others are not ready.
     """
-    ready = [ModelStatus(one["name"], one["version"], "READY") for one in statistics.get("model_stats", [])]
-    known = {(status.name, status.version) for status in ready}
-    listed = [
-        ModelStatus(one["name"], one.get("version", ""), one.get("state", "UNAVAILABLE"), one.get("reason", ""))
-        for one in index
-    ]
-    return (*ready, *(status for status in listed if (status.name, status.version) not in known))
+    try:
+        ready = [ModelStatus(one["name"], one["version"], "READY") for one in statistics.get("model_stats", [])]
+        known = {(status.name, status.version) for status in ready}
+        listed = [
+            ModelStatus(one["name"], one.get("version", ""), one.get("state", "UNAVAILABLE"), one.get("reason", ""))
+            for one in index
+        ]
+        return (*ready, *(status for status in listed if (status.name, status.version) not in known))
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise RequestError("the server's list of its models is not as Triton's; is it Triton?") from exc

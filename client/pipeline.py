@@ -178,6 +178,7 @@ class Pipeline:
                 contract.output.name,
                 tensor if contract.batched else tensor[0],
                 class_count=count if self._options.server_top else 0,
+                expected=len(tensor) * (count if self._options.server_top else contract.classes),
             )
         )
         rows = answer.values.reshape(len(tensor), -1)

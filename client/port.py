@@ -7,7 +7,9 @@ import ssl
 import time
 
 from tritonrepo.client.connection import Connection
-from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.client.errors import DeadlineError, TritonRepoError
+from tritonrepo.client.networks import host_of, proxy_for
+from tritonrepo.client.tls import complaint
 
 SECONDS = 2.0
 _MOST = 1 << 16
@@ -27,24 +29,37 @@ _HINTS = {
 
 def explained(failure: TritonRepoError, address: str, connection: Connection) -> TritonRepoError:
     """The same failure, with a sentence on what listens at the address where that can be told and helps."""
-    sentence = _sentence(_listener(address, min(SECONDS, connection.deadline)), address, connection)
+    sentence = _sentence(failure, address, connection)
     return type(failure)(f"{failure}\n{sentence}") if sentence else failure
 
 
-def _sentence(kind: str, address: str, connection: Connection) -> str:
+def _sentence(failure: TritonRepoError, address: str, connection: Connection) -> str:
+    scheme = "grpc" if connection.protocol == "grpc" else "https" if connection.tls else "http"
+    if proxy := proxy_for(scheme, host_of(address)):
+        return proxy.hint
+    if isinstance(failure, DeadlineError):
+        return ""  # Time enough was spent on it.
+    return _hint(_listener(address, min(SECONDS, connection.deadline)), address, connection)
+
+
+def _hint(kind: str, address: str, connection: Connection) -> str:
+    host, port, _ = _parts(address)
     if kind == "nothing":
         return "Is a server running there? Start one with: tritonrepo serve"
+    if kind == "unknown":
+        return f"{host} is not known as a host: is it spelt right?"
     if kind == "tls":
-        return "" if connection.tls else f"{address} asks for TLS: add --tls."
+        if connection.tls:
+            return complaint(host.strip("[]"), port, connection.tls, min(SECONDS, connection.deadline))
+        return f"{address} asks for TLS: add --tls."
     if kind == connection.protocol:
         return f"{address} answers without TLS: leave --tls and the PEM files away." if connection.tls else ""
-    host, port, _ = _parts(address)
     neighbours = {name: f"{host}:{port + offset}" for name, offset in (("next", 1), ("previous", -1), ("before", -2))}
     return _HINTS.get((kind, connection.protocol), "").format(address, **neighbours)
 
 
 def _listener(address: str, seconds: float) -> str:
-    """grpc, http or metrics of Triton; other (HTTP), tls, nothing, or an empty string where that cannot be told."""
+    """grpc, http or metrics of Triton; other (HTTP), tls, nothing, unknown (host); empty where that cannot be told."""
     try:
         first = _answer(address, "/v2", seconds)
         if first[3:9] == _SETTINGS:
@@ -56,6 +71,8 @@ def _listener(address: str, seconds: float) -> str:
         return "metrics" if b"\nnv_" in _answer(address, "/metrics", seconds) else "other"
     except ConnectionRefusedError:
         return "nothing"
+    except (socket.gaierror, UnicodeError):
+        return "unknown"
     except OSError:
         return ""
 

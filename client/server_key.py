@@ -7,7 +7,6 @@ of any other server is a header like every other: `Connection(headers=…)`, `--
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import stat
@@ -16,9 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import urllib3
-
 from tritonrepo.client.errors import ClosedError
+from tritonrepo.client.networks import host_of, is_loopback
 
 T = TypeVar("T")
 
@@ -41,7 +39,7 @@ def find_key(url: str, server: str) -> str | None:
         url: HOST:PORT where the server answers. Only a loopback address is trusted with the key.
         server: The name that the server gives itself.
     """
-    if not _is_loopback(url) or not re.fullmatch(rf"{DIRECTORY_PREFIX}\w+", server, re.ASCII):
+    if not is_loopback(host_of(url)) or not re.fullmatch(rf"{DIRECTORY_PREFIX}\w+", server, re.ASCII):
         return None
     try:
         with Path(tempfile.gettempdir(), server, KEY_FILENAME).open(encoding="ascii") as file:
@@ -51,14 +49,6 @@ def find_key(url: str, server: str) -> str | None:
             return file.read()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _is_loopback(url: str) -> bool:
-    host = (urllib3.util.parse_url(f"//{url}").host or "").strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Keyring:

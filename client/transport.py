@@ -62,6 +62,7 @@ class Inference:
         version: Of the model; the server chooses where it is empty.
         class_count: Above 0 asks for Triton's classification of that many classes instead of the tensor.
         region: The tensor is already there, send only its address.
+        expected: How many values, or classes, the answer has to have in all; not checked where it is 0.
     """
 
     model: str
@@ -71,6 +72,7 @@ class Inference:
     version: str = ""
     class_count: int = 0
     region: Region | None = None
+    expected: int = 0
 
 
 @dataclass(frozen=True)

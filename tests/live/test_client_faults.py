@@ -354,7 +354,7 @@ def site() -> Iterator[str]:
     ("path", "reason"),
     [
         ("loop", "redirect"),
-        ("file", "Redirection .* is not allowed"),
+        ("file", "leads from http to file, which is not followed"),
         ("missing", "HTTP status 404"),
         ("page", "text/html, not an image"),
         ("announced", "5,368,709,120 bytes, more than the limit"),
