@@ -82,7 +82,8 @@ def response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
 
     It says that the connection ends: a client that keeps it could send its next request before it sees the end.
     """
-    lines = [f"HTTP/1.1 {status}", "Connection: close", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+    lines = [f"HTTP/1.1 {status}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if "Content_Length" not in headers:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
