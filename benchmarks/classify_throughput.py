@@ -60,7 +60,10 @@ def send_tensors(classifier: Classifier, count: int, options: Options) -> float:
 
     def send(start: int) -> None:
         part = tensor[: min(size, count - start)]
-        classifier.transport.infer(Inference(contract.name, contract.input.name, contract.output.name, part))
+        expected = len(part) * contract.classes
+        classifier.transport.infer(
+            Inference(contract.name, contract.input.name, contract.output.name, part, expected=expected)
+        )
 
     begin = time.perf_counter()
     with ThreadPoolExecutor(options.concurrency) as pool:

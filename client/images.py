@@ -16,6 +16,13 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 # Pillow's own warning limit: 358 MB once decoded. Every decoding thread may hold one such picture.
 MAX_PIXELS = 89_478_485
+# So many pixels with four channels of 16 bits, uncompressed, are 716 MB. Some decoders read the whole file first.
+MAX_BYTES = 1 << 30
+# A JPEG may go over all its pixels again and again, in a few bytes each time: 64 MB of it would take hours. Photographs
+# have about ten.
+MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
+_CHUNK = 1 << 20
 # Raster formats which Pillow decodes by itself; EPS, for one, would start Ghostscript on a stranger's file.
 FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP",
@@ -38,14 +45,17 @@ def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_si
             grey level of 255); 3 times as fast at 1920x1080, 5 times and more at 12 MP (benchmarks/preprocessing.py).
 
     Raises:
-        ImageError: Not an image, truncated, unreadable, or more than MAX_PIXELS to decode.
+        ImageError: Not an image, truncated, unreadable, or more than MAX_BYTES, MAX_PIXELS or MAX_SCANS to decode.
     """
     name = source.name if isinstance(source, Path) else None
     try:
+        _refuse_large(source, name)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
             if least_side:
                 image.draft(None, (least_side, least_side))
             _refuse_bomb(image.size, name)
+            if image.format in ("JPEG", "MPO"):
+                _refuse_many_scans(image, name)
             image.load()
             return oriented(image) if orient else image
     except ImageError:
@@ -66,6 +76,28 @@ def _refuse_bomb(size: tuple[int, int], name: str | None) -> None:
     if width * height > MAX_PIXELS:
         reason = f"{width}x{height} is {width * height:,} pixels, more than the {MAX_PIXELS:,} that are safe to decode"
         raise ImageError(f"decompression bomb: {reason}", name)
+
+
+def _refuse_large(source: Path | bytes | BinaryIO, name: str | None) -> None:
+    size = source.stat().st_size if isinstance(source, Path) else len(source) if isinstance(source, bytes) else 0
+    if size > MAX_BYTES:
+        raise ImageError(f"{size:,} bytes, more than the limit of {MAX_BYTES:,}", name)
+
+
+def _refuse_many_scans(image: Image.Image, name: str | None) -> None:
+    """Count them in the file; where it has been read to is left as it is."""
+    file = cast(BinaryIO, image.fp)  # type: ignore[attr-defined]
+    position = file.tell()
+    file.seek(0)
+    scans, last = 0, b""
+    while chunk := file.read(_CHUNK):
+        scans += (last + chunk).count(_START_OF_SCAN)
+        last = chunk[-1:]
+    file.seek(position)
+    if scans > MAX_SCANS:
+        raise ImageError(
+            f"decompression bomb: {scans:,} scans, more than the {MAX_SCANS} that are safe to decode", name
+        )
 
 
 def _why_unidentified(source: Path | bytes | BinaryIO) -> str:

@@ -79,7 +79,11 @@ def answers(transport: Transport, contract: ModelContract, inputs: Inputs) -> ND
     for start in range(0, len(inputs.names), size):
         part = inputs.tensors[start : start + size]
         request = Inference(
-            contract.name, contract.input.name, contract.output.name, part if contract.batched else part[0]
+            contract.name,
+            contract.input.name,
+            contract.output.name,
+            part if contract.batched else part[0],
+            expected=len(part) * contract.classes,
         )
         parts.append(transport.infer(request).values.reshape(len(part), contract.classes))
     logits: NDArray[np.float64] = np.concatenate(parts).astype(np.float64)

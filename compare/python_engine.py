@@ -94,4 +94,7 @@ class PythonEngine:
         contract = self._contracts[setting.model]
         batch = self._inputs.batch(number, setting.batch_size)
         tensor = batch if contract.batched else batch[0]
-        return self._transport.infer(Inference(contract.name, contract.input.name, contract.output.name, tensor))
+        expected = setting.batch_size * contract.classes
+        return self._transport.infer(
+            Inference(contract.name, contract.input.name, contract.output.name, tensor, expected=expected)
+        )

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from re import fullmatch, search
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from tritonrepo.export.errors import WeightsError
 
 KEYS_LISTED = 10
+MOST_COPIES = 8
+"""So many times the network's size may be in a file: FP64 instead of FP32, with Adam's two averages and a moving one."""
+_ROOM = 64 << 20
 _UNUSED = "num_batches_tracked"
 """BatchNorm's step counter: older checkpoints lack it, and evaluation never reads it."""
 
@@ -25,12 +29,12 @@ def load(module: nn.Module, path: Path) -> None:
     Raises:
         WeightsError: It is anything else; missing, unexpected and misshapen keys are listed by name.
     """
-    content = read(path)
+    expected = module.state_dict()
+    content = read(path, sum(value.nbytes for value in expected.values()))
     state = {_canonical(key): value for key, value in content.items()}
     if len(state) < len(content):
         twice = [key for key in content if key != _canonical(key) and _canonical(key) in content]
         raise WeightsError(f"{path}: holds these keys twice, with a prefix and without: {_some(twice)}")
-    expected = module.state_dict()
     state = {key: _fit(value, expected[key]) if key in expected else value for key, value in state.items()}
     problems = _problems(state, expected)
     if problems:
@@ -41,10 +45,19 @@ def load(module: nn.Module, path: Path) -> None:
         raise WeightsError(f"{path}: its tensors cannot be copied into the network: {_first_line(exc)}") from exc
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensor dictionary in a checkpoint file, on the CPU. Raises `WeightsError`."""
+def read(path: Path, needed: int) -> dict[str, Tensor]:
+    """The tensor dictionary in a checkpoint file, on the CPU.
+
+    Args:
+        path: The file.
+        needed: Bytes of the tensors that are wanted. What unpacks to far more is refused before it is unpacked.
+
+    Raises:
+        WeightsError: It cannot be read, or is something else.
+    """
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint file; --weights takes ngc, auto, seeded[:N] or a file's path")
+    _refuse_bomb(path, needed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
@@ -68,6 +81,24 @@ def read(path: Path) -> dict[str, Tensor]:
             f"{path}: not a dictionary of real tensors; these entries are something else: {_some(foreign)}"
         )
     return dict(content)
+
+
+def _refuse_bomb(path: Path, needed: int) -> None:
+    most = MOST_COPIES * needed + _ROOM
+    if (size := _unpacked_size(path)) > most:
+        raise WeightsError(
+            f"{path}: refused, it unpacks to {size:,} bytes, and the network has {needed:,}; at most {most:,} are "
+            "read. Is it a checkpoint of another network? Save the weights alone: torch.save(module.state_dict(), PATH)"
+        )
+
+
+def _unpacked_size(path: Path) -> int:
+    """What the archive's directory declares, which PyTorch goes by; the file's own size if it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError):
+        return path.stat().st_size
 
 
 def _is_real_tensor(key: object, value: object) -> bool:

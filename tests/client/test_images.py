@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tritonrepo.client.errors import ImageError
-from tritonrepo.client.images import open_image, to_rgb
+from tritonrepo.client.images import MAX_BYTES, MAX_SCANS, open_image, to_rgb
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 
 
@@ -110,6 +110,27 @@ def test_a_missing_file_and_a_directory_are_image_errors(tmp_path: Path) -> None
     for path in (tmp_path / "missing.jpg", tmp_path):
         with pytest.raises(ImageError):
             open_image(path)
+
+
+def test_a_file_of_more_bytes_than_any_picture_has_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.avif"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ImageError, match=r"1,073,741,825 bytes, more than the limit of 1,073,741,824"):
+        open_image(path)
+
+
+def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_refused(tmp_path: Path) -> None:
+    """Its last scan repeated: 40 bytes that the decoder takes 89 million pixels for."""
+    data = encoded(noise(64, 64), "JPEG", progressive=True)
+    begin, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    many, few = (data[:end] + data[begin:end] * count + data[end:] for count in (MAX_SCANS, 50))
+    path = tmp_path / "many.jpg"
+    path.write_bytes(many)
+    for source in (many, path):
+        with pytest.raises(ImageError, match=r"decompression bomb: 1.. scans"):
+            open_image(source)
+    assert open_image(few).size == (64, 64)
 
 
 @pytest.mark.parametrize("side", [9_500, 50_000])

@@ -2,6 +2,8 @@
 
 import os
 import random
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,33 @@ def test_what_is_not_a_checkpoint_is_refused(write: Any, message: str, tmp_path:
     with pytest.raises(WeightsError, match=message) as caught:
         checkpoint.load(network(), path)
     assert str(path) in str(caught.value)
+
+
+def test_a_checkpoint_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pth"
+    torch.save({"fc.weight": torch.zeros(5, 32)}, tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for entry in whole.infolist():
+            with bomb.open(entry.filename, "w") as file:
+                file.write(whole.read(entry))
+                if entry.filename.endswith("data/0"):
+                    for _ in range(256):
+                        file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(WeightsError, match=r"refused, it unpacks to 268,\d+,\d+ bytes, and the network has"):
+        checkpoint.load(network(), path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert path.stat().st_size < 1 << 20
+    assert peak < 4 << 20
+
+
+def test_what_a_training_run_keeps_beside_the_weights_is_no_bomb(tmp_path: Path) -> None:
+    state = network(seed=3).state_dict()
+    torch.save({"state_dict": state, "optimizer": [state] * 3}, tmp_path / "training.pth")
+    target = network()
+    checkpoint.load(target, tmp_path / "training.pth")
+    assert torch.equal(target.state_dict()["conv1.weight"], state["conv1.weight"])
 
 
 def test_damage_anywhere_is_refused_without_a_traceback(tmp_path: Path) -> None:
