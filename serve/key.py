@@ -16,6 +16,8 @@ from tritonrepo.client.server_key import HTTP_HEADER, KEY_FILENAME
 
 CLOSED = ("model-repository", "shared-memory", "trace", "logging")
 """All that Triton 2.51 can close but health, metadata, model-config (which only reads), inference and statistics."""
+REST = ("health", "metadata", "inference", "model-config", "statistics")
+"""Those, which HTTP closes as well where a guard in front of it opens them."""
 # What gRPC's header is called follows from HTTP's: Triton puts `triton-grpc-protocol-` before it.
 OPTIONS = {"TRITON_HTTP_CLOSED": "--http-restricted-api", "TRITON_GRPC_CLOSED": "--grpc-restricted-protocol"}
 ARGUMENTS = [f"${variable}" for variable in OPTIONS]
@@ -35,7 +37,12 @@ def make_key(directory: Path) -> str:
     return key
 
 
-def closing_environment(key: str) -> dict[str, str]:
-    """Return the variables that hold what ARGUMENTS stand for."""
-    words = f"{','.join(CLOSED)}:{HTTP_HEADER}={key}"
-    return {variable: f"{option}={words}" for variable, option in OPTIONS.items()}
+def closing_environment(key: str, *, guarded: bool = False) -> dict[str, str]:
+    """Return the variables that hold what ARGUMENTS stand for.
+
+    Args:
+        key: What opens the closed endpoints.
+        guarded: Close all of HTTP, since a guard that has the key stands in front of it.
+    """
+    closed = {"TRITON_HTTP_CLOSED": CLOSED + REST if guarded else CLOSED, "TRITON_GRPC_CLOSED": CLOSED}
+    return {name: f"{option}={','.join(closed[name])}:{HTTP_HEADER}={key}" for name, option in OPTIONS.items()}

@@ -30,17 +30,18 @@ class Process:
         key: What opens the endpoints that it keeps closed.
     """
 
-    def __init__(self, stop_grace: float) -> None:
+    def __init__(self, stop_grace: float, *, guarded: bool = False) -> None:
         """Make the temporary directory, and an empty log.
 
         Args:
             stop_grace: Seconds that the server has for the requests in flight when it must end.
+            guarded: Close all of HTTP to those without the key.
 
         Raises:
             StartError: There is no temporary directory, or none that Triton can work in.
         """
         self.pid = 0
-        self._stop_grace = stop_grace
+        self._stop_grace, self._guarded = stop_grace, guarded
         self._guardian: subprocess.Popen[str] | None = None
         try:
             self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
@@ -82,7 +83,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=installation.environment() | closing_environment(self.key),
+            env=installation.environment() | closing_environment(self.key, guarded=self._guarded),
             cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
             text=True,
             start_new_session=True,

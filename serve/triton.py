@@ -73,6 +73,7 @@ class TritonServer:
         extra_args: Sequence[str] = (),
         ready_timeout: float = 300.0,
         stop_grace: float = 30.0,
+        guarded: bool = False,
     ) -> None:
         """Prepare a server; `start` starts it.
 
@@ -87,12 +88,13 @@ class TritonServer:
                 metrics off, by which we know that it is ready.
             ready_timeout: Seconds that loading may take.
             stop_grace: Seconds for the requests in flight when it is stopped.
+            guarded: Close all of HTTP to those without the key: for a server behind a `Guard`.
         """
         self.repository = repository
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
         self._asked_ports = (http_port, grpc_port, metrics_port)
         self._settings = Settings(repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace)
-        self._ready_timeout = ready_timeout
+        self._ready_timeout, self._guarded = ready_timeout, guarded
         self._process: Process | None = None
 
     def __enter__(self) -> "TritonServer":
@@ -259,7 +261,7 @@ class TritonServer:
         models = read_repository(self.repository)
         refuse_obstacles(self.repository, polling=self._settings.model_control_mode != "explicit")
         ports = (self.http_port, self.grpc_port, self.metrics_port)
-        self._process = Process(self._settings.stop_grace)
+        self._process = Process(self._settings.stop_grace, guarded=self._guarded)
         self._process.start(installation, lambda directory: self._settings.arguments(directory, ports, models))
         return self._process
 
@@ -269,7 +271,7 @@ class TritonServer:
             with contextlib.suppress(ServeError, OSError):
                 # Triton opens its ports when the models are loaded, HTTP last but for the metrics. The name tells it
                 # from another server that took our port first.
-                if ask(self.http_url, "GET", "/v2")["name"] == process.directory.name:
+                if ask(self.http_url, "GET", "/v2", key_headers(process.key))["name"] == process.directory.name:
                     socket.create_connection((self.address, self.metrics_port), timeout=1).close()
                     return
             if time.monotonic() > deadline:

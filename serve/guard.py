@@ -1,0 +1,199 @@
+"""A guard in front of tritonserver's HTTP: it reads every request, and passes on what `screening` lets through.
+
+tritonserver itself then listens on a port of its own, on which every endpoint needs the key. The guard adds the key to
+what everybody may ask. It has TLS, which tritonserver's HTTP lacks.
+"""
+
+import asyncio
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from types import TracebackType
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from tritonrepo.client.server_key import HTTP_HEADER
+from tritonrepo.serve.errors import PortTakenError
+from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, check_body, check_site, is_open
+
+HEADER_SECONDS = 30.0
+"""How long a connection may stay without a whole request header."""
+BODY_SECONDS = 60.0
+LARGE = 1 << 20
+"""Bytes of a body from which on it is checked beside the loop, so that other requests do not wait."""
+HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-encoding"})
+"""Headers of one connection (RFC 9110, 7.6.1), and the encoding of a body that is passed on decoded."""
+READY = "/v2/health/ready"
+
+
+class Guard:
+    """The guard, in a thread of its own, as a context manager.
+
+    Attributes:
+        host: Where it listens.
+        port: The same.
+    """
+
+    def __init__(
+        self,
+        upstream: Callable[[], tuple[str, str]],
+        host: str,
+        port: int,
+        *,
+        names: Collection[str] = (),
+        tls: ssl.SSLContext | None = None,
+        ready: Callable[[], bool] | None = None,
+    ) -> None:
+        """Prepare a guard; entering it starts it.
+
+        Args:
+            upstream: Returns HOST:PORT and the key of tritonserver, asked for at each request, since both change when
+                the server is started anew.
+            host: An address of this host.
+            port: A port; 0: a free one.
+            names: The names by which others know this host, beside `host` and those of loopback.
+            tls: For HTTPS.
+            ready: What `/v2/health/ready` answers instead of tritonserver's own.
+        """
+        self.host, self.port = host, port
+        self._upstream, self._tls, self._ready = upstream, tls, ready
+        self._names = LOOPBACK | {host.lower()} | {name.lower() for name in names}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="guard", daemon=True)
+        self._idle: dict[object, float] = {}
+        self._busy: set[object] = set()
+
+    def __enter__(self) -> "Guard":
+        """Listen.
+
+        Raises:
+            PortTakenError: The port is taken, or the address is none of this host's.
+        """
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except OSError as error:
+            self._end_thread()
+            raise PortTakenError(
+                f"port {self.port} on {self.host} cannot be used ({error.strerror}); stop what listens there or "
+                "choose another"
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._end_thread()
+
+    def _end_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(application, access_log=None, logger=_silent(), keepalive_timeout=HEADER_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self.port = int(self._runner.addresses[0][1])
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)
+        )
+        self._watch = asyncio.create_task(self._close_idle())
+
+    async def _stop(self) -> None:
+        """Take no new connection, answer what is in flight, and end."""
+        self._watch.cancel()
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _close_idle(self) -> None:
+        """Close connections that send no whole header for too long."""
+        while True:
+            await asyncio.sleep(HEADER_SECONDS / 10)
+            server = self._runner.server
+            waiting = [x for x in (server.connections if server else ()) if x not in self._busy]
+            now = time.monotonic()
+            self._idle = {connection: self._idle.get(connection, now) for connection in waiting}
+            for connection in waiting:
+                if now - self._idle[connection] > HEADER_SECONDS:
+                    connection.force_close()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self._busy.add(request.protocol)
+        try:
+            return await self._pass_on(request)
+        except RefusedError as refused:
+            return _error(refused.status, str(refused))
+        except (aiohttp.ClientError, OSError):
+            return _error(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "tritonserver does not answer; it may be starting anew",
+                {"Retry-After": "1"},
+            )
+        finally:
+            self._busy.discard(request.protocol)
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        check_site(request.headers, self._names)
+        if request.path == READY and self._ready is not None:
+            return web.Response(status=HTTPStatus.OK if self._ready() else HTTPStatus.SERVICE_UNAVAILABLE)
+        body = await _read(request)
+        if len(body) > LARGE:
+            await asyncio.to_thread(check_body, request.headers, body)
+        else:
+            check_body(request.headers, body)
+        address, key = self._upstream()
+        headers = _passed(request.headers)
+        if is_open(request.method, request.raw_path.partition("?")[0]):
+            headers[HTTP_HEADER] = key
+        url = URL(f"http://{address}{request.raw_path}", encoded=True)  # as it came: what it means is Triton's to say
+        async with self._session.request(
+            request.method, url, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            content = await answer.read()
+            return web.Response(status=answer.status, headers=_kept(answer.headers), body=content)
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await asyncio.wait_for(request.read(), BODY_SECONDS)
+    except asyncio.TimeoutError:
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_SECONDS:g} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {LARGEST_BODY >> 20} MiB"
+        ) from None
+
+
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in HOP | {"host", "content-length"}}
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in HOP - {"content-encoding"}}
+
+
+def _error(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer as Triton words its own."""
+    return web.json_response({"error": sentence}, status=status, headers=headers)
+
+
+def _silent() -> logging.Logger:
+    """A logger that keeps malformed requests to itself: the sender is told, and the screen is the user's."""
+    logger = logging.getLogger(f"{__name__}.silent")
+    logger.disabled = True
+    return logger
