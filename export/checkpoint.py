@@ -14,7 +14,7 @@ from tritonrepo.export.errors import WeightsError
 
 KEYS_LISTED = 10
 MOST_COPIES = 8
-"""So many times the network's size may be in a file: FP64 instead of FP32, with Adam's two averages and a moving one."""
+"""How many times the network's size may be in a file: FP64 for FP32, with Adam's two averages and a moving one."""
 _ROOM = 64 << 20
 _UNUSED = "num_batches_tracked"
 """BatchNorm's step counter: older checkpoints lack it, and evaluation never reads it."""
