@@ -59,27 +59,17 @@ class Swap(torch.nn.Module):
         return a - b, (a + b).to(torch.int64)
 
 
-class Fewer(torch.nn.Module):
-    """One row, however many there are."""
+class Odd(torch.nn.Module):
+    """Returns, by its first number: 0 one row, however many there are; 1 a row more; 2 a scalar. Fails at others."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x[:1] + 1
-
-
-class More(torch.nn.Module):
-    """A row more than there are."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([x, x[:1]])
-
-
-class Scalar(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.sum()
-
-
-class Fails(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kind = int(x[0, 0].item())
+        if kind == 0:
+            return x[:1] + 1
+        if kind == 1:
+            return torch.cat([x, x[:1]])
+        if kind == 2:
+            return x.sum()
         return x.reshape(x.shape[0], 77)
 
 
