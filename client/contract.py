@@ -103,12 +103,12 @@ def _wanted(models: Sequence[ModelStatus], wanted: str) -> str:
     versions = [status for status in models if status.name == wanted]
     if versions:
         raise ModelUnavailableError(f"{_explain(versions)} Ready: {', '.join(ready) or 'none'}.")
-    raise UsageError(f"no model named {wanted!r} on this server. Ready: {', '.join(ready) or 'none'}.")
+    raise UsageError(f"no model named {wanted!r} is ready on this server. Ready: {', '.join(ready) or 'none'}.")
 
 
 def _explain(models: Sequence[ModelStatus]) -> str:
     if not models:
-        return "Its repository is empty: export a model with `tritonrepo export`."
+        return "Export one with `tritonrepo export`, or look in the server's log why none was loaded."
     return " ".join(f"{m.name} is not ready ({m.reason or m.state.lower()})." for m in models if not m.ready)
 
 

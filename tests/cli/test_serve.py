@@ -195,6 +195,7 @@ def add_version(repository: Path, number: int, artifact: bytes | None = None) ->
     staged.rename(repository / "tiny_onnx" / str(number))
 
 
+@pytest.mark.slow
 def test_polling_tells_what_changes_as_it_happens(onnx_repository: Path) -> None:
     with serving(onnx_repository, "--poll", "1") as command:
         assert command.process.stdout is not None

@@ -148,6 +148,7 @@ def finite(series: list[dict[str, Any]]) -> bool:
     return any(np.isfinite(float(one["value"][1])) for one in series)
 
 
+@pytest.mark.slow
 def test_every_panel_has_data_in_a_real_prometheus(tiny_server: TritonServer, prometheus: str) -> None:
     waiting = {
         expression: expression.replace("$model", "tiny_onnx").replace("$__rate_interval", "1m")

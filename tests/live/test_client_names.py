@@ -100,7 +100,7 @@ def test_errors_show_names_as_they_are(
     server: TritonServer, photographs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["classify", "x", "--url", server.grpc_url, "--model", ":boom:[red]"]) == 2
-    assert f"no model named ':boom:[red]' on this server. Ready: {MODEL}." in said(capfd)[1]
+    assert f"no model named ':boom:[red]' is ready on this server. Ready: {MODEL}." in said(capfd)[1]
     missing = str(photographs / "[red]:boom:.py")
     assert main(["export", "--model", f"{missing}:f", "--repository", str(photographs / ":boom:")]) == 2
     assert missing in said(capfd)[1]

@@ -240,6 +240,7 @@ def test_a_page_cannot_ask_whether_it_may_send_the_key(server: TritonServer) -> 
     connection.close()
 
 
+@pytest.mark.slow
 def test_the_key_is_for_its_user_alone_and_goes_with_the_server(repository: Path) -> None:
     shutil.rmtree(repository / "tiny_torchscript")
     with TritonServer(repository) as server:

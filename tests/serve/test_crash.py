@@ -14,6 +14,7 @@ from tritonrepo.serve.triton import TritonServer
 pytestmark = pytest.mark.live
 
 
+@pytest.mark.slow
 def test_a_server_that_crashes_while_it_starts_is_started_again(tiny_repository: Path) -> None:
     server = TritonServer(tiny_repository)
     crashed: list[tuple[Path, psutil.Process]] = []

@@ -153,6 +153,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_server_whose_owner_was_killed(repository: Path) -> None:
     shutil.rmtree(repository / "tiny_torchscript")
     command = [sys.executable, "-c", OWNER, str(repository)]

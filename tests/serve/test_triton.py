@@ -157,6 +157,7 @@ def test_models_that_cannot_be_served_say_why_and_the_others_serve(
         assert "At:" not in statuses[name].reason
 
 
+@pytest.mark.slow
 def test_polling_follows_the_repository(repository: Path, batch: NDArray[np.float32], tmp_path: Path) -> None:
     shutil.rmtree(repository / "tiny_torchscript")
     model = Path(shutil.move(repository / "tiny_onnx", tmp_path / "tiny_onnx"))
