@@ -16,10 +16,19 @@ _AT_FDCWD = -100
 
 
 def write(path: Path, text: str) -> None:
-    """Write a new file and sync it. A hard link that stands there is replaced, never written through."""
+    """Write a new file for all to read, and sync it. A hard link that stands there is replaced, not written through."""
     path.unlink(missing_ok=True)
     path.write_text(text, encoding="utf-8")
+    let_all_read(path)
     sync(path)
+
+
+def let_all_read(path: Path) -> None:
+    """Let everybody read a file or list a directory, and its owner alone change it, whatever the umask.
+
+    A server runs as a user of its own, in a container for one.
+    """
+    path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def sync(path: Path) -> None:

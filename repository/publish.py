@@ -17,7 +17,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository import labels
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.files import link, swap_all, sync, sync_directories, write, write_errors
+from tritonrepo.repository.files import let_all_read, link, swap_all, sync, sync_directories, write, write_errors
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
@@ -183,6 +183,7 @@ class Repository:
             shutil.copytree(live, following, copy_function=link, symlinks=True)
         else:
             following.mkdir()
+        let_all_read(following)
         return following
 
     def _go_live(self, successors: Sequence[Path]) -> None:
@@ -228,6 +229,8 @@ def _holds(version: Path, candidate: Candidate) -> bool:
 
 def _add_version(directory: Path, candidate: Candidate) -> None:
     directory.mkdir()
+    for path in (directory, candidate.artifact):
+        let_all_read(path)
     sync(candidate.artifact)
     os.link(candidate.artifact, directory / candidate.artifact.name)
     write(directory / MANIFEST_FILENAME, candidate.manifest.to_json())

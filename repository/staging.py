@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tritonrepo.client.errors import MissingError, UsageError
-from tritonrepo.repository.files import write_errors
+from tritonrepo.repository.files import let_all_read, write_errors
 
 _WORKSPACE = re.compile(r"\d+-.*")
 
@@ -69,7 +69,9 @@ def _check_paths(root: Path, place: Path, private: Path) -> None:
 
 
 def _make_both(root: Path, place: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
+    if not root.exists():
+        root.mkdir(parents=True)
+        let_all_read(root)
     place.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(root))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import random
 import resource
 import signal
@@ -34,6 +35,19 @@ def test_the_first_version(models: Path) -> None:
     }  # fmt: skip
     assert (models / NAME / "labels.txt").read_text() == "a\nb\n"
     assert not (models.parent / ".models.staging").exists()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000, 0o027])
+def test_all_may_read_and_the_owner_alone_may_write(models: Path, umask: int) -> None:
+    """The server runs as another user, in a container for one."""
+    before = os.umask(umask)
+    try:
+        release(models, b"one")
+        release(models, b"two", "config 2\n")
+    finally:
+        os.umask(before)
+    for path in (models, *models.rglob("*")):
+        assert oct(path.stat().st_mode & 0o777) == oct(0o755 if path.is_dir() else 0o644), path
 
 
 def test_versions_count_up_and_old_ones_are_pruned(models: Path) -> None:
