@@ -271,14 +271,19 @@ def test_a_slowdown_of_ten_percent_is_a_regression_and_a_run_against_itself_is_n
 
 
 def test_a_run_is_held_against_a_stored_one(planted: Planted, run: Run, tmp_path: Path) -> None:
-    """From the first run to the second the model becomes seven times as slow."""
-    assert run(planted.server, "--models", "slow", output="old")[0] == 0
+    """From the first run to the second the model becomes seven times as slow.
+
+    Beside other load three windows scatter so much that this may be chance; eight do not. Which of its figures shows it
+    first is chance too.
+    """
+    words = ("--models", "slow", "--windows", "8", "--max-windows", "8")
+    assert run(planted.server, *words, output="old")[0] == 0
     judged = ("--baseline", str(tmp_path / "old" / "compare.json"), "--fail-on-regression", "5%")
     with planted.delay("slow", CRAWL):
-        status, _, said = run(planted.server, "--models", "slow", *judged)
+        status, _, said = run(planted.server, *words, *judged)
     assert status == 1
     assert "Change since the baseline" in said
-    assert "slow, batch 1, concurrency 1: images/s -" in said
+    assert "a regression" in said
 
 
 @pytest.mark.parametrize(
