@@ -69,7 +69,10 @@ class GrpcTransport:
     def config(self, model: str) -> dict[str, Any]:
         """The model's config."""
         with self._question():
-            return dict(self._client.get_model_config(model, as_json=True, **self._common)["config"])
+            answer = self._client.get_model_config(model, as_json=True, **self._common)
+        if "config" not in answer:
+            raise RequestError(f"{self.url} answered without a config for {model}; is it Triton?")
+        return dict(answer["config"])
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The model's counters, or those of all that is ready."""

@@ -32,7 +32,6 @@ from tritonrepo.client.text import printable
 from tritonrepo.client.tls import ssl_context
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
-_LONGEST_MESSAGE = 2000
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
@@ -201,6 +200,6 @@ def _parsed(content: bytes, header_length: str | None) -> tuple[Any, str]:
 
 def _http_message(status: int, content: bytes) -> str:
     try:
-        return printable(str(json.loads(content)["error"])[:_LONGEST_MESSAGE])
+        return str(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP status {status}"

@@ -27,13 +27,15 @@ METADATA_LIMIT = 16 << 20
 LARGEST_ANSWER = 256 << 20
 """Most bytes of an answer whose size is not known beforehand, and of any over gRPC: 64 images of a million classes."""
 _ROOM = 1 << 20
+_LONGEST_MESSAGE = 2000
 _LONGEST_NUMBER = 32
 _LONGEST_ENTRY = 4096
 """`score:index:label`."""
 
 
 def error(url: str, code: str, message: str) -> TritonRepoError:
-    """A gRPC status code, or an HTTP status by its gRPC name, as our error."""
+    """A gRPC status code, or an HTTP status by its gRPC name, as our error; the message may hold anything."""
+    message = printable(message[:_LONGEST_MESSAGE])
     if closed := re.search(r"is restricted, expecting header '(.+?)'", message):
         return ClosedError(
             f"{url}: the server keeps this closed; who may open it sends its key in the header {closed[1]}"
@@ -44,6 +46,8 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
         return RegionLostError(f"{url}: {message}")
     if code == "DEADLINE_EXCEEDED":
         return DeadlineError(f"{url}: {message}")
+    if code == "RESOURCE_EXHAUSTED" and "larger than max" in message:  # gRPC's words for our own limit
+        return RequestError(f"{url} answered with more bytes than are taken: {message}")
     if code in ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED") or "RST_STREAM" in message:
         return ServerUnavailableError(f"{url}: {message}")
     return RequestError(f"{url} refused the request ({code or 'no code'}): {message}")

@@ -90,6 +90,41 @@ def test_a_scheme_at_odds_with_what_was_chosen_says_what_to_type(
         open_transport(url, connection)
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("unix:/run/triton.sock", "unix"),
+        ("unix:///run/triton.sock", "unix"),
+        ("unix-abstract:triton", "unix-abstract"),
+        ("vsock:2:8001", "vsock"),
+        ("ipv4:127.0.0.1:8001", "ipv4"),
+        ("dns:///triton:8001", "dns"),
+        ("xds:///triton", "xds"),
+    ],
+)
+def test_what_grpc_alone_takes_for_an_address_is_named(url: str, kind: str, protocol: str) -> None:
+    with pytest.raises(UsageError, match=f"{kind} addresses are not supported: Triton listens on TCP"):
+        parse_address(url, protocol)
+
+
+@pytest.mark.parametrize("host", ["unix", "dns", "xds"])
+def test_a_host_may_be_called_like_a_scheme(host: str) -> None:
+    assert parse_address(f"{host}:8001", "grpc") == f"{host}:8001"
+    assert parse_address(f"{host}:8000/base", "http") == f"{host}:8000/base"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("X Key", "v"), ("", "v"), ("X-Key:", "v"), ("clé", "v"), ("X-Key", "v\r\nX-Other: w"), ("X-Key", "clé")],
+)
+def test_a_header_that_no_server_takes_is_named_without_its_value(name: str, value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Connection(headers={name: value})
+    assert repr(name) in str(caught.value)
+    assert value not in str(caught.value).replace(repr(name), "").split()
+
+
 @pytest.mark.parametrize("url", ["ftp://localhost:8000", "file:///etc/passwd", "://x", "s3://bucket"])
 def test_another_scheme_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="Triton speaks gRPC and HTTP"):
@@ -97,9 +132,10 @@ def test_another_scheme_is_refused(url: str) -> None:
 
 
 def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
-    with pytest.raises(UsageError, match="--headers") as caught:
-        open_transport("http://me:secret@localhost:8000")
-    assert "secret" not in str(caught.value)
+    for url in ("http://me:secret@localhost:8000", "grpc://me:secret@localhost", "me:secret@localhost:8001"):
+        with pytest.raises(UsageError, match="--headers") as caught:
+            open_transport(url)
+        assert "secret" not in str(caught.value)
 
 
 def test_addresses_are_told_apart() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +76,46 @@ def test_what_will_not_pass_is_not_tried_again() -> None:
     server = ScriptedTransport("one", [RequestError("invalid argument")])
     with pytest.raises(RequestError):
         Servers([server, ScriptedTransport("two")]).infer(REQUEST)
+    assert server.asked == 1
+
+
+def busy(seconds: float) -> ServerUnavailableError:
+    failure = ServerUnavailableError("busy")
+    failure.retry_after = seconds
+    return failure
+
+
+def test_a_server_that_says_when_to_come_again_is_left_alone_until_then() -> None:
+    server = ScriptedTransport("one", [busy(0.8), None])
+    begin = time.monotonic()
+    assert Servers([server]).infer(REQUEST).version == "one"
+    assert 0.8 <= time.monotonic() - begin < 3
+    assert server.asked == 2
+
+
+def test_the_others_do_its_work_meanwhile() -> None:
+    shut, open_ = ScriptedTransport("shut", [busy(60)]), ScriptedTransport("open")
+    servers = Servers([shut, open_])
+    begin = time.monotonic()
+    assert {servers.infer(REQUEST).version for _ in range(20)} == {"open"}
+    assert time.monotonic() - begin < 2
+    assert shut.asked == 1
+
+
+def test_of_two_that_are_shut_the_first_to_open_is_asked() -> None:
+    long, short = ScriptedTransport("long", [busy(60)]), ScriptedTransport("short", [busy(0.4), None])
+    begin = time.monotonic()
+    assert Servers([long, short]).infer(REQUEST).version == "short"
+    assert 0.4 <= time.monotonic() - begin < 3
+    assert (long.asked, short.asked) == (1, 2)
+
+
+def test_who_would_have_to_wait_for_longer_than_the_patience_is_told_at_once() -> None:
+    server = ScriptedTransport("one", [busy(3600)])
+    begin = time.monotonic()
+    with pytest.raises(ServerUnavailableError, match="busy"):
+        Servers([server], patience=5).infer(REQUEST)
+    assert time.monotonic() - begin < 1
     assert server.asked == 1
 
 

@@ -1,0 +1,149 @@
+"""Hostile answers over gRPC: each is one named error."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from tritonclient.grpc import service_pb2
+
+from tritonrepo.client import grpc_transport
+from tritonrepo.client.connection import Connection
+from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
+from tritonrepo.client.transport import Inference, Transport, open_transport
+
+REQUEST = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), expected=2)
+CLASSES = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), class_count=2, expected=2)
+GOOD = struct.pack("<2f", 1.5, -2.0)
+Handle = Callable[[grpc.ServicerContext], bytes]
+
+
+class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers every method with the same bytes, whatever they are."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._handle(context))
+
+
+@contextmanager
+def serving(answer: bytes | Handle) -> Iterator[Transport]:
+    """A transport to a server that gives this answer."""
+    with ThreadPoolExecutor(2) as pool:
+        server = grpc.server(pool, options=[("grpc.max_send_message_length", -1)])
+        handle: Handle = (lambda context: answer) if isinstance(answer, bytes) else answer
+        server.add_generic_rpc_handlers((_Handler(handle),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        transport = open_transport(f"127.0.0.1:{port}", Connection("grpc", deadline=5))
+        try:
+            yield transport
+        finally:
+            transport.close()
+            server.stop(None).wait()
+
+
+def answer(shape: list[int], data: list[bytes], datatype: str = "FP32", name: str = "OUTPUT__0") -> bytes:
+    message = service_pb2.ModelInferResponse(model_name="net", model_version="1", raw_output_contents=data)
+    message.outputs.add(name=name, datatype=datatype, shape=shape)
+    return bytes(message.SerializeToString())
+
+
+def test_a_right_answer_is_read() -> None:
+    with serving(answer([1, 2], [GOOD])) as transport:
+        assert transport.infer(REQUEST).values.tolist() == [[1.5, -2.0]]
+        assert transport.infer(REQUEST).version == "1"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        answer([1, 2], []),
+        answer([1, 2], [GOOD[:5]]),
+        answer([1, 2], [b""]),
+        answer([2, 2], [GOOD * 2]),
+        answer([1, 1], [GOOD[:4]]),
+        answer([-2, -1], [GOOD]),
+        answer([4294967297, 3], [GOOD]),
+        answer([], [GOOD]),
+        answer([1, 2], [GOOD], datatype="FP31"),
+        answer([1, 2], [GOOD], datatype=""),
+        answer([1, 8], [GOOD], datatype="BOOL"),
+        answer([1, 2], [struct.pack("<I", 4) + b"1:0:"], datatype="BYTES"),
+        answer([1, 2], [struct.pack("<I", 2**32 - 1) + b"1:0:"], datatype="BYTES"),
+        answer([1, 2], [GOOD], name="OTHER"),
+    ],
+)
+def test_a_malformed_answer_is_one_request_error(message: bytes) -> None:
+    with (
+        serving(message) as transport,
+        pytest.raises(RequestError, match=r"net answered (without|with some|OUTPUT__0 as)"),
+    ):
+        transport.infer(REQUEST)
+
+
+def test_numbers_where_classes_were_asked_for_are_refused() -> None:
+    with serving(answer([1, 2], [GOOD])) as transport, pytest.raises(RequestError, match="where classes were expected"):
+        transport.infer(CLASSES)
+
+
+@pytest.mark.parametrize("message", [b"\xff" * 50, b"\x0a\xff\xff\xff\xff\x0f", b"<html>"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda transport: transport.infer(REQUEST),
+        lambda transport: transport.server(),
+        lambda transport: transport.models(),
+        lambda transport: transport.config("net"),
+        lambda transport: transport.statistics("net"),
+    ],
+    ids=["infer", "server", "models", "config", "statistics"],
+)
+def test_what_is_no_message_is_one_error(question: Callable[[Transport], object], message: bytes) -> None:
+    with serving(message) as transport, pytest.raises(TritonRepoError):
+        question(transport)
+
+
+def test_an_empty_config_is_one_error() -> None:
+    with serving(b"") as transport, pytest.raises(RequestError, match="is it Triton"):
+        transport.config("net")
+
+
+def test_an_answer_beyond_the_limit_is_refused_and_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller = [(name, 1 << 20 if "receive" in name else value) for name, value in grpc_transport._OPTIONS]
+    monkeypatch.setattr(grpc_transport, "_OPTIONS", smaller)
+    with (
+        serving(answer([1, 1 << 19], [bytes(1 << 21)])) as transport,
+        pytest.raises(RequestError, match="answered with more bytes than are taken"),
+    ):
+        transport.infer(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, ServerUnavailableError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, ServerUnavailableError),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineError),
+        (grpc.StatusCode.INVALID_ARGUMENT, RequestError),
+        (grpc.StatusCode.UNIMPLEMENTED, RequestError),
+        (grpc.StatusCode.INTERNAL, RequestError),
+    ],
+)
+def test_a_status_is_an_error_of_its_kind(code: grpc.StatusCode, kind: type[TritonRepoError]) -> None:
+    def refuse(context: grpc.ServicerContext) -> bytes:
+        context.abort(code, "\x1b[31mno")
+        raise AssertionError
+
+    with serving(refuse) as transport, pytest.raises(kind) as caught:
+        transport.infer(REQUEST)
+    assert "\x1b" not in str(caught.value)
