@@ -199,12 +199,12 @@ def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
 
 def _headers(path: Path | None) -> dict[str, str]:
     found = [*lines(os.environ.get(HEADERS_VARIABLE, "")), *(read_lines(path) if path else [])]
-    return dict(_header(line) for line in found if line.strip() and not line.startswith("#"))
+    return dict(_header(line) for line in found if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
-    if not colon or not name.strip() or not name.strip().isascii():
+    if not colon or not name.strip() or not line.isascii():
         # Not the line itself: it may be a secret.
-        raise UsageError("a header line is not `Name: value`")
+        raise UsageError("a header line is not `Name: value` in ASCII")
     return name.strip(), value.strip()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,10 +21,27 @@ from tritonrepo.cli.result_table import as_table
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.records import as_csv, as_json, csv_header, untrained_warning
+from tritonrepo.client.records import (
+    CSV_COLUMNS,
+    RESUMED_COLUMNS,
+    as_csv,
+    as_json,
+    csv_header,
+    untrained_warning,
+)
 from tritonrepo.client.results import Result
-from tritonrepo.client.resume import Done, format_of, open_to_go_on, read_done, skip_done
-from tritonrepo.client.sources import Source, expand
+from tritonrepo.client.resume import (
+    Done,
+    Present,
+    drop,
+    format_of,
+    open_to_go_on,
+    outdated,
+    read_done,
+    said,
+    skip_done,
+)
+from tritonrepo.client.sources import Source, expand, said_of
 from tritonrepo.client.text import printable
 
 if TYPE_CHECKING:
@@ -39,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
     add("--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)")
     add("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
+    add(
+        "--csv-escape",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="in csv, write ' before a text that a spreadsheet would run (default: yes)",
+    )
     add("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
     add("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
     add("--gallery", type=Path, metavar="HTML", help="also write one self-contained page")
@@ -58,11 +83,18 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and args.gallery:
         raise UsageError("--gallery shows one run's images, so it does not go with --resume")
     options = dataclasses.replace(
-        arguments.options(args), top=args.top, server_top=args.server_top_n, thumbnails=args.gallery is not None
+        arguments.options(args),
+        top=args.top,
+        server_top=args.server_top_n,
+        thumbnails=args.gallery is not None,
+        basis=args.resume is not None,
     )
     done = read_done(args.resume) if args.resume else None
+    left_out: Counter[str] = Counter()
     with ExitStack() as stack:
         classifier = stack.enter_context(arguments.classifier(args, args.model))
+        if done and done.records:
+            done = _what_holds(args.resume, done, Present.of(classifier.versions, options))
         console = terminal.console()
         emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
         gallery = stack.enter_context(_gallery(args.gallery, classifier.contract)) if args.gallery else None
@@ -70,13 +102,25 @@ def run(args: argparse.Namespace) -> int:
             terminal.progress(lambda: _sources(args.images, done), console if table and console.is_terminal else None)
         )
         tally = stack.enter_context(last_words(args.resume))
-        for result in classifier.run(_sources(args.images, done), options):
+        for result in classifier.run(_sources(args.images, done, left_out), options):
             tally.add(result)
             emit(result)
             if gallery:
                 gallery.add(result)
             advance()
+    if sentence := said_of(left_out):
+        terminal.note(sentence)
     return _conclude(tally, done, args.resume)
+
+
+def _what_holds(path: Path, done: Done, present: Present) -> Done:
+    """What is done and still holds; the rest is taken out of the file."""
+    again = outdated(path, done, present)
+    if not again:
+        return done
+    terminal.note(said(path, len(done.records), again.values()))
+    drop(path, done.size, again)
+    return read_done(path)
 
 
 def _gallery(path: Path, contract: ModelContract) -> Gallery:
@@ -85,8 +129,9 @@ def _gallery(path: Path, contract: ModelContract) -> Gallery:
     return Gallery(path, contract)
 
 
-def _sources(words: Sequence[str], done: Done | None) -> Iterator[Source]:
-    return skip_done(expand(words), done.images) if done else expand(words)
+def _sources(words: Sequence[str], done: Done | None, left_out: Counter[str] | None = None) -> Iterator[Source]:
+    found = expand(words, left_out)
+    return skip_done(found, done.images) if done else found
 
 
 def _conclude(tally: Tally, done: Done | None, path: Path | None) -> int:
@@ -117,10 +162,10 @@ def _output(
     if table:
         yield lambda result: console.print(as_table(result)), True
         return
-    lines = as_json if format_ == "json" else as_csv
+    lines = as_json if format_ == "json" else partial(as_csv, escape=args.csv_escape)
     with open_to_go_on(args.resume, done.size) if done else nullcontext(sys.stdout.buffer) as file:
         if format_ == "csv" and not (done and done.size):
-            write_line(file, csv_header())
+            write_line(file, csv_header(RESUMED_COLUMNS if done else CSV_COLUMNS))
         yield lambda result: _emit_line(file, lines(result), result, named=bool(done)), False
 
 

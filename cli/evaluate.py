@@ -6,7 +6,9 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,10 +20,12 @@ from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import addresses
 from tritonrepo.client.contract import ready_models
 from tritonrepo.client.datasets import Example, class_index, examples
-from tritonrepo.client.evaluate import Outcome, Score, outcomes, read_outcomes
+from tritonrepo.client.earlier import read_outcomes, settle
+from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.records import untrained_warning
-from tritonrepo.client.resume import open_to_go_on, skip_done
+from tritonrepo.client.resume import Present, drop, open_to_go_on, said, skip_done, whole_lines
+from tritonrepo.client.sources import said_of
 from tritonrepo.client.text import printable
 from tritonrepo.client.transport import open_transport
 
@@ -51,23 +55,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; the exit status."""
     terminate_as_interrupt()
-    earlier, size = read_outcomes(args.resume) if args.resume else ([], 0)
+    if args.resume:
+        read_outcomes(args.resume)  # before any work: it may be another program's
     reports: dict[str, tuple[Score, Sequence[str]]] = {}
-    with open_to_go_on(args.resume, size) if args.resume else nullcontext() as file:
-        for name in _evaluated_models(args):
-            with arguments.classifier(args, name) as classifier:
-                score = Score(args.worst)
-                _evaluate_model(args, classifier, score, [o for o in earlier if o.model == name], file)
-                reports[name] = score, classifier.labels()
-                warning = untrained_warning(classifier.contract)
-                if warning:
-                    terminal.note(warning)
+    left_out: Counter[str] = Counter()
+    for name in _evaluated_models(args):
+        with arguments.classifier(args, name) as classifier:
+            left_out.clear()  # each model's run lists the data set anew
+            reports[name] = _evaluate_model(args, classifier, left_out)
+            warning = untrained_warning(classifier.contract)
+            if warning:
+                terminal.note(warning)
+    if sentence := said_of(left_out):
+        terminal.note(sentence)
     _print_scores(args.format, reports)
-    scores = [score for score, _ in reports.values()]
-    below = args.min_top1 is not None and not all(score.top1.value >= args.min_top1 for score in scores)
+    return _status({name: score for name, (score, _) in reports.items()}, args.min_top1)
+
+
+def _status(scores: Mapping[str, Score], least: float | None) -> int:
+    """What the command ends with, after a sentence for each model that failed wholly, or changed, or is too bad."""
+    for name, score in scores.items():
+        if not score.count:
+            terminal.note(f"{name}: no image was classified, so nothing is known of its accuracy")
+        if len(score.versions) > 1:
+            versions = ", ".join(sorted(score.versions, key=lambda version: (len(version), version)))
+            terminal.note(f"{name}: its versions {versions} answered, and the figures mix them")
+    below = least is not None and any(score.count and score.top1.value < least for score in scores.values())
     if below:
-        terminal.note(f"top-1 is below {args.min_top1}")
-    return EXIT_SOME_FAILED if below or any(score.failed for score in scores) else EXIT_DONE
+        terminal.note(f"top-1 is below {least}")
+    failed = any(score.failed or not score.count for score in scores.values())
+    return EXIT_SOME_FAILED if below or failed else EXIT_DONE
 
 
 def _evaluated_models(args: argparse.Namespace) -> list[str]:
@@ -82,19 +99,26 @@ def _evaluated_models(args: argparse.Namespace) -> list[str]:
 
 
 def _evaluate_model(
-    args: argparse.Namespace, classifier: Classifier, score: Score, earlier: list[Outcome], file: BinaryIO | None
-) -> None:
-    """Add to the score what an earlier run found out, then what is left to find out."""
-    classes = class_index(classifier.contract, classifier.labels())
-    done = Counter(old.image for old in earlier)
-    for old in earlier:
-        score.add(old)
-
-    def remaining() -> Iterator[Example]:
-        return skip_done(examples(args.dataset, classes), done)
-
-    with terminal.progress(remaining, None) as advance, last_words(args.resume) as tally:
-        for one in outcomes(classifier, remaining(), arguments.options(args)):
+    args: argparse.Namespace, classifier: Classifier, left_out: Counter[str]
+) -> tuple[Score, Sequence[str]]:
+    """What an earlier run found out and still holds, then what is left to find out; and the labels."""
+    versions, score = classifier.versions, Score(args.worst)
+    options = replace(arguments.options(args), top=TOP, basis=args.resume is not None)
+    version = versions.answering()
+    labels = versions.labels(version)
+    classes = class_index(versions.contract(version), labels)
+    chosen = partial(examples, args.dataset, classes)
+    done: Counter[str] = Counter()
+    if args.resume:
+        for old in _what_holds(args, Present.of(versions, options), chosen()):
+            score.add(old)
+            done[old.image] += 1
+    with (
+        _file(args.resume) as file,
+        terminal.progress(lambda: skip_done(chosen(), done), None) as advance,
+        last_words(args.resume) as tally,
+    ):
+        for one in outcomes(classifier, skip_done(chosen(left_out), done), options, version):
             score.add(one)
             tally.add(one)
             if file:
@@ -102,12 +126,29 @@ def _evaluate_model(
             if one.error:
                 terminal.note(f"{printable(one.image)}: {one.error}")
             advance()
+    return score, labels
+
+
+def _file(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    return open_to_go_on(path, len(whole_lines(path))) if path else nullcontext()
+
+
+def _what_holds(args: argparse.Namespace, present: Present, chosen: Iterator[Example]) -> list[Outcome]:
+    """The earlier outcomes that hold; those that do not are taken out of the file."""
+    path, earlier = args.resume, read_outcomes(args.resume)
+    settled = settle(path, earlier, chosen, present)
+    if settled.again:
+        terminal.note(said(path, len(earlier), settled.again.values()))
+        drop(path, len(whole_lines(path)), settled.again)
+    if settled.strange:
+        terminal.note(f"{path}: {settled.strange:,} outcomes of pictures that are not in {args.dataset} do not count")
+    return settled.kept
 
 
 def _print_scores(format_: str, reports: Mapping[str, tuple[Score, Sequence[str]]]) -> None:
     if format_ == "json":
         for name, (score, labels) in reports.items():
-            print(json.dumps({"model": name, **score.as_dict(labels)}))
+            print(json.dumps({"model": name, **score.as_dict(labels)}, allow_nan=False))
         return
     console = terminal.console()
     console.print(accuracy_table({name: score for name, (score, _) in reports.items()}))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
 from tritonrepo.client.connection import PATIENCE, Connection, addresses, implied_connection
-from tritonrepo.client.contract import ModelContract, choose_model, read_contract, read_labels
+from tritonrepo.client.contract import ModelContract, choose_model
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.options import Options
@@ -18,6 +17,7 @@ from tritonrepo.client.results import Result
 from tritonrepo.client.shared_memory import SharedBuffers, SharedMemoryTransport
 from tritonrepo.client.sources import Picture, Source, sources
 from tritonrepo.client.transport import Transport, open_transport
+from tritonrepo.client.versions import Versions
 
 
 class Classifier:
@@ -37,7 +37,7 @@ class Classifier:
         shared_memory: Hand images over in shared memory, for servers on the same host; `close` removes it.
 
     Attributes:
-        contract: What the model promises.
+        versions: What each version of the model promises.
         transport: How it is asked.
 
     Raises:
@@ -67,11 +67,15 @@ class Classifier:
             transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]
         self.transport: Transport = Servers(transports, patience)
         try:
-            self.contract = read_contract(self.transport, choose_model(self.transport.models(), model))
-            self._labels = _Labels(self.transport, self.contract, labels)
+            self.versions = Versions(self.transport, choose_model(self.transport.models(), model), labels)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the version promises that answered last."""
+        return self.versions.current
 
     @property
     def model(self) -> str:
@@ -100,11 +104,13 @@ class Classifier:
     def run(self, chosen: Iterable[Source], options: Options) -> Generator[Result, None, None]:
         """`classify` for sources that are made already."""
         batch_size(options, self.contract)
-        return Pipeline(self.transport, self.contract, self._labels, options, self._shared).run(chosen)
+        if options.server_top and self.contract.output.datatype == "FP16":
+            raise UsageError(f"{self.model} answers in FP16, of which Triton picks no best classes")
+        return Pipeline(self.transport, self.versions, options, self._shared).run(chosen)
 
     def labels(self) -> Sequence[str]:
-        """The label of each class, by index: the server's, unless others were given."""
-        return self._labels("")
+        """The label of each class of the version that answers now, by index: the server's, unless others were given."""
+        return self.versions.labels(self.versions.answering())
 
     def close(self) -> None:
         """End what is under way, drop the connections, and remove the shared memory."""
@@ -184,24 +190,3 @@ def _check(labels: Sequence[str] | None, patience: float) -> None:
         raise UsageError("labels is one string: give a list with a label for each class")
     if not patience >= 0:
         raise UsageError(f"patience is {patience} s, it must be at least 0")
-
-
-class _Labels:
-    """Labels by model version, asked for once per version, since a new version may have others."""
-
-    def __init__(self, transport: Transport, contract: ModelContract, given: Sequence[str] | None) -> None:
-        if given is not None and len(given) != contract.classes:
-            raise UsageError(f"{len(given)} labels given for the {contract.classes} classes of {contract.name}")
-        self._transport = transport
-        self._contract = contract
-        self._given = given
-        self._known: dict[str, Sequence[str]] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, version: str) -> Sequence[str]:
-        if self._given is not None:
-            return self._given
-        with self._lock:
-            if version not in self._known:
-                self._known[version] = read_labels(self._transport, self._contract, version)
-            return self._known[version]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from tritonrepo.client.transport import Inference, ModelStatus, Transport
 FORMAT_PREFERENCE = ("tensorrt", "onnx", "torchscript", "onnx_fp16")
 # A model without a maximum says nothing about how much it takes at once.
 UNBOUNDED_BATCH = 64
+# Types that numpy has not, or that are no scores.
+_UNREADABLE = ("BF16", "STRING", "BYTES", "BOOL")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,15 @@ class ModelContract:
     def classes(self) -> int:
         """How many there are."""
         return self.output.shape[0]
+
+    def asks_like(self, other: ModelContract) -> bool:
+        """Whether a request that was made for the other model, or version, is one for this too."""
+        return (self.input, self.output.name, self.preprocessing, self.batched) == (
+            other.input,
+            other.output.name,
+            other.preprocessing,
+            other.batched,
+        )
 
 
 def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> str:
@@ -127,14 +138,14 @@ def _preference(name: str) -> int:
     return FORMAT_PREFERENCE.index(format_) if format_ else len(FORMAT_PREFERENCE)
 
 
-def read_contract(transport: Transport, model: str) -> ModelContract:
-    """Ask the server for the model's config.
+def read_contract(transport: Transport, model: str, version: str = "") -> ModelContract:
+    """Ask the server for the model's config, that of the version which answers now if none is named.
 
     Raises:
         ContractError: It is no image classifier's.
         MissingError: As `Transport`.
     """
-    config = transport.config(model)
+    config = transport.config(model, version)
     try:
         return parse_contract(config)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
@@ -155,15 +166,17 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
             "Models made by `tritonrepo export` have one."
         )
     maximum = int(config.get("max_batch_size", 0))
-    input_, input_batched = _tensor(name, config, "input", maximum, rank=3)
-    output, _ = _tensor(name, config, "output", maximum, rank=1)
+    preprocessing = Preprocessing.from_json(parameters["preprocessing"])
+    input_, input_batched = _tensor(name, _only_input(name, config), maximum, rank=3)
+    input_ = replace(input_, shape=_filled(input_.shape, preprocessing.shape))
+    output, _ = _tensor(name, _labelled_output(name, config), maximum, rank=1)
     contract = ModelContract(
         name=name,
         max_batch_size=maximum or (UNBOUNDED_BATCH if input_batched else 1),
         batched=input_batched,
         input=input_,
         output=output,
-        preprocessing=Preprocessing.from_json(parameters["preprocessing"]),
+        preprocessing=preprocessing,
         trained=parameters.get("trained", "true").lower() != "false",
         synsets=tuple(parameters.get("synsets", "").split()),
         scores=_scores(name, parameters.get("scores", "logits")),
@@ -182,21 +195,50 @@ def _scores(model: str, declared: str) -> Scores:
     )
 
 
-def _tensor(model: str, config: dict[str, Any], kind: str, maximum: int, rank: int) -> tuple[Tensor, bool]:
-    """The model's only input, or its first output, and whether it has a batch axis."""
-    tensors = config.get(kind, [])
-    if not tensors or (kind == "input" and len(tensors) > 1):
-        raise ContractError(f"{model} has {len(tensors)} {kind} tensors; an image classifier has one")
-    tensor = tensors[0]
-    shape = tuple(int(side) for side in tensor.get("dims", []))
+def _only_input(model: str, config: dict[str, Any]) -> dict[str, Any]:
+    inputs: list[dict[str, Any]] = config.get("input", [])
+    if len(inputs) != 1:
+        raise ContractError(f"{model} has {len(inputs)} input tensors; an image classifier has one")
+    return inputs[0]
+
+
+def _labelled_output(model: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The only output, or the one that has a label file."""
+    outputs: list[dict[str, Any]] = config.get("output", [])
+    if not outputs:
+        raise ContractError(f"{model} has 0 output tensors; an image classifier has one")
+    labelled = [output for output in outputs if output.get("label_filename")]
+    if len(outputs) == 1 or len(labelled) == 1:
+        return (labelled or outputs)[0]
+    names = ", ".join(str(output.get("name", "?")) for output in outputs)
+    raise ContractError(
+        f"{model} has the outputs {names}, and {len(labelled)} of them have labels; give the one that scores the "
+        "classes, and no other, a `label_filename` in config.pbtxt"
+    )
+
+
+def _tensor(model: str, tensor: dict[str, Any], maximum: int, rank: int) -> tuple[Tensor, bool]:
+    """The tensor, and whether it has a batch axis. Scores may have sides of 1 after the classes."""
+    name, shape = tensor["name"], tuple(int(side) for side in tensor.get("dims", []))
     batched = maximum > 0
-    if not batched and len(shape) == rank + 1 and shape[0] == -1:
+    if not batched and len(shape) > rank and shape[0] == -1:
         batched, shape = True, shape[1:]
-    if len(shape) != rank or min(shape) < 1:
-        raise ContractError(
-            f"{model}: {kind} {tensor['name']} has shape {list(shape)}, an image classifier's has {rank} sides"
-        )
-    return Tensor(tensor["name"], str(tensor.get("data_type", "")).removeprefix("TYPE_"), shape), batched
+    if rank == 1 and set(shape[1:]) <= {1}:
+        shape = shape[:1]
+    if len(shape) != rank:
+        sides = "channels and two sides" if rank == 3 else "a value for each class"
+        raise ContractError(f"{model}: {name} has shape {list(shape)}, an image classifier's has {sides}")
+    if rank == 1 and shape[0] < 1:
+        raise ContractError(f"{model}: output {name} has shape {list(shape)}: give its dims the number of classes")
+    datatype = str(tensor.get("data_type", "")).removeprefix("TYPE_")
+    if datatype in _UNREADABLE:
+        raise ContractError(f"{model}: {name} is {datatype}, and this client reads and sends no {datatype}")
+    return Tensor(name, datatype, shape), batched
+
+
+def _filled(shape: tuple[int, ...], prepared: tuple[int, ...]) -> tuple[int, ...]:
+    """The input's shape, with the preprocessing's sides where the model takes any."""
+    return tuple(given if side == -1 else side for side, given in zip(shape, prepared, strict=True))
 
 
 def _check(contract: ModelContract) -> None:
@@ -216,18 +258,23 @@ def read_labels(transport: Transport, contract: ModelContract, version: str = ""
     A class without a label gets its index as text.
 
     Raises:
-        ContractError: The answer does not cover the classes.
+        ContractError: The answer does not cover the classes, or the server cannot name those of such an output.
         MissingError: As `Transport`.
     """
-    blank = np.zeros(
-        (1, *contract.input.shape) if contract.batched else contract.input.shape, contract.preprocessing.numpy_dtype
-    )
-    count = contract.classes
-    request = Inference(
-        contract.name, contract.input.name, contract.output.name, blank, version, class_count=count, expected=count
-    )
-    answer = transport.infer(request)
+    if contract.output.datatype == "FP16":
+        raise ContractError(
+            f"{contract.name} answers in FP16, of which Triton names no classes: give their names with --labels FILE"
+        )
+    answer = transport.infer(blank_request(contract, version, contract.classes))
     by_index = {p.index: p.label for p in parse_classification(answer.values.ravel())}
     if sorted(by_index) != list(range(contract.classes)):
         raise ContractError(f"{contract.name}: the server listed {len(by_index)} of {contract.classes} classes")
     return tuple(by_index[index] for index in range(contract.classes))
+
+
+def blank_request(contract: ModelContract, version: str = "", class_count: int = 0) -> Inference:
+    """A request with one image of zeros."""
+    shape = (1, *contract.input.shape) if contract.batched else contract.input.shape
+    blank = np.zeros(shape, contract.preprocessing.numpy_dtype)
+    names = contract.name, contract.input.name, contract.output.name
+    return Inference(*names, blank, version, class_count=class_count, expected=class_count)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonrepo.client.errors import ContractError
+from tritonrepo.client.text import clean_label
 
 Scores = Literal["logits", "probabilities", "log-probabilities", "independent"]
 """What a model's output is: logits, that softmax makes probabilities; probabilities that add up to 1, or their
@@ -51,16 +52,30 @@ def probabilities(values: NDArray[Any], scores: Scores) -> NDArray[np.float64]:
     return np.exp(exact) if scores == "log-probabilities" else exact
 
 
+def check(values: NDArray[Any], scores: Scores) -> None:
+    """Refuse what ranks no classes; one image's values, all of them or the best.
+
+    A logit or a logarithm may be -inf, which rules the class out, but not that of every class.
+
+    Raises:
+        ContractError: There is NaN or infinity.
+    """
+    if np.isnan(values).any() or np.isposinf(values).any():
+        raise ContractError("the model answered with NaN or infinity")
+    ruled_out = np.isneginf(values)
+    if ruled_out.any() and (scores in ("probabilities", "independent") or ruled_out.all()):
+        raise ContractError(f"the model answered with -inf for {ruled_out.sum()} of {values.size} classes")
+
+
 def top(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores = "logits") -> tuple[Prediction, ...]:
     """The `count` best of one image's [classes] values; of equal ones the lower index comes first.
 
     Raises:
-        ContractError: The values are not as many as the labels, or not all numbers.
+        ContractError: The values are not as many as the labels, or as `check`.
     """
     if values.shape != (len(labels),):
         raise ContractError(f"the model answered with shape {list(values.shape)} for {len(labels)} labels")
-    if np.isnan(values).any() or np.isposinf(values).any():
-        raise ContractError("the model answered with NaN or infinity")
+    check(values, scores)
     shown = probabilities(values, scores)
     # Ordered by the values: two that differ may round to one probability.
     best = np.argsort(-values.astype(np.float64), kind="stable")[:count]
@@ -84,5 +99,6 @@ def _parse_entry(entry: str, scores: Scores) -> Prediction:
         index, score = int(number), float(text)
     except ValueError as exc:
         raise ContractError(f"not a classification: {entry!r} (expected score:index:label)") from exc
+    name = clean_label(label[0]) if label else ""
     known = None if scores == "logits" else float(probabilities(np.asarray(score), scores))
-    return Prediction(index, label[0] if label else number, known, score)
+    return Prediction(index, name or number, known, score)

@@ -8,12 +8,10 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.datasets import Example
-from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
 from tritonrepo.client.sources import Source
@@ -34,6 +32,9 @@ class Outcome:
         probability: Of the best class.
         rank: Place of the true class among the best five, from 1; none where it is not among them.
         error: Why the image could not be classified.
+        version: Of the model; empty where it was not asked.
+        best: The indices of the best five classes, from which another truth gives another rank.
+        basis: What the outcome depends on, where that is kept.
     """
 
     image: str
@@ -43,18 +44,37 @@ class Outcome:
     probability: float | None = None
     rank: int | None = None
     error: str | None = None
+    version: str = ""
+    best: tuple[int, ...] = ()
+    basis: str | None = None
 
     def as_json(self) -> str:
         """One line; what is none is left out."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
+        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}, allow_nan=False)
+
+    def under(self, truth: int) -> Outcome:
+        """The same, where the image's class is another."""
+        return replace(self, truth=truth, rank=_rank(truth, self.best))
 
 
-def outcomes(classifier: Classifier, chosen: Iterable[Example], options: Options) -> Iterator[Outcome]:
+def outcomes(
+    classifier: Classifier, chosen: Iterable[Example], options: Options, version: str = ""
+) -> Iterator[Outcome]:
     """Classify the examples, in order, as they come.
+
+    Args:
+        classifier: Who is asked.
+        chosen: The images, with the classes of `version`.
+        options: How they are prepared.
+        version: By default the one that answers now. Where another answers that has other classes, the outcomes are
+            errors.
 
     Raises:
         TritonRepoError: As `Classifier.run`.
     """
+    versions = classifier.versions
+    version = version or versions.answering()
+    names = versions.labels(version), versions.contract(version).synsets
     truths: deque[int] = deque()
 
     def listed() -> Iterator[Source]:
@@ -63,17 +83,27 @@ def outcomes(classifier: Classifier, chosen: Iterable[Example], options: Options
             yield example.source
 
     for result in classifier.run(listed(), replace(options, top=TOP)):
+        other = result.version
+        if other not in ("", version) and (versions.labels(other), versions.contract(other).synsets) != names:
+            result = replace(
+                result, predictions=(), error=f"version {other} answered, which has other classes than {version}"
+            )
         yield outcome(truths.popleft(), result)
 
 
 def outcome(truth: int, result: Result) -> Outcome:
     """One image's; `result` holds its five best predictions, or an error."""
+    basis = None if result.basis is None else str(result.basis)
+    found = Outcome(result.image, result.model, truth, error=result.error, version=result.version, basis=basis)
     if result.error is not None:
-        return Outcome(result.image, result.model, truth, error=result.error)
-    indices = [prediction.index for prediction in result.predictions]
-    rank = indices.index(truth) + 1 if truth in indices else None
-    best = result.predictions[0]
-    return Outcome(result.image, result.model, truth, best.index, best.probability, rank)
+        return found
+    first = result.predictions[0]
+    best = tuple(prediction.index for prediction in result.predictions)
+    return replace(found, predicted=first.index, probability=first.probability, rank=_rank(truth, best), best=best)
+
+
+def _rank(truth: int, best: Sequence[int]) -> int | None:
+    return best.index(truth) + 1 if truth in best else None
 
 
 @dataclass(frozen=True)
@@ -105,10 +135,12 @@ class Score:
     Attributes:
         count: Images that were classified.
         failed: Images that could not be.
+        versions: Of the model, that answered.
     """
 
     def __init__(self, worst: int = 10) -> None:
         self.count = self.failed = 0
+        self.versions: set[str] = set()
         self._top1 = self._top5 = 0
         self._confusions: Counter[tuple[int, int]] = Counter()
         self._worst: list[tuple[float, int, Outcome]] = []
@@ -116,6 +148,7 @@ class Score:
 
     def add(self, outcome: Outcome) -> None:
         """Count one image's outcome."""
+        self.versions |= {outcome.version} - {""}
         if outcome.predicted is None:
             self.failed += 1
             return
@@ -149,14 +182,14 @@ class Score:
         return [outcome for _, _, outcome in sorted(self._worst, key=lambda entry: entry[:2], reverse=True)]
 
     def as_dict(self, labels: Sequence[str]) -> dict[str, Any]:
-        """The JSON object of `evaluate --format json`."""
+        """The JSON object of `evaluate --format json`; of nothing, nothing is known."""
         return {
             "images": self.count,
             "failed": self.failed,
-            "top1": self.top1.value,
-            "top1_interval": self.top1.interval,
-            "top5": self.top5.value,
-            "top5_interval": self.top5.interval,
+            "top1": self.top1.value if self.count else None,
+            "top1_interval": self.top1.interval if self.count else None,
+            "top5": self.top5.value if self.count else None,
+            "top5_interval": self.top5.interval if self.count else None,
             "confusions": [
                 {"truth": labels[truth], "predicted": labels[predicted], "count": times}
                 for truth, predicted, times in self.confusions()
@@ -167,22 +200,3 @@ class Score:
                 for o in self.worst()
             ],
         }
-
-
-def read_outcomes(path: Path) -> tuple[list[Outcome], int]:
-    """The outcomes that an earlier run left, and the bytes of their whole lines.
-
-    Raises:
-        UsageError: The file cannot be read, or is another program's.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    except OSError as exc:
-        raise UsageError(f"{path}: {exc.strerror}") from exc
-    whole = data[: data.rfind(b"\n") + 1]
-    try:
-        return [Outcome(**json.loads(line)) for line in whole.splitlines()], len(whole)
-    except (ValueError, TypeError) as exc:
-        raise UsageError(f"{path} was not written by `evaluate --resume`: {exc}") from exc

@@ -66,10 +66,10 @@ class GrpcTransport:
             index = self._client.get_model_repository_index(as_json=True, **self._with_headers(key))
         return list(index.get("models", []))
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
         """The model's config."""
         with self._question():
-            answer = self._client.get_model_config(model, as_json=True, **self._common)
+            answer = self._client.get_model_config(model, version, as_json=True, **self._common)
         if "config" not in answer:
             raise RequestError(f"{self.url} answered without a config for {model}; is it Triton?")
         return dict(answer["config"])

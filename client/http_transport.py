@@ -59,9 +59,9 @@ class HttpTransport:
         except RequestError:
             return statuses(ready, [])
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
         """The model's config."""
-        return self._object("GET", f"/models/{quote(model, safe='')}/config")
+        return self._object("GET", f"{_model_path(model, version)}/config")
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The model's counters, or those of all that is ready."""
@@ -78,8 +78,7 @@ class HttpTransport:
                 "Accept-Encoding": self._connection.compression,
             }
             body = gzip.compress(body, 1) if self._connection.compression == "gzip" else zlib.compress(body, 1)
-        version = f"/versions/{quote(request.version, safe='')}" if request.version else ""
-        path = f"/models/{quote(request.model, safe='')}{version}/infer"
+        path = f"{_model_path(request.model, request.version)}/infer"
         content, answered = self._exchange("POST", path, body, headers, answer_limit(request))
         return read_answer(self.url, request, lambda: _parsed(content, answered.get(_HEADER_LENGTH)))
 
@@ -166,6 +165,11 @@ _HTTP_CODES = {
     503: "UNAVAILABLE",
     504: "UNAVAILABLE",
 }
+
+
+def _model_path(model: str, version: str) -> str:
+    path = f"/models/{quote(model, safe='')}"
+    return f"{path}/versions/{quote(version, safe='')}" if version else path
 
 
 def _refusal(url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> TritonRepoError:

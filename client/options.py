@@ -23,6 +23,7 @@ class Options:
         orient: Turn pictures as their EXIF data says.
         server_top: Let the server choose the best classes: saves traffic, gives scores without probabilities.
         thumbnails: Keep a small picture with each result.
+        basis: Keep with each result what it depends on, for files that a later run goes on with.
 
     Raises:
         UsageError: A value makes no sense.
@@ -36,6 +37,7 @@ class Options:
     orient: bool = True
     server_top: bool = False
     thumbnails: bool = False
+    basis: bool = False
 
     def __post_init__(self) -> None:
         for name in ("top", "batch_size", "concurrency", "workers"):

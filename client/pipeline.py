@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tritonrepo.client.asking import Asker, Predicted, prepare
+from tritonrepo.client.basis import Basis
 from tritonrepo.client.contract import ModelContract
-from tritonrepo.client.decode import Prediction, Scores, parse_classification, top
-from tritonrepo.client.errors import ContractError, ImageError, UsageError
-from tritonrepo.client.images import to_rgb
+from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.options import Options
-from tritonrepo.client.preprocess import preprocess
 from tritonrepo.client.results import Result
 from tritonrepo.client.sources import Source
-from tritonrepo.client.transport import Inference, Transport
+from tritonrepo.client.transport import Transport
+from tritonrepo.client.versions import Versions
 
 THUMBNAIL_SIDE = 256
 DEFAULT_BATCH_SIZE = 8
@@ -45,13 +45,23 @@ def batch_size(options: Options, contract: ModelContract) -> int:
     return size
 
 
+@dataclass(frozen=True)
+class _Decoded:
+    """An image in the batch's buffer, or why it is not there; `identity` is the file's, before it was read."""
+
+    identity: str = ""
+    thumbnail: bytes | None = None
+    error: str | None = None
+
+
 @dataclass
 class _Batch:
-    """Images on their way. `failures[i]` says why image i has no tensor in `buffer[i]`."""
+    """Images on their way, prepared by `contract`."""
 
     sources: list[Source]
+    contract: ModelContract
     buffer: NDArray[Any]
-    decoded: list[Future[bytes | None]]
+    decoded: list[Future[_Decoded]]
     answer: Future[list[Result]] | None = None
 
 
@@ -81,33 +91,28 @@ class Pipeline:
 
     Args:
         transport: Who is asked.
-        contract: What the model promises.
-        labels: Those of a model version, asked for with each answer.
+        versions: What the model promises.
         options: How the run is done.
         buffers: Where batches lie; by default in ordinary memory.
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        contract: ModelContract,
-        labels: Callable[[str], Sequence[str]],
-        options: Options,
-        buffers: Buffers | None = None,
+        self, transport: Transport, versions: Versions, options: Options, buffers: Buffers | None = None
     ) -> None:
-        self._transport = transport
-        self._contract = contract
-        self._labels = labels
+        self._versions = versions
         self._options = options
-        self._size = batch_size(options, contract)
+        self._asker = Asker(transport, versions, options)
+        self._size = batch_size(options, versions.current)
         workers = options.workers or os.cpu_count() or 1
         # Enough batches that both pools have work while the oldest is waited for.
         self._depth = 2 * options.concurrency + -(-workers // self._size)
-        shape = (self._size, *contract.input.shape)
         self._origin = buffers or HeapBuffers()
-        self._idle = [self._origin.allocate(shape, contract.preprocessing.numpy_dtype) for _ in range(self._depth)]
+        self._idle = [self._allocate(versions.current) for _ in range(self._depth)]
         self._decoders = ThreadPoolExecutor(workers, "decode")
         self._requests = ThreadPoolExecutor(options.concurrency, "request")
+
+    def _allocate(self, contract: ModelContract) -> NDArray[Any]:
+        return self._origin.allocate((self._size, *contract.input.shape), contract.preprocessing.numpy_dtype)
 
     def run(self, sources: Iterable[Source]) -> Generator[Result, None, None]:
         """Results in input order, as they come. An image that cannot be used is a result with an error.
@@ -135,78 +140,49 @@ class Pipeline:
             self._origin.release(self._idle)
 
     def _start(self, sources: list[Source]) -> _Batch:
-        buffer = self._idle.pop()
-        decoded = [self._decoders.submit(self._prepare, source, buffer[i]) for i, source in enumerate(sources)]
-        batch = _Batch(sources, buffer, decoded)
+        contract = self._versions.current
+        buffer = self._buffer(contract)
+        decoded = [self._decoders.submit(self._decode, one, contract, buffer[i]) for i, one in enumerate(sources)]
+        batch = _Batch(sources, contract, buffer, decoded)
         # Requests are taken up in order, as are the decodings that they wait for: no wait is in vain.
         batch.answer = self._requests.submit(self._classify, batch)
         return batch
 
-    def _prepare(self, source: Source, out: NDArray[Any]) -> bytes | None:
-        """Decode into the batch; the thumbnail, if wanted."""
-        spec = self._contract.preprocessing
-        least_side = spec.resize if self._options.decode == "fast" else None
-        image = to_rgb(source.load(orient=self._options.orient, least_side=least_side))
-        preprocess(image, spec, out)
-        return thumbnail(image) if self._options.thumbnails else None
+    def _buffer(self, contract: ModelContract) -> NDArray[Any]:
+        """One that is idle, or a new one in its place where another version of the model wants another tensor."""
+        buffer = self._idle.pop()
+        if buffer.shape[1:] == contract.input.shape and buffer.dtype == contract.preprocessing.numpy_dtype:
+            return buffer
+        self._origin.release([buffer])
+        return self._allocate(contract)
+
+    def _decode(self, source: Source, contract: ModelContract, out: NDArray[Any]) -> _Decoded:
+        identity = source.identity() if self._options.basis else ""
+        try:
+            image = prepare(source, contract, self._options, out)
+            return _Decoded(identity, thumbnail(image) if self._options.thumbnails else None)
+        except ImageError as exc:
+            return _Decoded(identity, error=exc.reason)
 
     def _classify(self, batch: _Batch) -> list[Result]:
-        outcomes = [_outcome(future) for future in batch.decoded]
-        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, ImageError)]
+        decoded = [future.result() for future in batch.decoded]
+        good = [i for i, one in enumerate(decoded) if one.error is None]
         # A plain slice where nothing failed: no copy, and still the shared memory that the server knows.
         tensor = batch.buffer[: len(good)] if good == list(range(len(good))) else batch.buffer[good]
-        predicted = dict(zip(good, self._ask(tensor) if good else [], strict=True))
+        answers = self._asker.ask(tensor, [batch.sources[i] for i in good], batch.contract) if good else []
+        predicted = dict(zip(good, answers, strict=True))
         return [
-            self._result(source, outcome, predicted.get(i))
-            for i, (source, outcome) in enumerate(zip(batch.sources, outcomes, strict=True))
+            self._result(source, one, predicted.get(i) or Predicted(error=one.error))
+            for i, (source, one) in enumerate(zip(batch.sources, decoded, strict=True))
         ]
 
-    def _result(self, source: Source, outcome: bytes | ImageError | None, answer: _Predicted | None) -> Result:
-        name, model = source.name, self._contract.name
-        if isinstance(outcome, ImageError):
-            return Result(name, model, error=outcome.reason)
-        assert answer is not None
-        return Result(name, model, answer.version, answer.predictions, answer.error, outcome)
-
-    def _ask(self, tensor: NDArray[Any]) -> list[_Predicted]:
-        contract = self._contract
-        count = min(self._options.top, contract.classes)
-        answer = self._transport.infer(
-            Inference(
-                contract.name,
-                contract.input.name,
-                contract.output.name,
-                tensor if contract.batched else tensor[0],
-                class_count=count if self._options.server_top else 0,
-                expected=len(tensor) * (count if self._options.server_top else contract.classes),
-            )
-        )
-        rows = answer.values.reshape(len(tensor), -1)
-        if self._options.server_top:
-            return [_Predicted(answer.version, parse_classification(row, contract.scores)) for row in rows]
-        labels = self._labels(answer.version)
-        return [_predict(row, labels, count, contract.scores, answer.version) for row in rows]
-
-
-@dataclass(frozen=True)
-class _Predicted:
-    version: str
-    predictions: tuple[Prediction, ...] = ()
-    error: str | None = None
-
-
-def _predict(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores, version: str) -> _Predicted:
-    try:
-        return _Predicted(version, top(values, labels, count, scores))
-    except ContractError as exc:
-        return _Predicted(version, error=str(exc))
-
-
-def _outcome(future: Future[bytes | None]) -> bytes | ImageError | None:
-    try:
-        return future.result()
-    except ImageError as exc:
-        return exc
+    def _result(self, source: Source, decoded: _Decoded, said: Predicted) -> Result:
+        basis = None
+        if self._options.basis:
+            digest = self._versions.digest(said.version) if said.version else ""
+            basis = Basis.of(self._options, digest, decoded.identity)
+        name, model = source.name, self._versions.current.name
+        return Result(name, model, said.version, said.predictions, said.error, decoded.thumbnail, basis)
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from tritonrepo.client.basis import Basis
 from tritonrepo.client.decode import Prediction
 
 
@@ -19,6 +21,7 @@ class Result:
         predictions: Best first; empty when `error` says why there are none.
         error: Why the image could not be classified.
         thumbnail: A small WebP picture, where thumbnails were asked for.
+        basis: What the predictions depend on, where that was asked for.
     """
 
     image: str
@@ -27,9 +30,10 @@ class Result:
     predictions: tuple[Prediction, ...] = ()
     error: str | None = None
     thumbnail: bytes | None = None
+    basis: Basis | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON object of `--format json`."""
+        """The JSON object of `--format json`; a class that the model rules out, by -inf, has no score."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -48,4 +52,5 @@ class Result:
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:
     known = {} if prediction.probability is None else {"probability": prediction.probability}
-    return {"index": prediction.index, "label": prediction.label, **known, "score": prediction.score}
+    score = prediction.score if math.isfinite(prediction.score) else None
+    return {"index": prediction.index, "label": prediction.label, **known, "score": score}

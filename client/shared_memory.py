@@ -165,9 +165,9 @@ class SharedMemoryTransport:
         """Every model version that a server knows."""
         return self._transport.models()
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
         """The model's config."""
-        return self._transport.config(model)
+        return self._transport.config(model, version)
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The model's counters, or those of all that is ready."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +26,17 @@ T = TypeVar("T")
 
 # What a directory is searched for. A file that is named outright may have any name.
 SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+# Pictures that people keep beside the others and that we do not open: of cameras and phones, of editors, of scanners.
+_OTHER_PICTURES = (
+    ".heic", ".heif", ".hif", ".heics", ".avif", ".avifs", ".jxl", ".jxr", ".wdp", ".hdp", ".webp", ".jp2", ".dng",
+    ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".raw", ".pef", ".srw",
+    ".x3f", ".erf", ".kdc", ".dcr", ".mrw", ".3fr", ".fff", ".iiq", ".rwl", ".psd", ".psb", ".xcf", ".kra", ".svg",
+    ".svgz", ".ai", ".eps", ".ps", ".pdf", ".exr", ".hdr", ".dcm", ".dicom", ".fits", ".fit", ".fts", ".dds", ".ktx",
+    ".icns", ".cur", ".djvu", ".emf", ".wmf", ".xbm", ".xpm", ".bpg", ".flif", ".nii", ".svs", ".ndpi", ".mrxs",
+)  # fmt: skip
+UNREADABLE_SUFFIXES = frozenset(_OTHER_PICTURES) - SUFFIXES
+# The identity of a file that is not there.
+MISSING = "missing"
 # Names are sorted this many at a time: in order for any usual directory, in bounded memory for a huge one.
 SORTED_AT_ONCE = 10_000
 
@@ -56,8 +69,27 @@ class Source:
         if isinstance(content, str):
             content = fetch(content)
         elif isinstance(content, Path):
+            content = existing(content)
             _refuse_special(content)
         return open_image(content, orient=orient, least_side=least_side)
+
+    def identity(self) -> str:
+        """Of a file, its size and time of change, which differ once it is another; empty for what is no file."""
+        if not isinstance(self.content, Path):
+            return ""
+        try:
+            status = existing(self.content).stat()
+        except (OSError, ValueError):
+            return MISSING
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def existing(path: Path) -> Path:
+    """The path, in the spelling (NFC or NFD) that is there; as it was given where none is."""
+    if os.path.lexists(path):
+        return path
+    spellings = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
+    return next((other for other in spellings if os.path.lexists(other)), path)
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
@@ -122,16 +154,22 @@ def _content(picture: object) -> bytes | Image.Image | NDArray[Any] | ImageError
     return ImageError(f"not an image: {type(picture).__name__}")
 
 
-def expand(arguments: Iterable[str]) -> Iterator[Source]:
-    """Command-line words as sources, in order. A word that leads to nothing is a source that says so when loaded."""
+def expand(arguments: Iterable[str], left_out: Counter[str] | None = None) -> Iterator[Source]:
+    """Command-line words as sources, in order. A word that leads to nothing is a source that says so when loaded.
+
+    Args:
+        arguments: Paths, directories, patterns and URLs.
+        left_out: Is told of the pictures in directories that cannot be opened: how many of each suffix.
+    """
+    left_out = Counter() if left_out is None else left_out
     for argument in arguments:
-        path = Path(argument)
+        path = existing(Path(argument))
         if is_url(argument):
             yield Source(argument, argument)
         elif _is_dir(path):
-            yield from _or_problem(argument, _walk(path), "no images in this directory")
+            yield from _or_problem(argument, _walk(path, left_out), "no images in this directory")
         elif not os.path.lexists(path) and glob.has_magic(argument):
-            yield from _or_problem(argument, _matching(argument), "nothing matches this pattern")
+            yield from _or_problem(argument, _matching(argument, left_out), "nothing matches this pattern")
         else:
             yield Source(argument, path)
 
@@ -150,16 +188,16 @@ def _or_problem(name: str, found: Iterator[Source], problem: str) -> Iterator[So
         yield Source(name, ImageError(problem, name))
 
 
-def _matching(pattern: str) -> Iterator[Source]:
+def _matching(pattern: str, left_out: Counter[str]) -> Iterator[Source]:
     for name in _sorted_in_chunks(glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(name)
         if _is_dir(path):
-            yield from _walk(path)
+            yield from _walk(path, left_out)
         else:
             yield Source(name, path)
 
 
-def _walk(top: Path) -> Iterator[Source]:
+def _walk(top: Path, left_out: Counter[str]) -> Iterator[Source]:
     """The images below a directory: its files, then its subdirectories. Links are followed, each place once."""
     seen: set[tuple[int, int]] = set()
     waiting = [top]
@@ -171,7 +209,7 @@ def _walk(top: Path) -> Iterator[Source]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(directory) as entries:
-                yield from _images(directory, (entry.name for entry in entries))
+                yield from _images(directory, (entry.name for entry in entries), left_out)
             with os.scandir(directory) as entries:
                 names = sorted((entry.name for entry in entries if _is_directory(entry)), reverse=True)
         except OSError as exc:
@@ -187,12 +225,31 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _images(directory: Path, names: Iterator[str]) -> Iterator[Source]:
-    wanted = (name for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES)
-    for name in _sorted_in_chunks(wanted):
+def _images(directory: Path, names: Iterator[str], left_out: Counter[str]) -> Iterator[Source]:
+    for name in _sorted_in_chunks(_wanted(names, left_out)):
         path = directory / name
         if not _is_dir(path):
             yield Source(str(path), path)
+
+
+def _wanted(names: Iterator[str], left_out: Counter[str]) -> Iterator[str]:
+    for name in names:
+        suffix = Path(name).suffix.lower()
+        if name.startswith("."):
+            continue
+        if suffix in SUFFIXES:
+            yield name
+        elif suffix in UNREADABLE_SUFFIXES:
+            left_out[suffix] += 1
+
+
+def said_of(left_out: Counter[str]) -> str | None:
+    """The sentence about pictures that were left out; None where none were."""
+    if not left_out:
+        return None
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.most_common())
+    files = "file was" if left_out.total() == 1 else "files were"
+    return f"{left_out.total():,} {files} left out: {kinds}. This client does not read these formats; convert them."
 
 
 def _sorted_in_chunks(names: Iterator[str]) -> Iterator[str]:

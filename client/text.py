@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
+import unicodedata
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
 
+BOM = "\ufeff"
+
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 text file, as `lines` has them.
+    """The lines of a text file, as `read_text` and `lines` have them.
+
+    Raises:
+        UsageError: As `read_text`.
+    """
+    return lines(read_text(path))
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """A text file that people brought: UTF-8, with a byte order mark or without.
+
+    Args:
+        path: The file.
+        errors: As `bytes.decode` has it; "surrogateescape" for texts that hold file names.
 
     Raises:
         UsageError: The file cannot be read, or is not UTF-8.
     """
     try:
-        return lines(path.read_bytes().decode("utf-8-sig"))
+        data = path.read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UsageError(f"{path} is UTF-16 text, not UTF-8 text; save it as UTF-8")
+        return data.decode("utf-8", errors).removeprefix(BOM)
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
@@ -22,12 +42,22 @@ def read_lines(path: Path) -> list[str]:
 
 
 def lines(text: str) -> list[str]:
-    r"""The lines of a text, which end at \n or \r\n.
+    r"""The lines of a text, which end at \n or \r\n; a byte order mark is no part of the first.
 
     `str.splitlines` also ends a line at U+2028, U+0085 and six others, which a label may hold.
     """
-    found = [line.removesuffix("\r") for line in text.split("\n")]
+    found = [line.removesuffix("\r") for line in text.removeprefix(BOM).split("\n")]
     return found if found[-1] else found[:-1]
+
+
+def clean_label(text: str) -> str:
+    """A line of a label file, whoever wrote it and whatever read it: no byte order mark, no blanks around it."""
+    return text.removeprefix(BOM).strip()
+
+
+def same_name(text: str) -> str:
+    """What two spellings of a name have in common: NFC for NFD, lower case, no blanks around it."""
+    return unicodedata.normalize("NFC", clean_label(text)).lower()
 
 
 def printable(text: str) -> str:

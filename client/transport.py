@@ -108,8 +108,11 @@ class Transport(Protocol):
     def models(self) -> tuple[ModelStatus, ...]:
         """Every model version that is ready, and the others too where the server opens its repository index to us."""
 
-    def config(self, model: str) -> dict[str, Any]:
-        """The model's config as JSON; over gRPC 64-bit integers are strings and defaults are left out (protobuf)."""
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
+        """The model's config as JSON; over gRPC 64-bit integers are strings and defaults are left out (protobuf).
+
+        Without a version it is that of the version which answers now.
+        """
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The statistics extension's counters for the model's versions, or for all that is ready if it is empty.

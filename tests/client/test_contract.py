@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tritonrepo.client.contract import choose_model, parse_contract
+from tritonrepo.client.contract import choose_model, parse_contract, read_labels
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.transport import ModelStatus
@@ -26,6 +26,13 @@ def config(**changes: Any) -> dict[str, Any]:
         "parameters": {"preprocessing": {"string_value": Preprocessing().to_json()}},
         **changes,
     }
+
+
+def outputs(**labelled: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "data_type": "TYPE_FP32", "dims": [len(name) * 10], "label_filename": file}
+        for name, file in labelled.items()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -98,10 +105,17 @@ def test_a_model_with_its_own_batch_axis_is_batched() -> None:
     [
         ({"parameters": {}}, "no `preprocessing` parameter"),
         ({"input": []}, "0 input tensors"),
-        ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [3, -1, -1]}]}, "shape"),
+        ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [3, -1, 200]}]}, r"takes FP32 \[3, 224, 200\]"),
+        ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [-1]}]}, r"X has shape \[-1\]"),
+        ({"output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [-1]}]}, r"Y has shape \[-1\]: give its dims"),
+        ({"output": [{"name": "Y", "data_type": "TYPE_BF16", "dims": [9]}]}, "Y is BF16, and this client reads"),
+        ({"output": []}, "0 output tensors"),
+        ({"output": outputs(A="", B="")}, "has the outputs A, B, and 0 of them have labels"),
+        ({"output": outputs(A="x.txt", B="y.txt", C="")}, "has the outputs A, B, C, and 2 of them have labels"),
         ({"input": [{"name": "X", "data_type": "TYPE_FP16", "dims": [3, 224, 224]}]}, r"input X takes FP16"),
         ({"input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [224, 224, 3]}]}, r"takes FP32 \[224, 224, 3\]"),
-        ({"output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [10, 10]}]}, "output Y"),
+        ({"output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [10, 10]}]}, r"Y has shape \[10, 10\]"),
+        ({"output": [{"name": "Y", "data_type": "TYPE_FP32", "dims": [10, 1, 2]}]}, r"Y has shape \[10, 1, 2\]"),
         (
             {"parameters": {**config()["parameters"], "synsets": {"string_value": "n01440764 n01443537"}}},
             "2 synsets for 1000 classes",
@@ -115,3 +129,33 @@ def test_a_model_with_its_own_batch_axis_is_batched() -> None:
 def test_a_broken_contract_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         parse_contract(config(**changes))
+
+
+def test_of_several_outputs_the_labelled_one_is_the_scores() -> None:
+    for given in (outputs(FEATURES="", LOGITS="labels.txt"), outputs(LOGITS="labels.txt", FEATURES="", MASK="")):
+        contract = parse_contract(config(output=given))
+        assert (contract.output.name, contract.classes) == ("LOGITS", 60)
+
+
+@pytest.mark.parametrize("dims", [[3, -1, -1], ["3", "-1", "224"], [-1, -1, -1]])
+def test_sides_that_the_model_leaves_open_are_the_preprocessings(dims: list[Any]) -> None:
+    tensor = {"name": "X", "data_type": "TYPE_FP32", "dims": dims}
+    assert parse_contract(config(input=[tensor])).input.shape == (3, 224, 224)
+
+
+def test_scores_may_have_sides_of_one() -> None:
+    tensor = {"name": "Y", "data_type": "TYPE_FP32", "dims": [10, 1, 1]}
+    assert parse_contract(config(output=[tensor])).classes == 10
+
+
+def test_half_precision_at_both_ends_is_read_and_its_labels_are_asked_of_people() -> None:
+    parameters = {"preprocessing": {"string_value": Preprocessing(dtype="FP16").to_json()}}
+    ends = {
+        "input": [{"name": "X", "data_type": "TYPE_FP16", "dims": [3, 224, 224]}],
+        "output": [{"name": "Y", "data_type": "TYPE_FP16", "dims": [10]}],
+    }
+    contract = parse_contract(config(parameters=parameters, **ends))
+    assert (contract.input.datatype, contract.output.datatype) == ("FP16", "FP16")
+    transport: Any = None  # nobody is asked
+    with pytest.raises(ContractError, match=r"answers in FP16.*--labels FILE"):
+        read_labels(transport, contract)

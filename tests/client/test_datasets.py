@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from tritonrepo.client.contract import ModelContract, Tensor
 from tritonrepo.client.datasets import Example, class_index, examples
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.sources import Source
 
 LABELS = ("tench, Tinca tinca", "crane", "crane", "tabby, tabby cat")
 CONTRACT = ModelContract(
@@ -66,11 +71,55 @@ def test_a_spreadsheets_csv_has_a_byte_order_mark_and_its_own_line_ends(tmp_path
     assert (example.name, example.truth) == ("a\u2028b.png", 3)
 
 
-def test_a_row_without_a_label_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.png\nb.png,tabby\n", "line 2 has 1 cells for 2 columns"),
+        ("a.png,tabby\n\nb, c.png,tabby\n", "line 4 has 3 cells for 2 columns"),
+        ("a.png,tabby\nb.png,\n , tabby\n", "line 3 has no label; line 4 has no image"),
+        ("a.png\n" * 7, "line 6 has 1 cells for 2 columns, and 2 more"),
+        ('"a\n.png",tabby\nb.png\n', "line 4 has 1 cells"),
+    ],
+)
+def test_rows_that_are_not_whole_are_named_by_their_lines(tmp_path: Path, rows: str, message: str) -> None:
     path = tmp_path / "set.csv"
-    path.write_text("image,label\na.png\nb.png,zebra\n")
-    with pytest.raises(UsageError, match="no class '', 'zebra'"):
+    path.write_text(f"image,label\n{rows}")
+    with pytest.raises(UsageError, match=message):
         examples(path, CLASSES)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_csv_may_have_any_spreadsheets_delimiter_and_spaces_in_its_head(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text(f"Image{delimiter} label {delimiter}note\na.png{delimiter}tabby {delimiter}x\n")
+    (example,) = examples(path, CLASSES)
+    assert (example.name, example.truth) == ("a.png", 3)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_both_spellings_of_a_name_are_one(tmp_path: Path, forms: tuple[Any, Any]) -> None:
+    """Of a class in a folder's name or in a csv, and of a picture's file in a csv."""
+    said, there = (unicodedata.normalize(form, "caf\u00e9") for form in forms)
+    classes = class_index(CONTRACT, (said, "b", "c", "d"))
+    folder = tmp_path / "set" / there
+    folder.mkdir(parents=True)
+    Image.new("RGB", (3, 2)).save(folder / f"{there}.png")
+    assert [one.truth for one in examples(tmp_path / "set", classes)] == [0]
+    path = tmp_path / "set.csv"
+    path.write_text(f"image,label\nset/{said}/{said}.png,{there}\n")
+    (example,) = examples(path, classes)
+    assert example.truth == 0
+    assert example.source.load().size == (3, 2)
+    assert example.source.identity() == Source("x", folder / f"{there}.png").identity()
+
+
+def test_pictures_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    for name in ("3/a.png", "3/b.HEIC", "3/notes.txt", "0/c.heic", "0/d.png", "0/e.dng"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    left_out: Counter[str] = Counter()
+    assert len(list(examples(tmp_path, CLASSES, left_out))) == 2
+    assert left_out == {".heic": 2, ".dng": 1}
 
 
 def test_wrong_directories_are_named(tmp_path: Path) -> None:

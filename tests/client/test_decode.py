@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tritonrepo.client.decode import Scores, parse_classification, softmax, top
+from tritonrepo.client.decode import Scores, check, parse_classification, softmax, top
 from tritonrepo.client.errors import ContractError
 
 Values = NDArray[np.float32]
@@ -94,3 +94,21 @@ def test_the_servers_choice_shows_probabilities_where_its_scores_say_them(
 ) -> None:
     (found,) = parse_classification(np.array([b"0.25:1:ant"], object), scores)
     assert (found.index, found.score, found.probability) == (1, 0.25, probability)
+
+
+@pytest.mark.parametrize("scores", ["logits", "log-probabilities"])
+def test_that_every_class_is_ruled_out_is_an_error(scores: Scores) -> None:
+    with pytest.raises(ContractError, match="-inf for 3 of 3 classes"):
+        top(np.full(3, -np.inf, np.float32), list("abc"), 2, scores)
+    check(np.array([-np.inf, 0.0]), scores)
+
+
+@pytest.mark.parametrize("scores", ["probabilities", "independent"])
+def test_a_probability_is_never_infinite(scores: Scores) -> None:
+    with pytest.raises(ContractError, match="-inf for 1 of 2 classes"):
+        top(np.array([0.5, -np.inf], np.float32), list("ab"), 2, scores)
+
+
+def test_labels_of_a_foreign_servers_file_are_clean() -> None:
+    entries = np.array(["1:0:\ufefftench  ".encode(), b"1:1:crane\r", b"1:2: ", b"1:3:a\xc2\xa0b"], object)
+    assert [p.label for p in parse_classification(entries)] == ["tench", "crane", "2", "a\xa0b"]

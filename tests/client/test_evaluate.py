@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest
 
 from tritonrepo.client.decode import Prediction
-from tritonrepo.client.errors import UsageError
-from tritonrepo.client.evaluate import Outcome, Rate, Score, outcome, read_outcomes
+from tritonrepo.client.evaluate import Outcome, Rate, Score, outcome
 from tritonrepo.client.results import Result
 
 LABELS = ("tench, Tinca tinca", "crane", "crane", "tabby, tabby cat")
@@ -54,13 +53,24 @@ def test_a_score_counts_and_keeps_the_worst() -> None:
     assert [one.image for one in score.worst()] == ["sure.png", "sixth.png"]
 
 
-def test_outcomes_survive_a_torn_file(tmp_path: Path) -> None:
-    path = tmp_path / "outcomes.jsonl"
-    kept = Outcome("caf\udce9.png", "net", 0, 3, 0.25, None)
-    path.write_text(kept.as_json() + "\n" + '{"image": "torn')
-    outcomes, size = read_outcomes(path)
-    assert outcomes == [kept]
-    assert size == len(kept.as_json()) + 1
-    path.write_text('{"images": 3}\n')
-    with pytest.raises(UsageError, match="not written by"):
-        read_outcomes(path)
+def test_the_json_of_nothing_is_valid_json() -> None:
+    failed = Score()
+    failed.add(Outcome("torn.png", "net", truth=0, error="torn"))
+    for score, failures in ((Score(), 0), (failed, 1)):
+        found = json.loads(json.dumps(score.as_dict(LABELS), allow_nan=False))
+        assert (found["images"], found["failed"]) == (0, failures)
+        assert {found[key] for key in ("top1", "top1_interval", "top5", "top5_interval")} == {None}
+
+
+def test_the_versions_that_answered_are_known() -> None:
+    score = Score()
+    for version in ("1", "2", ""):
+        score.add(Outcome("a.png", "net", truth=0, predicted=0, rank=1, version=version))
+    assert score.versions == {"1", "2"}
+
+
+def test_another_truth_gives_another_rank() -> None:
+    one = Outcome("a.png", "net", truth=0, predicted=3, rank=2, best=(3, 0, 2))
+    assert [one.under(truth).rank for truth in range(4)] == [2, None, 3, 1]
+    failed = Outcome("a.png", "net", truth=0, error="torn")
+    assert failed.under(2) == dataclasses.replace(failed, truth=2)

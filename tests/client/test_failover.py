@@ -39,7 +39,7 @@ class ScriptedTransport:
     def server(self) -> dict[str, Any]:
         return {"name": self.url}
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
         return {"name": model}
 
     def statistics(self, model: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+import unicodedata
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tritonrepo.client.errors import ImageError, UsageError
-from tritonrepo.client.sources import Source, expand, sources
+from tritonrepo.client.sources import Source, expand, said_of, sources
 
 
 def names(*words: str) -> list[str]:
@@ -128,3 +130,51 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
 def test_an_array_that_is_no_image_is_refused() -> None:
     with pytest.raises(ImageError, match="not an image"):
         Source("x", np.zeros((2, 2, 7), np.complex64)).load()
+
+
+def test_pictures_that_cannot_be_read_are_counted_once(tmp_path: Path) -> None:
+    for name in ("a.heic", "b.HEIC", "z/c.dng", "z/d.svg", "e.png", "notes.txt", ".hidden.heic", "f.heic.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    left_out: Counter[str] = Counter()
+    assert len(list(expand([str(tmp_path)], left_out))) == 2
+    assert left_out == {".heic": 2, ".dng": 1, ".svg": 1}
+    assert said_of(Counter({".heic": 10, ".dng": 2})) == (
+        "12 files were left out: 10 .heic, 2 .dng. This client does not read these formats; convert them."
+    )
+    assert said_of(Counter([".heic"])) == (
+        "1 file was left out: 1 .heic. This client does not read these formats; convert them."
+    )
+    assert said_of(Counter()) is None
+
+
+def test_what_is_named_outright_is_tried_and_not_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"no picture that Pillow knows")
+    left_out: Counter[str] = Counter()
+    (source,) = expand([str(path)], left_out)
+    assert not left_out
+    with pytest.raises(ImageError, match="not an image in a known format"):
+        source.load()
+
+
+def test_the_other_spelling_of_a_word_is_found(tmp_path: Path) -> None:
+    there = tmp_path / unicodedata.normalize("NFD", "caf\u00e9")
+    there.mkdir()
+    Image.new("RGB", (3, 2)).save(there / "a.png")
+    for word in ("caf\u00e9", "caf\u00e9/a.png", unicodedata.normalize("NFD", "caf\u00e9")):
+        (source,) = expand([str(tmp_path / word)])
+        assert source.load().size == (3, 2)
+
+
+def test_a_files_identity_changes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    source = Source("a", path)
+    assert source.identity() == "missing"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(5, 7))
+    assert source.identity() == "3-7"
+    os.utime(path, ns=(5, 8))
+    assert source.identity() == "3-8"
+    assert Source("a", "https://example.org/a.png").identity() == Source("a", b"bytes").identity() == ""

@@ -49,7 +49,7 @@ class Server:
         ready = [ModelStatus(name, "1", "READY") for name in self._configs if name != self._broken]
         return (*ready, *([ModelStatus(self._broken, "1", "UNAVAILABLE", "no such file")] if self._broken else []))
 
-    def config(self, model: str) -> dict[str, Any]:
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
         return self._configs[model]
 
     def infer(self, request: Inference) -> Answer:
@@ -123,7 +123,7 @@ def test_names_that_the_server_does_not_know() -> None:
 
 def test_a_server_that_goes_away_loses_no_model_but_the_run() -> None:
     class Gone(Server):
-        def config(self, model: str) -> dict[str, Any]:
+        def config(self, model: str, version: str = "") -> dict[str, Any]:
             raise ServerUnavailableError("nothing listens there")
 
     with pytest.raises(ServerUnavailableError):
