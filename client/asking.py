@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tritonrepo.client.options import Options
 from tritonrepo.client.preprocess import preprocess
 from tritonrepo.client.sources import Source
 from tritonrepo.client.transport import Answer, Inference, Transport
-from tritonrepo.client.versions import LOOKS, Versions
+from tritonrepo.client.versions import GONE, LOOKS, Versions, pause
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Predicted:
         version: Of the model; empty where it was not asked.
         predictions: Best first; empty when `error` says why there are none.
         error: What is wrong with the answer.
+        digest: Of what it depends on beside the image, where that is kept.
     """
 
     version: str = ""
     predictions: tuple[Prediction, ...] = ()
     error: str | None = None
+    digest: str = ""
 
 
 def prepare(source: Source, contract: ModelContract, options: Options, out: NDArray[Any]) -> Image.Image:
@@ -69,7 +71,7 @@ class Asker:
         sources: Sequence[Source],
         contract: ModelContract,
         pinned: str = "",
-        looks: int = LOOKS,
+        look: int = 0,
     ) -> list[Predicted]:
         """The predictions for each image.
 
@@ -78,34 +80,59 @@ class Asker:
             sources: Where they come from.
             contract: By which they were prepared.
             pinned: The version to ask, if it must be one.
-            looks: How often to prepare them again.
+            look: How often they were asked for in vain.
 
         Raises:
             MissingError: As `Transport`.
         """
         most = contract.max_batch_size
         if len(tensor) > most:
-            first = self.ask(tensor[:most], sources[:most], contract, pinned, looks)
-            return [*first, *self.ask(tensor[most:], sources[most:], contract, pinned, looks)]
+            first = self.ask(tensor[:most], sources[:most], contract, pinned, look)
+            return [*first, *self.ask(tensor[most:], sources[most:], contract, pinned, look)]
         try:
             answer = self._infer(tensor, contract, pinned)
-            found = self._versions.contract(answer.version)
-            if found.asks_like(contract):
-                return [self._predicted(row, found, answer.version) for row in answer.values.reshape(len(tensor), -1)]
-            pinned = answer.version
         except (RequestError, ModelUnavailableError) as exc:
             # Another version may have taken over that takes no such tensor, or the one that we asked for is gone.
-            renewed = self._versions.renewed(contract) if isinstance(exc, RequestError) or pinned else None
-            if renewed is None:
+            if look == LOOKS or (isinstance(exc, ModelUnavailableError) and not pinned):
                 raise
-            found, pinned = renewed, ""
-        if not looks:
+            found, newest = self._present(contract, look)
+            if isinstance(exc, RequestError) and newest == pinned:
+                raise  # It is this very version that refuses.
+            return self._ask_again(tensor, sources, contract, found, newest, look + 1)
+        try:
+            found = self._versions.contract(answer.version)
+            if found.asks_like(contract):
+                return self._read(answer, found, len(tensor))
+            newest = answer.version
+        except GONE:  # What this version means by its answer can no longer be known.
+            if look == LOOKS:
+                raise
+            found, newest = self._present(contract, look)
+        if look == LOOKS:
             raise ModelUnavailableError(f"{contract.name} changes its versions faster than images can be prepared")
-        return self._ask_again(sources, found, pinned, looks - 1)
+        return self._ask_again(tensor, sources, contract, found, newest, look + 1)
+
+    def _present(self, contract: ModelContract, look: int) -> tuple[ModelContract, str]:
+        """The contract of the version that answers now, and its number: the same and none where that cannot be told."""
+        pause(look)
+        try:
+            newest = self._versions.newest()
+            return self._versions.contract(newest), newest
+        except GONE:
+            return contract, ""
 
     def _ask_again(
-        self, sources: Sequence[Source], contract: ModelContract, pinned: str, looks: int
+        self,
+        tensor: NDArray[Any],
+        sources: Sequence[Source],
+        old: ModelContract,
+        contract: ModelContract,
+        pinned: str,
+        look: int,
     ) -> list[Predicted]:
+        """Ask this version, for which the images are prepared anew if it wants them otherwise."""
+        if contract.asks_like(old):
+            return self.ask(tensor, sources, contract, pinned, look)
         tensor = np.empty((len(sources), *contract.input.shape), contract.preprocessing.numpy_dtype)
         outcomes: list[Predicted | None] = []
         for source, out in zip(sources, tensor, strict=True):
@@ -115,25 +142,36 @@ class Asker:
             except ImageError as exc:
                 outcomes.append(Predicted(error=exc.reason))
         good = [i for i, outcome in enumerate(outcomes) if outcome is None]
-        answers = self.ask(tensor[good], [sources[i] for i in good], contract, pinned, looks) if good else []
+        answers = self.ask(tensor[good], [sources[i] for i in good], contract, pinned, look) if good else []
         found = iter(answers)
         return [outcome or next(found) for outcome in outcomes]
 
     def _infer(self, tensor: NDArray[Any], contract: ModelContract, pinned: str) -> Answer:
         count = min(self._options.top, contract.classes) if self._options.server_top else 0
-        request = tensor if contract.batched else tensor[0]
-        return self._transport.infer(
-            Inference(contract.name, contract.input.name, contract.output.name, request, pinned, class_count=count)
+        request = Inference(
+            contract.name,
+            contract.input.name,
+            contract.output.name,
+            tensor if contract.batched else tensor[0],
+            pinned,
+            class_count=count,
+            expected=len(tensor) * (count or contract.classes),
         )
+        return self._transport.infer(request)
 
-    def _predicted(self, row: NDArray[Any], contract: ModelContract, version: str) -> Predicted:
-        """One image's, from its values or from the server's choice."""
+    def _read(self, answer: Answer, contract: ModelContract, images: int) -> list[Predicted]:
+        """Each image's, from its values or from the server's choice."""
+        labels = () if self._options.server_top else self._versions.labels(answer.version)
+        digest = self._versions.digest(answer.version) if self._options.basis else ""
+        rows = answer.values.reshape(images, -1)
+        return [replace(self._predicted(row, labels, contract), version=answer.version, digest=digest) for row in rows]
+
+    def _predicted(self, row: NDArray[Any], labels: Sequence[str], contract: ModelContract) -> Predicted:
         try:
             if not self._options.server_top:
-                labels = self._versions.labels(version)
-                return Predicted(version, top(row, labels, self._options.top, contract.scores))
+                return Predicted(predictions=top(row, labels, self._options.top, contract.scores))
             chosen = parse_classification(row, contract.scores)
             check(np.array([prediction.score for prediction in chosen]), contract.scores)
-            return Predicted(version, chosen)
+            return Predicted(predictions=chosen)
         except ContractError as exc:
-            return Predicted(version, error=str(exc))
+            return Predicted(error=str(exc))

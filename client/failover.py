@@ -58,7 +58,7 @@ class Servers:
 
     def infer(self, request: Inference) -> Answer:
         """One request, of whichever server answers it."""
-        return self._persist(lambda transport: transport.infer(request))
+        return self._persist(lambda transport: transport.infer(request), pinned=bool(request.version))
 
     def register(self, region: Region, key: str) -> None:
         """Let every server map a shared memory object."""
@@ -76,12 +76,14 @@ class Servers:
         for transport in self._transports:
             transport.close()
 
-    def _persist(self, ask: Callable[[Transport], T]) -> T:
+    def _persist(self, ask: Callable[[Transport], T], *, pinned: bool = False) -> T:
         delay, give_up = FIRST_DELAY, None
         while True:
             try:
                 return self._ask(ask, obedient=True)
-            except _WORTH_ANOTHER_TRY:
+            except _WORTH_ANOTHER_TRY as exc:
+                if pinned and isinstance(exc, ModelUnavailableError):
+                    raise  # The version that was asked for is gone, on every server, and will not come back.
                 give_up = give_up or time.monotonic() + self._patience
                 wait = max(delay * random.uniform(0.5, 1.0), min(self._shut_until.values()) - time.monotonic())
                 if time.monotonic() + wait > give_up or self._closed.wait(wait):

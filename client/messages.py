@@ -40,7 +40,9 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
         return ClosedError(
             f"{url}: the server keeps this closed; who may open it sends its key in the header {closed[1]}"
         )
-    if "Stub process" in message or (code == "NOT_FOUND" and "model" in message):
+    # A version that was unloaded is "not found" or, for as long as its model is listed, "not at ready state".
+    unloaded = "not at ready state" in message or (code == "NOT_FOUND" and "model" in message)
+    if unloaded or "Stub process" in message:
         return ModelUnavailableError(f"{url}: {message}")
     if "shared memory region" in message and "Unable to find" in message:
         return RegionLostError(f"{url}: {message}")

@@ -179,8 +179,7 @@ class Pipeline:
     def _result(self, source: Source, decoded: _Decoded, said: Predicted) -> Result:
         basis = None
         if self._options.basis:
-            digest = self._versions.digest(said.version) if said.version else ""
-            basis = Basis.of(self._options, digest, decoded.identity)
+            basis = Basis.of(self._options, said.digest, decoded.identity)
         name, model = source.name, self._versions.current.name
         return Result(name, model, said.version, said.predictions, said.error, decoded.thumbnail, basis)
 

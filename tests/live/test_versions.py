@@ -1,0 +1,191 @@
+"""Releases that change the contract while clients are at work: each answer is made by its own version's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import wait_until
+from tests.live.releases import FIRST, MODEL, OTHERS, Release, publish
+from tritonrepo.client.classifier import Classifier
+from tritonrepo.client.connection import Connection
+from tritonrepo.client.options import Options
+from tritonrepo.client.results import Result
+from tritonrepo.serve.triton import TritonServer
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+PICTURES = 12
+OPTIONS = Options(top=10, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Of another brightness at the rim than in the middle, so that each crop has its own mean."""
+    directory, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    rows, columns = np.mgrid[-1:1:60j, -1:1:72j]
+    for number in range(PICTURES):
+        distance = np.maximum(abs(rows - rng.uniform(-0.2, 0.2)), abs(columns))[..., None]
+        values = 255 * np.clip(distance * rng.uniform(0.2, 1, 3) + rng.uniform(0, 0.3, 3), 0, 1)
+        Image.fromarray(values.astype(np.uint8)).save(directory / f"{number:02}.png")
+    return sorted(directory.iterdir())
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    publish(tmp_path / "models", 1, FIRST)
+    return tmp_path / "models"
+
+
+class Truth:
+    """What each version has to say of each picture."""
+
+    def __init__(self, releases: dict[str, Release], pictures: list[Path]) -> None:
+        self._scores = {(v, str(p)): one.expected(p) for v, one in releases.items() for p in pictures}
+
+    def check(self, version: str, image: str, found: dict[str, float]) -> None:
+        wanted = self._scores[version, image]
+        assert found.keys() == wanted.keys(), (version, image)
+        assert found == pytest.approx(wanted, abs=2e-3), (version, image)
+
+    def check_all(self, results: list[Result]) -> None:
+        for one in results:
+            assert one.error is None, one
+            self.check(one.version, one.image, {p.label: p.score for p in one.predictions})
+
+
+@pytest.mark.parametrize("change", OTHERS)
+def test_the_pictures_tell_the_releases_apart(pictures: list[Path], change: str) -> None:
+    """Else the tests below could not fail."""
+    if change != "smaller batches":
+        told = [FIRST.expected(p) != pytest.approx(OTHERS[change].expected(p), abs=2e-2) for p in pictures]
+        assert all(told)
+
+
+def endless(pictures: list[Path], stop: threading.Event, fed: list[str]) -> Iterator[Path]:
+    for picture in itertools.cycle(pictures):
+        if stop.is_set():
+            return
+        fed.append(str(picture))
+        yield picture
+
+
+def run_on(classifier: Classifier, pictures: list[Path], disturb: Callable[[list[Result]], None]) -> list[Result]:
+    """Classify without end while `disturb` does its work in another thread; every picture has to come back once."""
+    stop, fed, results, failures = threading.Event(), [], [], []  # type: ignore[var-annotated]
+
+    def work() -> None:
+        try:
+            disturb(results)
+        except BaseException as exc:
+            failures.append(exc)
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for result in classifier.classify(endless(pictures, stop, fed), OPTIONS):
+            results.append(result)
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures, failures
+    assert [result.image for result in results] == fed
+    return results
+
+
+def answered_by(results: list[Result], version: str) -> None:
+    """Wait for a few answers of this version."""
+    begin = len(results)
+    wait_until(lambda: sum(one.version == version for one in results[begin:]) >= 3 * PICTURES, 60)
+
+
+@pytest.mark.parametrize(("mode", "protocol"), [("poll", "grpc"), ("explicit", "http")])
+def test_no_answer_is_made_under_another_versions_contract(
+    repository: Path, pictures: list[Path], mode: str, protocol: str
+) -> None:
+    releases = {"1": FIRST} | {str(number): one for number, one in enumerate(OTHERS.values(), 2)}
+    with TritonServer(repository, model_control_mode=mode) as server:  # type: ignore[arg-type]
+        url = server.grpc_url if protocol == "grpc" else server.http_url
+        with Classifier(url, connection=Connection(protocol)) as classifier:
+
+            def release_all(results: list[Result]) -> None:
+                answered_by(results, "1")
+                for version, one in list(releases.items())[1:]:
+                    publish(repository, int(version), one)
+                    if mode == "explicit":
+                        server.load(MODEL)
+                    answered_by(results, version)
+
+            results = run_on(classifier, pictures, release_all)
+            assert classifier.labels() == tuple(OTHERS["smaller batches"].labels)
+    Truth(releases, pictures).check_all(results)
+    assert {one.version for one in results} == releases.keys()
+    order = [int(one.version) for one in results]
+    assert max(a - b for a, b in itertools.pairwise(order)) <= 1  # at most the next one's race
+
+
+def test_two_servers_in_a_rolling_update(repository: Path, pictures: list[Path], tmp_path: Path) -> None:
+    """Another shape, other labels and fewer classes at once: a server refuses the other's images."""
+    second = Release(24, 0.1, ("one", "two", "three"), most=3)
+    other = tmp_path / "other" / "models"
+    other.parent.mkdir()
+    publish(other, 1, FIRST)
+    with (
+        TritonServer(repository) as one,
+        TritonServer(other) as two,
+        Classifier([one.grpc_url, two.grpc_url]) as classifier,
+    ):
+
+        def roll(results: list[Result]) -> None:
+            answered_by(results, "1")
+            publish(repository, 2, second)
+            one.load(MODEL)
+            begin = len(results)
+            wait_until(lambda: len(results) >= begin + 8 * PICTURES, 60)
+            publish(other, 2, second)
+            two.load(MODEL)
+            answered_by(results, "2")
+
+        results = run_on(classifier, pictures, roll)
+    Truth({"1": FIRST, "2": second}, pictures).check_all(results)
+    assert {one.version for one in results} == {"1", "2"}
+
+
+def test_a_running_classify_goes_on_with_the_next_version(
+    repository: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    """The command, its file of results, and one that goes on from there."""
+    names, results = [str(picture) for picture in pictures] * 25, tmp_path / "results.jsonl"
+    second = Release(24, 0.1, ("one", "two", "three"))
+    with TritonServer(repository) as server:
+        command = [sys.executable, "-m", "tritonrepo", "classify", *names, "--url", server.grpc_url]
+        command += ["--resume", str(results), "--batch-size", "1", "--concurrency", "1", "--top", "10"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: results.exists() and results.read_bytes().count(b"\n") >= 30, 60)
+        publish(repository, 2, second)
+        server.load(MODEL)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        first = [json.loads(line) for line in results.read_text().splitlines()]
+        again = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True, timeout=120)
+    assert [line["image"] for line in first] == names
+    counts = Counter(line["version"] for line in first)
+    assert counts.keys() == {"1", "2"}
+    assert f"{counts['1']} of its 300 results are done again" in again.stderr
+    second_run = [json.loads(line) for line in results.read_text().splitlines()]
+    assert {line["version"] for line in second_run} == {"2"}
+    assert Counter(line["image"] for line in second_run) == Counter(names)
+    truth = Truth({"1": FIRST, "2": second}, pictures)
+    for line in first + second_run:
+        truth.check(line["version"], line["image"], {p["label"]: p["score"] for p in line["predictions"]})
