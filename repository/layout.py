@@ -2,6 +2,7 @@
 
 ROOT/NAME/config.pbtxt     how the model is served
 ROOT/NAME/labels.txt       the names of its classes
+ROOT/NAME/withdrawn.txt    the largest number of a version that was withdrawn, if any was
 ROOT/NAME/1/model.onnx     the artifact of version 1
 ROOT/NAME/1/manifest.json  where that came from; beside it, for a rollback, version 1's config.pbtxt and labels.txt
 """
@@ -18,6 +19,7 @@ from tritonrepo.repository.formats import FORMATS
 CONFIG_FILENAME = "config.pbtxt"
 MANIFEST_FILENAME = "manifest.json"
 LABELS_FILENAME = "labels.txt"
+WITHDRAWN_FILENAME = "withdrawn.txt"
 
 LARGEST_VERSION = 2**63 - 1
 """Triton reads version numbers as signed 64-bit integers, and aborts at a larger one."""

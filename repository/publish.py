@@ -24,6 +24,7 @@ from tritonrepo.repository.layout import (
     LABELS_FILENAME,
     LARGEST_VERSION,
     MANIFEST_FILENAME,
+    WITHDRAWN_FILENAME,
     version_numbers,
 )
 from tritonrepo.repository.manifest import Manifest
@@ -55,7 +56,7 @@ class Publication:
 
     Attributes:
         version: The number that is now the newest.
-        status: `published`, `unchanged`, or `reconfigured` (the same artifact under a new configuration).
+        status: `published` or `unchanged`.
         pruned: The versions that were removed.
     """
 
@@ -89,8 +90,8 @@ class Repository:
     def publish(self, candidates: Sequence[Candidate], keep: int) -> list[Publication]:
         """Make each candidate the newest version of its model, and prune what we published beyond `keep` versions.
 
-        All are staged before the first goes live. The same artifact again makes no new version; a changed
-        configuration or label file replaces the old one.
+        All are staged before the first goes live. The same artifact under the same configuration and labels makes no
+        new version. Any change does: clients hold what they know of a model to its version.
 
         Raises:
             PublishError: A model's directory cannot be ours.
@@ -140,21 +141,18 @@ class Repository:
         self.check(candidate.name)
         live = self.root / candidate.name
         newest = max(version_numbers(live), default=0)
-        same_artifact = newest > 0 and _holds(live / str(newest), candidate)
         files = {CONFIG_FILENAME: candidate.config, LABELS_FILENAME: labels.to_text(candidate.labels)}
-        if same_artifact and all(_text(live / name) == text for name, text in files.items()):
+        same = newest > 0 and _holds(live / str(newest), candidate)
+        if same and all(_text(live / name) == text for name, text in files.items()):
             return None, Publication(newest, "unchanged")
 
-        following = self._follow(candidate.name)
-        version = newest if same_artifact else newest + 1
+        following, version = self._follow(candidate.name), max(newest, _withdrawn(live)) + 1
         directory = following / str(version)
-        if not same_artifact:
-            _add_version(directory, candidate)
+        _add_version(directory, candidate)
         for name, text in files.items():
             write(following / name, text)
             write(directory / name, text)  # for `roll_back`
-        pruned = _prune(following, keep)
-        return following, Publication(version, "reconfigured" if same_artifact else "published", pruned)
+        return following, Publication(version, "published", _prune(following, keep))
 
     def _earlier(self, name: str) -> int:
         """The version before the newest, if that one is ours to withdraw. Raises `PublishError`."""
@@ -170,7 +168,9 @@ class Repository:
     def _stage_earlier(self, name: str, version: int) -> Path:
         """The successor of the model's directory in which `version` is the newest."""
         following = self._follow(name)
-        shutil.rmtree(following / str(version_numbers(following)[-1]))
+        withdrawn = version_numbers(following)[-1]
+        shutil.rmtree(following / str(withdrawn))
+        write(following / WITHDRAWN_FILENAME, f"{max(withdrawn, _withdrawn(following))}\n")
         for filename in (CONFIG_FILENAME, LABELS_FILENAME):
             if (kept := _text(following / str(version) / filename)) is not None:
                 write(following / filename, kept)
@@ -219,6 +219,12 @@ def open_repository(
 def _published(model: Path) -> list[int]:
     """The versions that have our manifest."""
     return [number for number in version_numbers(model) if (model / str(number) / MANIFEST_FILENAME).exists()]
+
+
+def _withdrawn(model: Path) -> int:
+    """The largest number that a withdrawn version had, 0 if there is none: it is not given again."""
+    text = (_text(model / WITHDRAWN_FILENAME) or "").strip()
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _holds(version: Path, candidate: Candidate) -> bool:

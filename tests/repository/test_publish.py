@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,11 +67,25 @@ def test_the_same_again_changes_nothing(models: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in models.rglob("*")} == before
 
 
-def test_a_new_configuration_makes_no_new_version(models: Path) -> None:
+@pytest.mark.parametrize("change", ["configuration", "labels", "label order"])
+def test_any_change_makes_a_new_version(models: Path, change: str) -> None:
+    """A running client reads contract and labels when the version changes, and only then."""
     release(models, b"one")
-    assert release(models, b"one", "config 2\n") == Publication(1, "reconfigured")
-    assert (models / NAME / "config.pbtxt").read_text() == "config 2\n"
-    assert version_numbers(models / NAME) == [1]
+    before = contents(models)
+    with open_repository(models) as repository:
+        same = candidate(repository, b"one")
+        other = {
+            "configuration": replace(same, config="config 2\n"),
+            "labels": replace(same, labels=("a", "c")),
+            "label order": replace(same, labels=("b", "a")),
+        }[change]
+        assert repository.publish([other], keep=2) == [Publication(2, "published")]
+    assert (models / NAME / "config.pbtxt").read_text() == other.config
+    assert (models / NAME / "labels.txt").read_text().split() == [*other.labels]
+    after = contents(models)
+    assert {path: after[path] for path in before if path.startswith(f"{NAME}/1/")} == {
+        path: text for path, text in before.items() if path.startswith(f"{NAME}/1/")
+    }
 
 
 def test_an_artifact_damaged_on_disk_is_published_again(models: Path) -> None:

@@ -44,7 +44,19 @@ def test_several_models_go_back_together(models: Path) -> None:
     release_both(models, b"two")
     with open_repository(models) as repository:
         assert repository.roll_back([NAME, OTHER]) == {NAME: 1, OTHER: 1}
-    assert contents(models) == before
+    withdrawn = {f"{name}/withdrawn.txt": b"2\n" for name in (NAME, OTHER)}
+    assert contents(models) == before | withdrawn
+
+
+def test_the_number_of_a_withdrawn_version_is_not_given_again(models: Path) -> None:
+    """A client that knew the withdrawn version would take the next one for it."""
+    for content in (b"one", b"two", b"three"):
+        release(models, content, keep=9)
+    with open_repository(models) as repository:
+        assert repository.roll_back([NAME]) == {NAME: 2}
+        assert repository.roll_back([NAME]) == {NAME: 1}
+    assert release(models, b"two").version == 4
+    assert version_numbers(models / NAME) == [1, 4]
 
 
 def test_if_one_model_cannot_go_back_none_does(models: Path) -> None:
