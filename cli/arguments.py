@@ -22,7 +22,7 @@ from tritonrepo.client.connection import (
 )
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import DECODERS, Options
-from tritonrepo.client.text import lines, read_lines
+from tritonrepo.client.text import lines, read_lines, scheme_of
 
 if TYPE_CHECKING:
     from tritonrepo.client.classifier import Classifier
@@ -39,6 +39,25 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def word(text: str) -> str:
+    """A type: a text that may name a file, but no address."""
+    scheme = scheme_of(text)
+    if scheme == "file":
+        raise argparse.ArgumentTypeError("give the path itself, without file://")
+    if scheme:
+        # Not the address itself: it may hold a secret.
+        raise argparse.ArgumentTypeError(
+            f"{scheme}:// is an address, and stores and URLs are not supported here yet: give a path on this machine, "
+            "and copy from there or to there"
+        )
+    return text
+
+
+def path(text: str) -> Path:
+    """A type: a path on this machine."""
+    return Path(word(text))
 
 
 COUNT = whole_number(1, 1_000_000)
@@ -139,12 +158,12 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--compression", choices=COMPRESSIONS, help="of requests and answers (default: none)")
     group.add_argument("--shared-memory", action="store_true", help="for a server on this host")
     group.add_argument("--tls", action="store_true", help="encrypt; implied by the next three")
-    group.add_argument("--ca", type=Path, metavar="PEM", help="who signs the server (default: the system's list)")
-    group.add_argument("--cert", type=Path, metavar="PEM", help="the client's certificate, for mutual TLS")
-    group.add_argument("--key", type=Path, metavar="PEM", help="its private key")
+    group.add_argument("--ca", type=path, metavar="PEM", help="who signs the server (default: the system's list)")
+    group.add_argument("--cert", type=path, metavar="PEM", help="the client's certificate, for mutual TLS")
+    group.add_argument("--key", type=path, metavar="PEM", help="its private key")
     group.add_argument(
         "--headers",
-        type=Path,
+        type=path,
         metavar="FILE",
         help=f"a `Name: value` a line, such as an API key; also from ${HEADERS_VARIABLE}. Not from the command line, "
         "which everybody on the machine can read",

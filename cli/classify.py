@@ -64,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="in csv, write ' before a text that a spreadsheet would run (default: yes)",
     )
-    add("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
+    add("--labels", type=arguments.path, metavar="FILE", help="a label a line, instead of the server's")
     add("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
-    add("--gallery", type=Path, metavar="HTML", help="also write one self-contained page")
+    add("--gallery", type=arguments.path, metavar="HTML", help="also write one self-contained page")
     add(
         "--resume",
-        type=Path,
+        type=arguments.path,
         metavar="FILE",
         help="write to this .jsonl or .csv file, and go on where it ends if it is there",
     )

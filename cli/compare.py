@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -63,9 +62,14 @@ def _add_load_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_window_options(load)
     load.add_argument("--engine", choices=ENGINES, default=DEFAULT.engine, help="default: %(default)s")
-    load.add_argument("--perf-analyzer", metavar="PATH", help="NVIDIA's program (default: from the PATH)")
     load.add_argument(
-        "--repository", type=Path, metavar="DIR", help="the server's, if it is here: adds the models' manifests"
+        "--perf-analyzer", type=arguments.word, metavar="PATH", help="NVIDIA's program (default: from the PATH)"
+    )
+    load.add_argument(
+        "--repository",
+        type=arguments.path,
+        metavar="DIR",
+        help="the server's, if it is here: adds the models' manifests",
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import shtab
+
+from tritonrepo.cli import arguments
 
 SUMMARY = "Print a script that lets a shell complete the words of this command and the names of files."
 
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     found = parser("tritonrepo", tuple(VERBS), loaded=tuple(VERBS))
     for action in _actions(found):
-        if action.type is Path or action.dest == "images":
+        if action.type is arguments.path or action.dest == "images":
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(found, args.shell))
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
+from tritonrepo.cli.arguments import path
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.text import printable
 from tritonrepo.repository.doctor import examine_repository
@@ -25,7 +26,7 @@ SUMMARY = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `doctor`."""
     parser.add_argument(
-        "--repository", type=Path, metavar="DIR", help=f"what to examine; without it {HERE}, if that is there"
+        "--repository", type=path, metavar="DIR", help=f"what to examine; without it {HERE}, if that is there"
     )
     parser.add_argument(
         "--triton-release",

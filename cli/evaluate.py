@@ -35,10 +35,15 @@ SUMMARY = "Measure the accuracy of served models over images whose class is know
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `evaluate`."""
     add = parser.add_argument
-    add("dataset", type=Path, metavar="DIR|CSV", help="folders named by class, or a csv with the columns image, label")
+    add(
+        "dataset",
+        type=arguments.path,
+        metavar="DIR|CSV",
+        help="folders named by class, or a csv with the columns image, label",
+    )
     add("--model", default="all", metavar="A,B|all", help="default: all that are ready")
     add("--format", choices=("table", "json"), default="table", help="default: %(default)s")
-    add("--labels", type=Path, metavar="FILE", help="a label a line, instead of the server's")
+    add("--labels", type=arguments.path, metavar="FILE", help="a label a line, instead of the server's")
     add(
         "--worst",
         type=arguments.COUNT_OR_NONE,
@@ -47,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="worst mistakes to list (%(default)s)",
     )
     add("--min-top1", type=arguments.share_or_all, metavar="0..1", help="exit status 1 if a model's top-1 is below")
-    add("--resume", type=Path, metavar="FILE", help="keep each image's outcome in this .jsonl file")
+    add("--resume", type=arguments.path, metavar="FILE", help="keep each image's outcome in this .jsonl file")
     arguments.add_pipeline_options(parser)
     arguments.add_connection_options(parser)
 

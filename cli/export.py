@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import whole_number
+from tritonrepo.cli.arguments import path, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, table
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
@@ -49,19 +49,21 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         default="resnext101_32x4d",
+        type=word,
         metavar="NAME|FILE.py:FACTORY",
         help="resnet50, resnext101_32x4d, se_resnext101_32x4d, or your own: FACTORY() returns a torch.nn.Module, or a "
         "pair of one and a tritonrepo.export.ModelSpec",
     )
     add(
         "--weights",
+        type=word,
         metavar="ngc|auto|seeded[:N]|PATH",
         help="where the weights come from; without it NGC, or the factory's own",
     )
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
-    add("--labels", type=Path, metavar="FILE", help="one label a line, in the order of the logits")
-    add("--images", type=Path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
+    add("--labels", type=path, metavar="FILE", help="one label a line, in the order of the logits")
+    add("--images", type=path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
 
 
 def _add_serving(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +101,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
 def _add_repository(parser: argparse.ArgumentParser) -> None:
     """Where to."""
     add = parser.add_argument
-    add("--repository", default=Path("model_repository"), type=Path, metavar="DIR", help="the model repository")
+    add("--repository", default=Path("model_repository"), type=path, metavar="DIR", help="the model repository")
     add(
         "--keep",
         default=Options.keep,
@@ -109,7 +111,7 @@ def _add_repository(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--staging",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="where .NAME.staging is made, on the repository's filesystem but outside it; without it beside it",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -24,8 +23,10 @@ FORMATS = ("table", "json", "csv")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `report`."""
-    parser.add_argument("run_file", type=Path, metavar="COMPARE.JSON", help="what `compare --output` wrote")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="renew the performance section of this file")
+    parser.add_argument("run_file", type=arguments.path, metavar="COMPARE.JSON", help="what `compare --output` wrote")
+    parser.add_argument(
+        "--readme", type=arguments.path, metavar="FILE", help="renew the performance section of this file"
+    )
     add_report_options(parser)
 
 
@@ -48,14 +49,18 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="exit status 1 if a model takes more than X times as long as the reference (%(default)g; inf: never)",
     )
-    group.add_argument("--baseline", type=Path, metavar="COMPARE.JSON", help="show what changed since that run")
+    group.add_argument(
+        "--baseline", type=arguments.path, metavar="COMPARE.JSON", help="show what changed since that run"
+    )
     group.add_argument(
         "--fail-on-regression",
         type=arguments.share,
         metavar="P%",
         help="exit status 1 if a cell is worse by more than that, and significantly so",
     )
-    group.add_argument("--output", type=Path, metavar="DIR", help="write compare.json, compare.csv, report.html, plots")
+    group.add_argument(
+        "--output", type=arguments.path, metavar="DIR", help="write compare.json, compare.csv, report.html, plots"
+    )
     group.add_argument("--no-plots", action="store_true", help="for --output without matplotlib")
     group.add_argument("--format", choices=FORMATS, default="table", help="on standard output (%(default)s)")
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tritonrepo.cli import terminal
+from tritonrepo.cli.arguments import path
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
@@ -21,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="directory of a model in the repository, or a model without its format: all its formats",
     )
-    parser.add_argument("--repository", default=Path("model_repository"), type=Path, metavar="DIR")
-    parser.add_argument("--staging", type=Path, metavar="DIR")
+    parser.add_argument("--repository", default=Path("model_repository"), type=path, metavar="DIR")
+    parser.add_argument("--staging", type=path, metavar="DIR")
 
 
 def run(args: argparse.Namespace) -> int:

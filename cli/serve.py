@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import whole_number
+from tritonrepo.cli.arguments import path, whole_number
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
@@ -34,7 +34,7 @@ STYLES = {READY: "green", LEFT_OUT: "yellow"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `serve`."""
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    parser.add_argument("--repository", type=path, default=Path("model_repository"), metavar="DIR")
     for service, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
         parser.add_argument(
             f"--{service}-port",

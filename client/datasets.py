@@ -12,7 +12,7 @@ from typing import Any
 
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.sources import Source, expand, is_url
+from tritonrepo.client.sources import Source, expand, of_name
 from tritonrepo.client.text import read_text, same_name
 
 
@@ -79,10 +79,7 @@ def _from_folders(dataset: Path, classes: Mapping[str, int], left_out: Counter[s
 def _from_csv(dataset: Path, classes: Mapping[str, int]) -> Iterator[Example]:
     pairs = list(_rows(dataset))
     _refuse_unknown((label for _, label in pairs), classes, dataset)
-    return (
-        Example(Source(name, name if is_url(name) else dataset.parent / name), classes[same_name(label)])
-        for name, label in pairs
-    )
+    return (Example(of_name(name, dataset.parent / name), classes[same_name(label)]) for name, label in pairs)
 
 
 def _rows(dataset: Path) -> list[tuple[str, str]]:

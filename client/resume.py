@@ -17,7 +17,7 @@ from tritonrepo.client.basis import Basis
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.records import CSV_COLUMNS, RESUMED_COLUMNS, csv_header, csv_line, unescaped
-from tritonrepo.client.sources import MISSING, Source, is_url
+from tritonrepo.client.sources import MISSING, of_name
 from tritonrepo.client.versions import Versions
 
 SUFFIXES = {".jsonl": "json", ".json": "json", ".csv": "csv"}
@@ -126,7 +126,7 @@ class Present:
 
 def identity(name: str) -> str:
     """That of the image which a result calls so, now."""
-    return Source(name, name if is_url(name) else Path(name)).identity()
+    return of_name(name, Path(name)).identity()
 
 
 def outdated(path: Path, done: Done, present: Present) -> dict[Record, str]:

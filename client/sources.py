@@ -20,6 +20,7 @@ from PIL import Image
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.fetch import fetch
 from tritonrepo.client.images import FORMATS, open_image, oriented
+from tritonrepo.client.text import scheme_of
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
 T = TypeVar("T")
@@ -114,6 +115,16 @@ def is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
+def of_name(name: str, path: Path) -> Source:
+    """The image that a person calls so: at its address, or at this path."""
+    if is_url(name):
+        return Source(name, name)
+    scheme = scheme_of(name)
+    if scheme and not os.path.lexists(path):
+        return Source(name, ImageError(f"images are not fetched by {scheme}; give http, https or a path", name))
+    return Source(name, path)
+
+
 def sources(pictures: Picture | Iterable[Picture]) -> Iterator[Source]:
     """Anything that the Python interface takes: one picture, or several.
 
@@ -164,8 +175,8 @@ def expand(arguments: Iterable[str], left_out: Counter[str] | None = None) -> It
     left_out = Counter() if left_out is None else left_out
     for argument in arguments:
         path = existing(Path(argument))
-        if is_url(argument):
-            yield Source(argument, argument)
+        if is_url(argument) or (scheme_of(argument) and not os.path.lexists(path)):
+            yield of_name(argument, path)
         elif _is_dir(path):
             yield from _or_problem(argument, _walk(path, left_out), "no images in this directory")
         elif not os.path.lexists(path) and glob.has_magic(argument):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
 
 BOM = "\ufeff"
+# Two letters or more: C:/ is a drive. One slash or more: `Path` makes one of two, and MODEL.py:FACTORY has none.
+_SCHEME = re.compile(r"\s*([a-z][a-z0-9+.-]+):/", re.IGNORECASE | re.ASCII)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -39,6 +42,12 @@ def read_text(path: Path, errors: str = "strict") -> str:
         raise UsageError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
         raise UsageError(f"{path} is not UTF-8 text: byte {exc.object[exc.start]:#04x} at {exc.start:,}") from exc
+
+
+def scheme_of(text: str) -> str:
+    """The scheme of an address, such as https or s3, in lower case; empty where the text looks like a path."""
+    found = _SCHEME.match(text)
+    return found[1].lower() if found else ""
 
 
 def lines(text: str) -> list[str]:

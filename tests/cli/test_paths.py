@@ -1,0 +1,91 @@
+"""Every word that is a path, of every verb: an address is refused before anything is done with it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tritonrepo.cli import arguments
+from tritonrepo.cli.main import VERBS, verb_parser
+from tritonrepo.client.sources import expand
+
+# What takes addresses, and what names neither.
+OTHERS = {
+    "--url", "images", "--format", "--formats", "--name", "--reference", "--models", "names", "shell",
+    "--triton-release",
+}  # fmt: skip
+ADDRESSES = ("s3://bucket/models", "gs://bucket/x", "as://account/x", "http://user:secret@host/x", "S3://B", "hdfs:/x")
+
+
+def text_words() -> Iterator[tuple[str, argparse.Action]]:
+    """The words of each verb that are no numbers and no choices."""
+    for verb in VERBS:
+        for action in verb_parser("t", verb)._actions:
+            words = {*action.option_strings, action.dest}
+            if action.nargs == 0 or action.choices or words & OTHERS:
+                continue
+            if verb in ("classify", "evaluate") and "--model" in words:  # a name on the server
+                continue
+            yield verb, action
+
+
+def paths() -> list[tuple[str, str]]:
+    found = [
+        (verb, (action.option_strings or [action.dest])[-1])
+        for verb, action in text_words()
+        if action.type in (arguments.path, arguments.word, None, Path)
+    ]
+    assert len(found) > 25
+    return found
+
+
+@pytest.mark.parametrize(("verb", "word"), paths())
+def test_an_address_is_refused(
+    verb: str,
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = verb_parser(f"tritonrepo {verb}", verb)
+    for address in ADDRESSES:
+        with pytest.raises(SystemExit) as caught:
+            found.parse_args([word, address] if word.startswith("-") else [address])
+        assert caught.value.code == 2
+        errors = " ".join(capsys.readouterr().err.split())
+        assert f"{address.partition(':')[0].lower()}:// is an address" in errors
+        assert "give a path on this machine" in errors
+        assert "secret" not in errors
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_file_address_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        verb_parser("t", "export").parse_args(["--repository", "file:///srv/models"])
+    assert "give the path itself, without file://" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "text", ["models", "/srv/models", "a:b", "model.py:make", "package.module:make", "C:/models", "./s3:/x", "seeded:3"]
+)
+def test_what_is_no_address_is_taken(text: str) -> None:
+    assert arguments.word(text) == text
+    assert arguments.path(text) == Path(text)
+
+
+def test_images_are_fetched_by_http_alone_and_others_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:").mkdir()
+    (tmp_path / "s3:" / "here.png").touch()
+    here, s3, ftp, web = expand(["s3:/here.png", "s3://bucket/a.png", "ftp://host/*.png", "https://host/a.png"])
+    assert here.content == Path("s3:/here.png")
+    assert "images are not fetched by s3; give http, https or a path" in str(s3.content)
+    assert "images are not fetched by ftp" in str(ftp.content)
+    assert web.content == "https://host/a.png"
