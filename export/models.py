@@ -4,16 +4,13 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.text import read_lines
-from tritonrepo.export import imagenet, network, weights
+from tritonrepo.export import network, weights
 from tritonrepo.export.options import Progress
-from tritonrepo.repository.labels import check_labels
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.spec import ModelSpec
 
@@ -38,39 +35,6 @@ def load(model: str, source: str | None, progress: Progress, notice: Callable[[s
         raise UsageError(f"--model {model}: unknown; take one of {known}, or FILE.py:FACTORY for your own")
     module, provenance = weights.load(model, source or "ngc", progress, notice)
     return module, ModelSpec(model, trained=provenance.trained), provenance
-
-
-def with_labels(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) -> ModelSpec:
-    """`spec` with one label per class: those given, its own, ImageNet's, or numbered, in that order.
-
-    Raises:
-        UsageError: The number of labels is not that of the classes.
-    """
-    if given is not None:
-        chosen, where = given, "--labels"
-    elif spec.labels:
-        chosen, where = spec.labels, f"the spec of {spec.name}"
-    elif classes == imagenet.CLASSES:
-        return replace(spec, labels=imagenet.labels(), synsets=imagenet.synsets())
-    else:
-        return replace(spec, labels=tuple(f"class {index}" for index in range(classes)))
-    if len(chosen) != classes:
-        raise UsageError(f"{where}: {len(chosen)} labels for a model of {classes} classes; give one for each class")
-    # Labels of another source say nothing of the spec's synsets.
-    return replace(spec, labels=chosen, synsets=spec.synsets if chosen == spec.labels else ())
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The labels in a text file, one a line. Raises `UsageError` if it cannot be read or a line is no label."""
-    try:
-        labels = tuple(read_lines(path))
-    except UsageError as exc:
-        raise UsageError(f"--labels {exc}; it holds one label a line, in UTF-8") from exc
-    try:
-        check_labels(labels)
-    except UsageError as exc:
-        raise UsageError(f"--labels {path}: {exc}") from exc
-    return labels
 
 
 def _from_factory(model: str, source: str | None) -> Loaded:

@@ -1,6 +1,6 @@
 """The photographs on which artifacts are verified and untrained networks are calibrated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -53,14 +53,21 @@ def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDA
         UsageError: A file is not an image.
     """
     images = np.empty((size, 3, preprocessing.crop, preprocessing.crop), np.float32)
-    opened = [_open(path) for path in paths[:size]]
-    for index in range(size):
-        round_, photograph = divmod(index, len(opened))
-        preprocess(_symmetry(opened[photograph], round_ % 8), preprocessing, out=images[index])
+    for image, view in zip(images, views(paths, size), strict=True):
+        preprocess(view, preprocessing, out=image)
     return images
 
 
-def _open(path: Path) -> Image.Image:
+def views(paths: Sequence[Path], count: int) -> Iterator[Image.Image]:
+    """`count` pictures: the photographs, then the same mirrored and rotated, as in `batch`. Raises `UsageError`."""
+    opened = [read(path) for path in paths[:count]]
+    for index in range(count):
+        round_, photograph = divmod(index, len(opened))
+        yield _symmetry(opened[photograph], round_ % 8)
+
+
+def read(path: Path) -> Image.Image:
+    """One photograph. Raises `UsageError` if the file is not an image."""
     try:
         return open_image(path)
     except ImageError as exc:

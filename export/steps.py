@@ -2,34 +2,28 @@
 
 import importlib
 import os
-import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-from torch import nn
-
 from tritonrepo.client.errors import MissingError, TritonRepoError
 from tritonrepo.client.install import install_command
-from tritonrepo.export import models, photographs, verify
-from tritonrepo.export.blame import gist
-from tritonrepo.export.errors import VerificationError
+from tritonrepo.export import subject
+from tritonrepo.export.gate import half
+from tritonrepo.export.gate.fresh import FreshProcess
+from tritonrepo.export.gate.tolerance import TOLERANCES
+from tritonrepo.export.gate.verify import verify
 from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.outcome import Build, Outcome
-from tritonrepo.export.verify import Reference, Runner
-from tritonrepo.repository import config
+from tritonrepo.export.publication import publish
+from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
 from tritonrepo.repository.formats import TENSORRT, Format
-from tritonrepo.repository.manifest import Artifact, EngineFacts, Manifest, Weights
-from tritonrepo.repository.publish import Candidate, Repository, open_repository
-from tritonrepo.repository.spec import ModelSpec
-
-LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "triton-repository-builder")
-"""Recorded in the manifest, as far as they are installed."""
+from tritonrepo.repository.manifest import EngineFacts
+from tritonrepo.repository.publish import open_repository
 
 
 def build(options: Options, watcher: Watcher | None = None) -> Build:
@@ -48,22 +42,32 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     watcher = watcher or Watcher()
     converters = [(format, _converter(format)) for format in options.formats]
+    names = [format.name for format in options.formats]
     with (
         disk_errors("the disk refuses"),
         open_repository(options.repository, options.staging, watcher.notice) as repository,
     ):
-        module, spec, weights, expected = _prepare(options, repository, watcher)
-        made = []
-        for format, converter in converters:
-            watcher.step(f"{format.name}: convert and verify")
-            artifact = repository.workspace(f"{spec.name}_{format.name}") / format.filename
-            with watcher.silence():
-                made.append((_make(format, converter, module, spec, artifact, expected, options), artifact))
-        outcomes = tuple(outcome for outcome, _ in made)
+        with ThreadPoolExecutor(1, "verify") as verifier, FreshProcess(names) as process:
+            found = subject.prepare(options, repository, watcher)
+            artifacts, pending = [], []
+            for format, converter in converters:
+                watcher.step(f"{format.name}: convert")
+                artifacts.append(repository.workspace(f"{found.spec.name}_{format.name}") / format.filename)
+                with watcher.silence():
+                    outcome = _convert(format, converter, found, artifacts[-1], options)
+                # Conversions are Python on one core; an artifact runs on the others meanwhile.
+                pending.append(verifier.submit(_verify, outcome, converter, found, artifacts[-1], process))
+            watcher.step("verify: every artifact in a fresh process")
+            outcomes = _collect(pending)
         if not any(outcome.failed for outcome in outcomes):
             watcher.step("publish")
-            outcomes = _publish(repository, made, spec, weights, options)
-        return Build(spec, weights, outcomes)
+            made = list(zip(outcomes, artifacts, strict=True))
+            outcomes = publish(repository, made, found.spec, found.weights, options)
+        return Build(found.spec, found.weights, outcomes)
+
+
+def _collect(pending: list[Future[Outcome]]) -> tuple[Outcome, ...]:
+    return tuple(future.result() for future in pending)
 
 
 def _converter(format: Format) -> ModuleType:
@@ -78,114 +82,49 @@ def _converter(format: Format) -> ModuleType:
     return converter
 
 
-def _prepare(
-    options: Options, repository: Repository, watcher: Watcher
-) -> tuple[nn.Module, ModelSpec, Weights, Reference]:
-    """Everything that the formats share. Whatever can be refused at once is refused before the long steps."""
-    labels = None if options.labels is None else models.read_labels(options.labels)
-    paths = photographs.find(options.images)
-    if options.name is not None:
-        ModelSpec(options.name)
-    watcher.step("network and weights")
-    module, spec, weights = models.load(options.model, options.weights, watcher.progress, watcher.notice)
-    if options.name is not None:
-        spec = replace(spec, name=options.name)
-    for format in options.formats:
-        repository.check(f"{spec.name}_{format.name}")
-    watcher.step("reference: PyTorch on the verification photographs")
-    size = options.serving.max_batch_size
-    expected = verify.reference(module, photographs.batch(paths, spec.preprocessing, size), size)
-    return module, models.with_labels(spec, expected.logits.shape[1], labels), weights, expected
+def _convert(format: Format, converter: ModuleType, found: Subject, artifact: Path, options: Options) -> Outcome:
+    """Write the artifact, and for FP16 see first what the module itself gives."""
+
+    def make() -> Outcome:
+        eager = half.prove(found.module, found.expected, format.name) if format.precision == "FP16" else None
+        engine = _call(converter, found, format, artifact, options)
+        return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager)
+
+    return _timed(Outcome(format), make)
 
 
-def _make(
-    format: Format,
-    converter: ModuleType,
-    module: nn.Module,
-    spec: ModelSpec,
-    artifact: Path,
-    expected: Reference,
-    options: Options,
-) -> Outcome:
-    """Convert and verify: the gate that nothing passes unverified."""
-    started = time.perf_counter()
-    outcome = Outcome(format)
-    try:
-        outcome = replace(outcome, engine=_convert(converter, module, spec, format, artifact, options))
-        outcome = replace(outcome, size=artifact.stat().st_size)
-        run = _load(converter.load, artifact, format)
-        verification = verify.verify(run, expected, verify.TOLERANCES[format.precision], format.name)
-        outcome = replace(outcome, verification=verification)
-    except TritonRepoError as exc:
-        outcome = replace(outcome, error=exc)
-    return replace(outcome, seconds=time.perf_counter() - started)
-
-
-def _convert(
-    converter: ModuleType, module: nn.Module, spec: ModelSpec, format: Format, artifact: Path, options: Options
+def _call(
+    converter: ModuleType, found: Subject, format: Format, artifact: Path, options: Options
 ) -> EngineFacts | None:
     """Write the artifact; returns what the manifest is to say of it."""
     if format is TENSORRT:
         facts: EngineFacts = converter.convert(
-            module, spec.image_shape, artifact, options.serving.profile, options.engine
+            found.module, found.spec.image_shape, artifact, options.serving.profile, options.engine
         )
         return facts
-    converter.convert(module, spec.image_shape, artifact)
+    converter.convert(found.module, found.spec.image_shape, artifact)
     return None
 
 
-def _load(load: Callable[[Path], Runner], artifact: Path, format: Format) -> Runner:
+def _verify(outcome: Outcome, converter: ModuleType, found: Subject, artifact: Path, process: FreshProcess) -> Outcome:
+    """The gate that nothing passes unverified."""
+    if outcome.error is not None:
+        return outcome
+
+    def judge() -> Outcome:
+        name = outcome.format.name
+        run = process.load(name, artifact)
+        measured = verify(run, found.expected, TOLERANCES[outcome.format.precision], name, converter.RUNTIME)
+        return replace(outcome, verification=replace(measured, eager_fp16=outcome.eager_fp16))
+
+    return _timed(outcome, judge)
+
+
+def _timed(before: Outcome, act: Callable[[], Outcome]) -> Outcome:
+    """What an action makes of an outcome, its error included, with the time that it took added."""
+    started = time.perf_counter()
     try:
-        return load(artifact)
-    except (TritonRepoError, OSError):
-        raise
-    except Exception as exc:  # each runtime has its own root of errors
-        raise VerificationError(f"{format.name}: its own runtime cannot load it: {gist(exc)}") from exc
-
-
-def _publish(
-    repository: Repository,
-    made: Sequence[tuple[Outcome, Path]],
-    spec: ModelSpec,
-    weights: Weights,
-    options: Options,
-) -> tuple[Outcome, ...]:
-    """All that was verified; an outcome that cannot be published here stays as it is."""
-    verified = [(outcome, artifact) for outcome, artifact in made if outcome.verification is not None]
-    candidates = [_candidate(outcome, artifact, spec, weights, options) for outcome, artifact in verified]
-    publications = iter(repository.publish(candidates, options.keep))
-    return tuple(
-        outcome if outcome.verification is None else replace(outcome, publication=next(publications))
-        for outcome, _ in made
-    )
-
-
-def _candidate(outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options) -> Candidate:
-    name = f"{spec.name}_{outcome.format.name}"
-    configuration = config.to_text(config.model_config(spec, outcome.format, options.serving, weights))
-    return Candidate(name, artifact, configuration, spec.labels, _manifest(name, artifact, outcome, weights))
-
-
-def _manifest(name: str, artifact: Path, outcome: Outcome, weights: Weights) -> Manifest:
-    assert outcome.verification is not None  # only what passed the gate is published
-    return Manifest(
-        model=name,
-        format=outcome.format.name,
-        precision=outcome.format.precision,
-        artifact=Artifact.of(artifact),
-        weights=weights,
-        verification=outcome.verification,
-        libraries={"python": platform.python_version(), **_versions(LIBRARIES)},
-        created=datetime.now(timezone.utc).replace(microsecond=0),
-        conversion=outcome.engine,
-    )
-
-
-def _versions(packages: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        after = act()
+    except TritonRepoError as exc:
+        after = replace(before, error=exc)
+    return replace(after, seconds=before.seconds + time.perf_counter() - started)

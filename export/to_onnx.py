@@ -1,6 +1,7 @@
 """PyTorch module -> ONNX, for Triton's onnxruntime backend. The only importer of onnx and onnxruntime."""
 
 import contextlib
+import inspect
 import io
 import logging
 import warnings
@@ -14,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tritonrepo.export import copies
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
+RUNTIME = "ONNX Runtime"
 OPSET = 18
 """What torch.onnx emits without a version converter; ONNX Runtime 1.17 reads up to 20, TensorRT 10 up to 22."""
 IR_VERSION = 9
@@ -33,11 +36,27 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
         OSError: The disk refuses.
     """
     example = torch.zeros(2, *image_shape)
+    model = _export(module, example)
+    onnx.save_model(model, path)
+
+
+def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
+    """The graph of a copy; where that cannot be, of one in which a first call has built its tables already."""
+    try:
+        return _export_one(copies.fresh(module), example)
+    except ConversionError:
+        called = copies.after_a_call(module, example)
+        if called is None:
+            raise
+        return _export_one(called, example)
+
+
+def _export_one(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     try:
         with _quiet():
             program = torch.onnx.export(
-                module,
-                (example,),
+                _with_one_input(module),
+                (example.clone(),),
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT_NAME],
@@ -53,7 +72,25 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
         onnx.checker.check_model(model, full_check=True)
     except Exception as exc:  # the exporter raises whatever the module's own code and its many passes raise
         raise ConversionError(f"ONNX: {_explain(exc)}") from exc
-    onnx.save_model(model, path)
+    return model
+
+
+class _OneInput(nn.Module):
+    """A module whose forward takes `*inputs`, with a forward that takes one."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.module(images)
+        return scores
+
+
+def _with_one_input(module: nn.Module) -> nn.Module:
+    """The exporter gives each input its shapes by name, and the inputs of `*inputs` have none."""
+    kinds = {parameter.kind for parameter in inspect.signature(module.forward).parameters.values()}
+    return _OneInput(module) if inspect.Parameter.VAR_POSITIONAL in kinds else module
 
 
 @contextlib.contextmanager
@@ -92,4 +129,9 @@ def _explain(exc: Exception) -> str:
     """The innermost cause in a line: the exporter's own message is a page about how to file a bug."""
     while exc.__cause__ is not None and isinstance(exc.__cause__, Exception):
         exc = exc.__cause__
+    if "data-dependent" in str(exc):
+        return (
+            "the module takes a branch or a size from its input's values, and a graph has one way for "
+            f"all{where(exc)}. Compute it with tensors, as torch.where does"
+        )
     return f"torch.onnx.export cannot convert the module: {type(exc).__name__}: {gist(exc)}{where(exc)}"

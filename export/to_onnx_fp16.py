@@ -4,28 +4,16 @@ Triton's classification extension has no FP16 case, and clients need not know wh
 half-precision module itself, so that no converter decides.
 """
 
-import copy
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from tritonrepo.export import to_onnx
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.precision import HalfPrecision
 from tritonrepo.export.to_onnx import load as load
 
-
-class HalfPrecision(nn.Module):
-    """A copy of `module` in FP16 that takes FP32 `[N, ...]` and gives FP32 `[N, classes]`."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = copy.deepcopy(module).half()
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`."""
-        logits: torch.Tensor = self.module(images.half())
-        return logits.float()
+RUNTIME = "ONNX Runtime, which computes FP16 graphs in FP32 on a CPU"
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:

@@ -14,6 +14,8 @@ from tritonrepo.export.tensorrt.library import COMPILER, Environment, environmen
 from tritonrepo.export.tensorrt.session import Session
 from tritonrepo.repository.manifest import EngineFacts
 
+RUNTIME = "TensorRT on the GPU, in FP16"
+
 
 def convert(
     module: nn.Module, image_shape: tuple[int, int, int], path: Path, batches: Batches, options: EngineOptions

@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tritonrepo.export import copies, exits
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 
+RUNTIME = "TorchScript in PyTorch"
 EXAMPLE_BATCH = 2
 """Traced at 2, so that nothing of size 1 is broadcast by accident; the batch stays dynamic."""
 
@@ -23,28 +25,71 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
     The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
 
     Raises:
-        ConversionError: Tracing fails, or the trace creates tensors on a fixed device.
+        ConversionError: Tracing fails, the trace would keep what it takes from one input's values, it creates tensors
+            on a fixed device, or it calls Python.
         OSError: The disk refuses.
     """
     example = torch.zeros(EXAMPLE_BATCH, *image_shape)
+    _check_exits(module, example)
+    traced = _trace(module, example)
+    with warnings.catch_warnings(), path.open("wb") as file:
+        warnings.simplefilter("ignore")
+        try:
+            torch.jit.save(traced, file)
+        except RuntimeError as exc:
+            raise ConversionError(f"TorchScript: torch.jit.save cannot write the trace: {gist(exc)}") from exc
+
+
+def _check_exits(module: nn.Module, example: torch.Tensor) -> None:
+    if isinstance(module, torch.jit.ScriptModule):  # its branches are in the artifact
+        return
+    try:
+        lines = exits.find(copies.fresh(module), example)
+    except Exception as exc:  # the module's own code runs here, and may raise anything
+        raise ConversionError(
+            f"TorchScript: the module fails on a batch {list(example.shape)} of zeros: {gist(exc)}{where(exc)}"
+        ) from exc
+    if lines:
+        raise ConversionError(
+            "TorchScript: the module takes a Python value from its input's values, and a trace would keep it, branch "
+            "or "
+            f"number, for every other input: {exits.describe(lines[0])}. Compute it with tensors, as torch.where does"
+        )
+
+
+def _trace(module: nn.Module, example: torch.Tensor) -> Any:
+    """The trace of a copy; where that cannot be, of one in which a first call has built its tables already."""
+    try:
+        return _trace_one(copies.fresh(module), example)
+    except ConversionError:
+        called = copies.after_a_call(module, example)
+        if called is None:
+            raise
+        return _trace_one(called, example)
+
+
+def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
     try:
         # TorchScript is deprecated in favour of torch.export, but it is what Triton's pytorch backend loads.
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
-            pinned = list(_pinned_to_a_device(traced.inlined_graph))
+            traced = torch.jit.trace(module, example.clone(), check_trace=False)  # type: ignore[no-untyped-call]
+            graph = traced.inlined_graph
     except Exception as exc:  # the module's own code runs here, and may raise anything
         raise ConversionError(
             f"TorchScript: torch.jit.trace cannot follow the module: {gist(exc)}{where(exc)}"
         ) from exc
-    if pinned:
+    if called := [node.pyname() for node in graph.findAllNodes("prim::PythonOp", recurse=True)]:
+        raise ConversionError(
+            f"TorchScript: the module calls Python, the torch.autograd.Function {called[0]}, and no server has it. The "
+            "format onnx takes the operators inside it: --formats onnx"
+        )
+    if pinned := list(_pinned_to_a_device(graph)):
         raise ConversionError(
             f"TorchScript: {len(pinned)} operation(s) create tensors on the device they were traced on, and would fail "
             f"on a GPU; register them as buffers instead. The first: {pinned[0]}"
         )
-    with warnings.catch_warnings(), path.open("wb") as file:
-        warnings.simplefilter("ignore")
-        torch.jit.save(traced, file)
+    return traced
 
 
 def _pinned_to_a_device(graph: Any) -> Iterator[str]:

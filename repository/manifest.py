@@ -89,6 +89,25 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
+class EagerFp16:
+    """What the module itself gives in FP16: the proof of a format whose runtime here may compute in FP32.
+
+    Attributes:
+        runtime: What computed it.
+        images: How many pictures.
+        worst_absolute: The largest difference of a score to FP32.
+        worst_relative: The same as a share of the scale of all scores.
+        top1_agreement: Share of the pictures with the same best class.
+    """
+
+    runtime: str
+    images: int
+    worst_absolute: float
+    worst_relative: float
+    top1_agreement: float
+
+
+@dataclass(frozen=True)
 class Verification:
     """How far the artifact's logits were off: the worst over all batch sizes, the agreement over the largest batch.
 
@@ -102,6 +121,9 @@ class Verification:
         worst_probability: The largest difference of a probability.
         top1_agreement: Share of the images whose best class is the same.
         top5_agreement: Share of the images whose five best classes are the same set.
+        scores: What the scores are; probabilities are compared by their logarithms.
+        runtime: What ran the artifact. Empty in manifests of earlier releases.
+        eager_fp16: How far eager PyTorch in FP16 was off, where the format computes in FP16.
     """
 
     batch_sizes: tuple[int, ...]
@@ -113,6 +135,9 @@ class Verification:
     worst_probability: float
     top1_agreement: float
     top5_agreement: float
+    scores: str = "logits"
+    runtime: str = ""
+    eager_fp16: EagerFp16 | None = None
 
 
 @dataclass(frozen=True)

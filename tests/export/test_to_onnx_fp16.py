@@ -20,12 +20,6 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_module_that_is_halved_is_a_copy() -> None:
-    module = tiny_module()
-    to_onnx_fp16.HalfPrecision(module)
-    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
-
-
 def test_onnx_fp16_is_fp16_inside_and_fp32_at_both_ends(half: Path) -> None:
     model = onnx.load(half)
     ends = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]

@@ -1,0 +1,62 @@
+"""Copies of a module, so that what one step does to it reaches no other."""
+
+import copy
+import threading
+from typing import Any
+
+import torch
+from torch import nn
+
+SHARED = (type(threading.Lock()), type(threading.RLock()))
+"""What no copy can be made of, and what two copies may share."""
+
+
+def deep(module: nn.Module) -> nn.Module:
+    """A copy that shares no tensor with the module. Raises whatever an attribute raises that cannot be copied."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, SHARED):
+                memo[id(value)] = value
+            elif isinstance(value, torch.Tensor) and not value.is_leaf:
+                # PyTorch refuses to copy a tensor that was computed from parameters, such as weight_norm's.
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(module, memo)
+
+
+def fresh(module: nn.Module) -> nn.Module:
+    """A copy, or the module itself where there can be none."""
+    try:
+        return deep(module)
+    except Exception:  # an attribute of the user's may raise anything
+        return module
+
+
+def after_a_call(module: nn.Module, example: torch.Tensor) -> nn.Module | None:
+    """A copy that was called once, if that leaves tensors behind that were not there: a table built at the first call.
+
+    Returns:
+        None where nothing is left behind, or the call fails.
+    """
+    called = fresh(module)
+    if called is module:
+        return None
+    before = _tensors(called)
+    try:
+        with torch.no_grad():
+            called(example.clone())
+    except Exception:  # the caller has the reason already
+        return None
+    return called.eval() if _tensors(called) != before else None
+
+
+def _tensors(module: nn.Module) -> set[tuple[str, str, int]]:
+    """The tensors that are plain attributes, or in a dictionary or list of one."""
+    found = set()
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if key in ("_parameters", "_buffers", "_modules"):
+                continue
+            held = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+            found |= {(name, key, id(item)) for item in held if isinstance(item, torch.Tensor)}
+    return found

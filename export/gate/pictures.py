@@ -1,0 +1,54 @@
+"""The pictures on which artifacts are verified: photographs, and pictures at the ends of what a camera sees."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.export import photographs
+
+FEWEST = 12
+"""However small the largest batch is, so many pictures are run."""
+FIRST_EXTREME = 3
+"""The pictures before are photographs."""
+SIDE = 256
+DARKNESS = 16
+"""A dark picture is a photograph at one sixteenth of its brightness."""
+
+
+def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: int) -> NDArray[np.float32]:
+    """Pictures to verify on, preprocessed.
+
+    After three photographs come a black, a white, a noisy and a dark picture: a branch or an overflow that no
+    photograph meets is met there.
+
+    Args:
+        paths: The photographs.
+        preprocessing: The model's.
+        max_batch_size: Of the model; so many pictures are made, and `FEWEST` at least.
+
+    Returns:
+        FP32 `[N, 3, crop, crop]`.
+
+    Raises:
+        UsageError: A file is not an image.
+    """
+    count = max(max_batch_size, FEWEST)
+    extremes = _extremes(photographs.read(paths[0]))
+    rest = iter(photographs.views(paths, count - len(extremes)))
+    images = np.empty((count, 3, preprocessing.crop, preprocessing.crop), np.float32)
+    for index in range(count):
+        extreme = index - FIRST_EXTREME
+        picture = extremes[extreme] if 0 <= extreme < len(extremes) else next(rest)
+        preprocess(picture, preprocessing, out=images[index])
+    return images
+
+
+def _extremes(photograph: Image.Image) -> list[Image.Image]:
+    """Black, white, noise, dark."""
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    black, white = (Image.new("RGB", (SIDE, SIDE), (level, level, level)) for level in (0, 255))
+    return [black, white, Image.fromarray(noise), photograph.convert("RGB").point(lambda level: level // DARKNESS)]
