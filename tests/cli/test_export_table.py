@@ -27,7 +27,9 @@ def shown(build: Build, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_each_format_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = (
-        Outcome(ONNX, 8_000_000, 1.2, None, MANIFEST.verification, Publication(3, "published", (1,))),
+        Outcome(
+            ONNX, 8_000_000, 1.2, verification=MANIFEST.verification, publication=Publication(3, "published", (1,))
+        ),
         Outcome(TORCHSCRIPT, 9_000_000, 0.3, error=ConversionError("no")),
         Outcome(TENSORRT, error=NotPublishableError("compiles: 12 layers; not published, needs a GPU")),
     )

@@ -18,30 +18,6 @@ def load(model: str, source: str | None = None) -> models.Loaded:
     return models.load(model, source, lambda *_: None, lambda _: None)
 
 
-def test_given_labels_come_before_the_specs_own() -> None:
-    assert models.with_labels(SPEC, 2, ("x", "y")).labels == ("x", "y")
-    assert models.with_labels(SPEC, 2, None) == SPEC
-
-
-def test_labels_of_another_source_say_nothing_of_the_synsets() -> None:
-    assert models.with_labels(SPEC, 2, ("x", "y")).synsets == ()
-    assert models.with_labels(SPEC, 2, SPEC.labels).synsets == SPEC.synsets
-
-
-def test_a_thousand_classes_are_imagenets_and_others_are_numbered() -> None:
-    assert models.with_labels(BARE, 1000, None).labels[285] == "Egyptian cat"
-    assert models.with_labels(BARE, 1000, None).synsets[285] == "n02124075"
-    assert models.with_labels(BARE, 2, None).labels == ("class 0", "class 1")
-
-
-@pytest.mark.parametrize(
-    ("spec", "given", "where"), [(SPEC, None, "the spec of net: 2 labels"), (BARE, ("x",), "--labels: 1 labels")]
-)
-def test_one_label_for_each_class(spec: ModelSpec, given: tuple[str, ...] | None, where: str) -> None:
-    with pytest.raises(UsageError, match=where):
-        models.with_labels(spec, 3, given)
-
-
 def test_a_factory_may_import_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "neighbour_of_the_test.py").write_text("from tests.factories import network\n")
     (tmp_path / "mine.py").write_text("from neighbour_of_the_test import network\ndef build(): return network(3)\n")
