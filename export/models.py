@@ -6,11 +6,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.export import network, weights
 from tritonrepo.export.options import Progress
+from tritonrepo.export.unwrap import unwrap
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.spec import ModelSpec
 
@@ -29,7 +31,7 @@ def load(model: str, source: str | None, progress: Progress, notice: Callable[[s
         TritonRepoError: As `weights.load` raises it.
     """
     if ".py:" in model:
-        return _from_factory(model, source)
+        return _from_factory(model, source, notice)
     if model not in network.ARCHITECTURES:
         known = ", ".join(network.ARCHITECTURES)
         raise UsageError(f"--model {model}: unknown; take one of {known}, or FILE.py:FACTORY for your own")
@@ -37,10 +39,13 @@ def load(model: str, source: str | None, progress: Progress, notice: Callable[[s
     return module, ModelSpec(model, trained=provenance.trained), provenance
 
 
-def _from_factory(model: str, source: str | None) -> Loaded:
+def _from_factory(model: str, source: str | None, notice: Callable[[str], None]) -> Loaded:
     file, _, name = model.rpartition(":")
     module, spec = _call(Path(file), name)
+    _restore_defaults(notice)
+    module = unwrap(module, notice)
     try:
+        _tell_precision(module, notice)
         module = module.cpu().float()
         module.eval()
         provenance = weights.of_module(module, f"factory {Path(file).name}:{name}", spec.trained)
@@ -54,6 +59,23 @@ def _from_factory(model: str, source: str | None) -> Loaded:
         )
     module, provenance = weights.from_file(module, Path(source), f"file {Path(source).name}")
     return module, spec, provenance
+
+
+def _restore_defaults(notice: Callable[[str], None]) -> None:
+    """A server has PyTorch's own defaults, so the module is run with these."""
+    if torch.get_default_dtype() != torch.float32:
+        notice(f"the model's file sets torch's default dtype to {torch.get_default_dtype()}; float32 is taken instead")
+        torch.set_default_dtype(torch.float32)
+    if torch.get_default_device() != torch.device("cpu"):
+        notice(f"the model's file sets torch's default device to {torch.get_default_device()}; cpu is taken instead")
+        torch.set_default_device("cpu")
+
+
+def _tell_precision(module: nn.Module, notice: Callable[[str], None]) -> None:
+    tensors = (*module.parameters(), *module.buffers())
+    others = {str(tensor.dtype) for tensor in tensors if tensor.is_floating_point()} - {"torch.float32"}
+    if others:
+        notice(f"parameters of {', '.join(sorted(others))} are made float32, in which every model is exported")
 
 
 def _call(path: Path, name: str) -> tuple[nn.Module, ModelSpec]:

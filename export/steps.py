@@ -4,7 +4,6 @@ import importlib
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +22,7 @@ from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
 from tritonrepo.repository.formats import TENSORRT, Format
 from tritonrepo.repository.manifest import EngineFacts
-from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.publish import Repository, open_repository
 
 
 def build(options: Options, watcher: Watcher | None = None) -> Build:
@@ -41,33 +40,48 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     # PyTorch then takes huge pages for large tensors; without, a batch of 64 spends as long in the kernel as computing.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     watcher = watcher or Watcher()
-    converters = [(format, _converter(format)) for format in options.formats]
-    names = [format.name for format in options.formats]
+    for format in options.formats:
+        _converter(format)
     with (
         disk_errors("the disk refuses"),
         open_repository(options.repository, options.staging, watcher.notice) as repository,
     ):
-        with ThreadPoolExecutor(1, "verify") as verifier, FreshProcess(names) as process:
+        with FreshProcess([format.name for format in options.formats]) as process:
             found = subject.prepare(options, repository, watcher)
-            artifacts, pending = [], []
-            for format, converter in converters:
-                watcher.step(f"{format.name}: convert")
-                artifacts.append(repository.workspace(f"{found.spec.name}_{format.name}") / format.filename)
-                with watcher.silence():
-                    outcome = _convert(format, converter, found, artifacts[-1], options)
-                # Conversions are Python on one core; an artifact runs on the others meanwhile.
-                pending.append(verifier.submit(_verify, outcome, converter, found, artifacts[-1], process))
-            watcher.step("verify: every artifact in a fresh process")
-            outcomes = _collect(pending)
+            made = make(found, options, repository, process, watcher)
+        outcomes = tuple(outcome for outcome, _ in made)
         if not any(outcome.failed for outcome in outcomes):
             watcher.step("publish")
-            made = list(zip(outcomes, artifacts, strict=True))
             outcomes = publish(repository, made, found.spec, found.weights, options)
         return Build(found.spec, found.weights, outcomes)
 
 
-def _collect(pending: list[Future[Outcome]]) -> tuple[Outcome, ...]:
-    return tuple(future.result() for future in pending)
+def make(
+    found: Subject, options: Options, repository: Repository, process: FreshProcess, watcher: Watcher
+) -> list[tuple[Outcome, Path]]:
+    """Convert the module to each format and verify the artifacts.
+
+    Conversions are Python on one core, so an artifact is run beside the next conversion.
+
+    Args:
+        found: The module and what it gives.
+        options: What to make of it.
+        repository: Gives a place for each artifact.
+        process: Runs the artifacts.
+        watcher: Is told of the steps.
+
+    Returns:
+        What became of each format, and where its artifact is.
+    """
+    artifacts, pending = [], []
+    for format in options.formats:
+        watcher.step(f"{format.name}: convert")
+        artifacts.append(repository.workspace(f"{found.spec.name}_{format.name}") / format.filename)
+        with watcher.silence():
+            outcome = _convert(format, found, artifacts[-1], options)
+        pending.append(process.later(_verify, outcome, found, artifacts[-1], process))
+    watcher.step("verify: every artifact in a fresh process")
+    return [(future.result(), artifact) for future, artifact in zip(pending, artifacts, strict=True)]
 
 
 def _converter(format: Format) -> ModuleType:
@@ -82,21 +96,20 @@ def _converter(format: Format) -> ModuleType:
     return converter
 
 
-def _convert(format: Format, converter: ModuleType, found: Subject, artifact: Path, options: Options) -> Outcome:
+def _convert(format: Format, found: Subject, artifact: Path, options: Options) -> Outcome:
     """Write the artifact, and for FP16 see first what the module itself gives."""
 
     def make() -> Outcome:
         eager = half.prove(found.module, found.expected, format.name) if format.precision == "FP16" else None
-        engine = _call(converter, found, format, artifact, options)
+        engine = _call(found, format, artifact, options)
         return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager)
 
     return _timed(Outcome(format), make)
 
 
-def _call(
-    converter: ModuleType, found: Subject, format: Format, artifact: Path, options: Options
-) -> EngineFacts | None:
+def _call(found: Subject, format: Format, artifact: Path, options: Options) -> EngineFacts | None:
     """Write the artifact; returns what the manifest is to say of it."""
+    converter = _converter(format)
     if format is TENSORRT:
         facts: EngineFacts = converter.convert(
             found.module, found.spec.image_shape, artifact, options.serving.profile, options.engine
@@ -106,7 +119,7 @@ def _call(
     return None
 
 
-def _verify(outcome: Outcome, converter: ModuleType, found: Subject, artifact: Path, process: FreshProcess) -> Outcome:
+def _verify(outcome: Outcome, found: Subject, artifact: Path, process: FreshProcess) -> Outcome:
     """The gate that nothing passes unverified."""
     if outcome.error is not None:
         return outcome
@@ -114,7 +127,9 @@ def _verify(outcome: Outcome, converter: ModuleType, found: Subject, artifact: P
     def judge() -> Outcome:
         name = outcome.format.name
         run = process.load(name, artifact)
-        measured = verify(run, found.expected, TOLERANCES[outcome.format.precision], name, converter.RUNTIME)
+        measured = verify(
+            run, found.expected, TOLERANCES[outcome.format.precision], name, _converter(outcome.format).RUNTIME
+        )
         return replace(outcome, verification=replace(measured, eager_fp16=outcome.eager_fp16))
 
     return _timed(outcome, judge)

@@ -129,9 +129,9 @@ def _explain(exc: Exception) -> str:
     """The innermost cause in a line: the exporter's own message is a page about how to file a bug."""
     while exc.__cause__ is not None and isinstance(exc.__cause__, Exception):
         exc = exc.__cause__
-    if "data-dependent" in str(exc):
+    if "data-dependent" in str(exc) or type(exc).__name__ == "DataDependentOutputException":
         return (
-            "the module takes a branch or a size from its input's values, and a graph has one way for "
+            "the module takes a branch or a number from a tensor's values, and a graph has one way for "
             f"all{where(exc)}. Compute it with tensors, as torch.where does"
         )
     return f"torch.onnx.export cannot convert the module: {type(exc).__name__}: {gist(exc)}{where(exc)}"

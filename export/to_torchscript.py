@@ -25,8 +25,7 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
     The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
 
     Raises:
-        ConversionError: Tracing fails, the trace would keep what it takes from one input's values, it creates tensors
-            on a fixed device, or it calls Python.
+        ConversionError: Tracing fails, the trace would keep what it takes from one input's values, or it calls Python.
         OSError: The disk refuses.
     """
     example = torch.zeros(EXAMPLE_BATCH, *image_shape)
@@ -51,9 +50,8 @@ def _check_exits(module: nn.Module, example: torch.Tensor) -> None:
         ) from exc
     if lines:
         raise ConversionError(
-            "TorchScript: the module takes a Python value from its input's values, and a trace would keep it, branch "
-            "or "
-            f"number, for every other input: {exits.describe(lines[0])}. Compute it with tensors, as torch.where does"
+            "TorchScript: the module takes a Python value from its input's values, and a trace would keep this branch or "
+            f"number for every other input: {exits.describe(lines[0])}. Compute it with tensors, as torch.where does"
         )
 
 
@@ -84,20 +82,32 @@ def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
             f"TorchScript: the module calls Python, the torch.autograd.Function {called[0]}, and no server has it. The "
             "format onnx takes the operators inside it: --formats onnx"
         )
-    if pinned := list(_pinned_to_a_device(graph)):
-        raise ConversionError(
-            f"TorchScript: {len(pinned)} operation(s) create tensors on the device they were traced on, and would fail "
-            f"on a GPU; register them as buffers instead. The first: {pinned[0]}"
-        )
+    _follow_the_input(traced)
     return traced
 
 
-def _pinned_to_a_device(graph: Any) -> Iterator[str]:
+def _follow_the_input(traced: Any) -> None:
+    """Let the operations that create tensors do it on the device of the images.
+
+    A trace writes down the device that it saw, the CPU; on a GPU, an index or a first state would then be elsewhere than
+    what it is used with.
+    """
+    graph = traced.graph
+    if not any(_devices(traced.inlined_graph)):
+        return
+    torch._C._jit_pass_inline(graph)
+    images = list(graph.inputs())[1]  # after the module itself
+    device = graph.create("prim::device", [images], 1)
+    device.output().setType(torch._C.DeviceObjType.get())
+    graph.prependNode(device)
+    for constant in _devices(graph):
+        constant.replaceAllUsesWith(device.output())
+
+
+def _devices(graph: Any) -> Iterator[Any]:
     for node in graph.findAllNodes("prim::Constant", recurse=True):
-        output = node.output()
-        if output.type().kind() == "DeviceObjType":
-            for use in output.uses():
-                yield str(use.user).strip()
+        if node.output().type().kind() == "DeviceObjType":
+            yield node.output()
 
 
 def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

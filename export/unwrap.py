@@ -38,8 +38,7 @@ def _bare(module: nn.Module, taken: list[str]) -> nn.Module:
         module._compiled_call_impl = None
     if hasattr(vars(module).get("forward"), COMPILED_FUNCTION):
         taken.append("torch.compile of forward")
-        original = getattr(module.forward, COMPILED_FUNCTION)
-        module.forward = original
+        module.forward = getattr(module.forward, COMPILED_FUNCTION)
     if isinstance(module, torch.jit.ScriptModule):
         return module
     for name, child in module.named_children():

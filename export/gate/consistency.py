@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from tritonrepo.client.decode import Scores
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.tolerance import FP16, FP32, Tolerance, comparable, differences, scale
+from tritonrepo.export.gate.tolerance import FP16, FP32, Tolerance, allowed, comparable, differences, scale
 
 RANDOM = (
     "It draws random numbers: the same batch gives the same only if the random seed is set before, so dropout or noise "
@@ -42,8 +42,7 @@ def disagreement(
     """Row and class that differ most beyond the tolerance; None if none does. `size`: the scale of all scores."""
     left, right = (comparable(values, scores, tolerance) for values in (actual, wanted))
     with np.errstate(invalid="ignore"):
-        excess = differences(left, right) - tolerance.share * size
-        excess -= tolerance.relative * np.abs(np.where(np.isfinite(right), right, 0.0))
+        excess = differences(left, right) - allowed(wanted, scores, tolerance, size)
     excess = np.where(np.isnan(excess), np.inf, excess)
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
     return (int(row), int(column)) if excess[row, column] > 0 else None

@@ -9,10 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.reference import Values
 from tritonrepo.export.gate.verify import Runner
+
+Result = TypeVar("Result")
 
 ROOT = Path(tritonrepo.__file__).parent.parent
 """Where this package is imported from; in a checkout it holds nothing else."""
@@ -48,6 +51,7 @@ class FreshProcess:
     def __init__(self, formats: Sequence[str]) -> None:
         """Start it. `formats`: the names of those that it is to run."""
         self._formats = formats
+        self._thread = ThreadPoolExecutor(1, "verify")
         self._start()
 
     def _start(self) -> None:
@@ -59,6 +63,10 @@ class FreshProcess:
             self._process = subprocess.Popen(
                 command, pass_fds=[other.fileno()], stdin=nowhere, stdout=nowhere, stderr=nowhere
             )
+
+    def later(self, act: Callable[..., Result], *given: object) -> Future[Result]:
+        """Do something with this process in a thread, after what was given before: the other core is idle meanwhile."""
+        return self._thread.submit(act, *given)
 
     def load(self, format: str, artifact: Path) -> Runner:
         """Load an artifact; it takes the place of the last one.
@@ -106,8 +114,10 @@ class FreshProcess:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         # First the process: a thread that waits for its answer then wakes up.
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._process.kill()
         self._process.wait()
+        self._thread.shutdown()
         self._connection.close()
 
 
@@ -116,7 +126,7 @@ def _why(message: str) -> str:
     for kind, pattern in UNKNOWN:
         if found := pattern.search(message):
             return (
-                f"a fresh process cannot load it, and a server is one: the {kind} {found[1]} is registered by code "
+                f"a fresh process cannot load it, and a server is one: the {kind} {found[1].rstrip('.')} is registered by code "
                 "that a server does not have; write it with PyTorch's own operators"
             )
     return f"its own runtime cannot load it: {gist(Exception(message))}"

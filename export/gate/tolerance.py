@@ -13,6 +13,9 @@ QN_CONSTANT = 2.2219
 QN_VALUES = 400
 """Of more values than these, so many evenly spaced ones of their sorted row stand for all: 79,800 distances."""
 
+SUREST = 1e-7
+"""Independent scores closer to 1 are taken for this close, so that their odds are finite."""
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -26,7 +29,8 @@ class Tolerance:
         top1: The least share of the pictures with the same best class. Two classes that the reference itself holds
             apart by no more than the tolerance are as good as one another.
         faintest: Probabilities below are all taken for this one: the format rounds them coarsely, or to nothing.
-        surest: Independent scores closer to 1 than this are all taken for one: there the format has few numbers.
+        grain: How far an independent score may be off by itself: runtimes approximate the sigmoid, and near 1 the
+            format has few numbers.
         reason: Why that much.
     """
 
@@ -35,7 +39,7 @@ class Tolerance:
     probability: float
     top1: float
     faintest: float
-    surest: float
+    grain: float
     reason: str
 
 
@@ -45,7 +49,7 @@ FP32 = Tolerance(
     probability=1e-2,
     top1=0.99,
     faintest=1e-30,
-    surest=1e-4,
+    grain=1e-6,
     reason="FP32 rounds to 6e-8; other summation orders in some hundred layers leave about 1e-5 of the scale. A "
     "hundred times that still lies far below what a real defect (a wrong weight, channel order, a missing layer) does",
 )
@@ -55,7 +59,7 @@ FP16 = Tolerance(
     probability=5e-2,
     top1=0.95,
     faintest=1e-5,
-    surest=1e-2,
+    grain=1e-3,
     reason="FP16 rounds to 5e-4; over a hundred layers, independent roundings add up to 5e-4 * sqrt(100) = 5e-3 of the "
     "scale on average, and the worst of some thousand scores lies four standard deviations out, near 2e-2",
 )
@@ -106,9 +110,26 @@ def comparable(values: NDArray[Any], scores: Scores, tolerance: Tolerance) -> ND
     if scores == "probabilities":
         logarithms: NDArray[np.float64] = np.log(known)
         return logarithms
-    likely = np.minimum(known, 1 - tolerance.surest)
+    likely = np.minimum(known, 1 - SUREST)
     odds: NDArray[np.float64] = np.log(likely) - np.log1p(-likely)
     return odds
+
+
+def allowed(wanted: NDArray[Any], scores: Scores, tolerance: Tolerance, size: float) -> NDArray[np.float64]:
+    """How far each of `[…, classes]` may be off, on the scale of `comparable`.
+
+    Args:
+        wanted: The reference's values.
+        scores: What they are.
+        tolerance: Of the format.
+        size: The `scale` of all.
+    """
+    exact = comparable(wanted, scores, tolerance)
+    limit: NDArray[np.float64] = tolerance.share * size + tolerance.relative * np.abs(np.where(exact > -np.inf, exact, 0))
+    if scores == "independent":
+        likely = 1 / (1 + np.exp(-exact))
+        limit += tolerance.grain / (likely * (1 - likely))  # the slope of the log-odds
+    return limit
 
 
 def differences(actual: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
