@@ -50,8 +50,8 @@ def _check_exits(module: nn.Module, example: torch.Tensor) -> None:
         ) from exc
     if lines:
         raise ConversionError(
-            "TorchScript: the module takes a Python value from its input's values, and a trace would keep this branch or "
-            f"number for every other input: {exits.describe(lines[0])}. Compute it with tensors, as torch.where does"
+            "TorchScript: the module takes a Python value from its input's values, and a trace would keep this branch "
+            f"or number for every other input: {exits.describe(lines[0])}. Compute it with tensors, as torch.where does"
         )
 
 
@@ -89,8 +89,8 @@ def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
 def _follow_the_input(traced: Any) -> None:
     """Let the operations that create tensors do it on the device of the images.
 
-    A trace writes down the device that it saw, the CPU; on a GPU, an index or a first state would then be elsewhere than
-    what it is used with.
+    A trace writes down the device that it saw, the CPU; on a GPU, an index or a first state would then be elsewhere
+    than what it is used with.
     """
     graph = traced.graph
     if not any(_devices(traced.inlined_graph)):

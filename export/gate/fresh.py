@@ -126,7 +126,7 @@ def _why(message: str) -> str:
     for kind, pattern in UNKNOWN:
         if found := pattern.search(message):
             return (
-                f"a fresh process cannot load it, and a server is one: the {kind} {found[1].rstrip('.')} is registered by code "
-                "that a server does not have; write it with PyTorch's own operators"
+                f"a fresh process cannot load it, and a server is one: the {kind} {found[1].rstrip('.')} is registered "
+                "by code that a server does not have; write it with PyTorch's own operators"
             )
     return f"its own runtime cannot load it: {gist(Exception(message))}"

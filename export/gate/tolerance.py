@@ -125,7 +125,8 @@ def allowed(wanted: NDArray[Any], scores: Scores, tolerance: Tolerance, size: fl
         size: The `scale` of all.
     """
     exact = comparable(wanted, scores, tolerance)
-    limit: NDArray[np.float64] = tolerance.share * size + tolerance.relative * np.abs(np.where(exact > -np.inf, exact, 0))
+    reach = np.abs(np.where(np.isneginf(exact), 0.0, exact))
+    limit: NDArray[np.float64] = tolerance.share * size + tolerance.relative * reach
     if scores == "independent":
         likely = 1 / (1 + np.exp(-exact))
         limit += tolerance.grain / (likely * (1 - likely))  # the slope of the log-odds

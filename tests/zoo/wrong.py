@@ -216,16 +216,6 @@ def frozen_number() -> nn.Module:
     return Numbering()
 
 
-class ByNumpy(Around):
-    def spoil(self, x: Tensor, scores: Tensor) -> Tensor:
-        return torch.from_numpy(np.tanh(scores.numpy()))
-
-
-@wrong
-def by_numpy() -> nn.Module:
-    return ByNumpy()
-
-
 class Looping(Around):
     def spoil(self, x: Tensor, scores: Tensor) -> Tensor:
         return torch.stack([row * (2 if row.argmax() == 3 else 1) for row in scores])

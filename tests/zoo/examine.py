@@ -1,0 +1,52 @@
+"""Modules of the zoo through the gate, as an export takes them through, up to where it would publish."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.export import Options, Serving, Watcher, steps, subject
+from tritonrepo.export.gate.fresh import FreshProcess
+from tritonrepo.repository.formats import ONNX, TORCHSCRIPT
+from tritonrepo.repository.publish import open_repository
+
+FORMATS = (TORCHSCRIPT, ONNX)
+MAX_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What became of one module.
+
+    Attributes:
+        name: Of the factory.
+        refusals: Why each format was refused, by its name; "module" for a reason that concerns the module itself.
+        scores: What the module's scores are.
+        notices: What was said on the way.
+    """
+
+    name: str
+    refusals: dict[str, str]
+    scores: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+def examine(file: str, names: Sequence[str], root: Path) -> list[Examined]:
+    """The factories `names` of a file, one after another; runs in a process of its own."""
+    torch.set_num_threads(1)
+    with open_repository(root / "models") as repository, FreshProcess([format.name for format in FORMATS]) as process:
+        found = []
+        for name in names:
+            notices: list[str] = []
+            options = Options(f"{file}:{name}", None, FORMATS, root / "models", Serving(MAX_BATCH_SIZE))
+            try:
+                made = subject.prepare(options, repository, Watcher(notices.append))
+            except TritonRepoError as exc:
+                found.append(Examined(name, {"module": str(exc)}, notices=tuple(notices)))
+                continue
+            outcomes = [outcome for outcome, _ in steps.make(made, options, repository, process, Watcher())]
+            refusals = {one.format.name: str(one.error) for one in outcomes if one.error is not None}
+            found.append(Examined(name, refusals, made.spec.scores, tuple(notices)))
+        return found
