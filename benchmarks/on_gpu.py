@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.export import photographs, to_onnx_fp16, to_torchscript, weights
+from tritonrepo.export import photographs, to_torchscript, weights
+from tritonrepo.export.precision import HalfPrecision
 
 Images = NDArray[np.float32]
 Runner = Callable[[torch.Tensor], torch.Tensor]
@@ -107,7 +108,7 @@ def measure(output: Path) -> int:
         runners = {
             "FP32": torchscript(module, Path(folder), tensor32=False),
             "TF32": torchscript(module, Path(folder), tensor32=True),
-            "FP16": torchscript(to_onnx_fp16.HalfPrecision(module), Path(folder), tensor32=False),
+            "FP16": torchscript(HalfPrecision(module), Path(folder), tensor32=False),
         }
         checks = {name: compare(run, images, wanted, SHARES[name]) for name, run in runners.items()}
         result |= {"checks": checks, "images_per_second": speeds(runners, images)}

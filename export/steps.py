@@ -20,7 +20,7 @@ from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.publication import publish
 from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
-from tritonrepo.repository.formats import TENSORRT, Format
+from tritonrepo.repository.formats import ONNX_FP16, TENSORRT, Format
 from tritonrepo.repository.manifest import EngineFacts
 from tritonrepo.repository.publish import Repository, open_repository
 
@@ -97,10 +97,10 @@ def _converter(format: Format) -> ModuleType:
 
 
 def _convert(format: Format, found: Subject, artifact: Path, options: Options) -> Outcome:
-    """Write the artifact, and for FP16 see first what the module itself gives."""
+    """Write the artifact; where the runtime here computes FP16 in FP32, first see what the module itself gives."""
 
     def make() -> Outcome:
-        eager = half.prove(found.module, found.expected, format.name) if format.precision == "FP16" else None
+        eager = half.prove(found.module, found.expected, format.name) if format is ONNX_FP16 else None
         engine = _call(found, format, artifact, options)
         return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager)
 

@@ -110,7 +110,7 @@ class DataDependent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(x)
-        if float(x.sum()) > 0:
+        if float(x.sum()) > 1e9:  # no picture is that bright
             logits = logits + 1
         return logits
 

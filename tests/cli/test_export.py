@@ -158,7 +158,7 @@ def test_a_format_that_fails_keeps_the_others_back(
         ("half_precision_input", [], 2, "gives NCHW FP16"),
         ("surrogate", [], 2, "label 9 is"),
         ("tiny", ["--name", "n" * 201], 2, "at most 200"),
-        ("features", [], 1, "expected float32 [4, classes]"),
+        ("features", [], 1, "expected float32 [1, classes]"),
         ("tiny", ["--weights", "ngc"], 2, "is for the networks that we know"),
         ("tiny", ["--weights", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint file"),
         ("tiny", ["--labels", "LICENSE"], 2, "LICENSE: label"),

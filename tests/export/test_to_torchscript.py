@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tests import factories
 from tritonrepo.export import to_torchscript
-from tritonrepo.export.errors import ConversionError
 
 SHAPE = (3, factories.SIDE, factories.SIDE)
 
@@ -21,8 +21,13 @@ def test_torchscript_keeps_its_parameters_movable(tmp_path: Path) -> None:
     assert len(list(loaded.parameters())) == len(list(factories.network().parameters()))
 
 
-def test_torchscript_pinned_to_a_device_is_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
+def test_tensors_that_are_made_on_the_way_follow_the_images(tmp_path: Path) -> None:
+    """The device "meta" stands for a GPU: it refuses tensors of the CPU beside its own."""
     module, _ = factories.device_pinned()
-    with pytest.raises(ConversionError, match=r"arange|device") as caught:
-        to_torchscript.convert(module, SHAPE, tmp_path / "model.pt")
-    assert "register them as buffers" in str(caught.value)
+    to_torchscript.convert(module, SHAPE, tmp_path / "model.pt")
+    loaded: Any = torch.jit.load(tmp_path / "model.pt", map_location="meta")  # type: ignore[no-untyped-call]
+    assert loaded(torch.zeros(5, *SHAPE, device="meta")).device.type == "meta"
+    images = torch.linspace(-1, 1, 3 * 3 * factories.SIDE**2).view(3, *SHAPE)
+    expected = module(images).detach().numpy()
+    np.testing.assert_allclose(to_torchscript.load(tmp_path / "model.pt")(images.numpy()), expected, atol=1e-5)

@@ -1,7 +1,6 @@
 """Every module of the zoo through the gate, for both default formats: published wrongly 0, refused by mistake 0."""
 
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -78,7 +77,7 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Examined]]:
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Examined]:
     """Everything that is kept, by name; each process takes every second one."""
     kept = [(HERE / "right.py", list(RIGHT)), (HERE / "wrong.py", list(WRONG))]
     spawn = multiprocessing.get_context("spawn")
@@ -90,7 +89,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Examined
         ]
         found = {examined.name: examined for part in parts for examined in part.result()}
     print(table(found))
-    yield found
+    return found
 
 
 def table(found: dict[str, Examined]) -> str:
