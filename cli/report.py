@@ -40,7 +40,8 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=TOLERANCE,
         metavar="T",
-        help="how far a logit may be off, as a share of the spread between the classes (%(default)s)",
+        help="how far a logit may be off, as a share of the spread between the classes, and a probability "
+        "(%(default)s)",
     )
     group.add_argument(
         "--max-slowdown",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tritonrepo.client.errors import UsageError
 
 TOLERANCE = 0.1
-"""Of the reference's spread over the classes (the standard deviation of its logits). FP16 moves a well-conditioned
-network's logits by about 0.01 of it, a swapped class or a wrong channel order by about 1."""
+"""Of the reference's spread over the classes, and of a probability. FP16 moves a well-conditioned network's logits by
+about 0.01 of the spread, a swapped class or a wrong channel order by about 1."""
 MAX_SLOWDOWN = 3.0
 """From here on it is a problem that a model takes longer than the reference."""
 
@@ -21,7 +21,8 @@ class Criteria:
     Attributes:
         latency_budget: ms, for the 95th percentile; None: any latency.
         price: Of an hour of the server, in any currency; None: no costs are shown.
-        tolerance: How far a logit may be off, as a share of the spread between the classes.
+        tolerance: How far a logit may be off, as a share of the spread between the classes, and how far a probability
+            may be.
         max_slowdown: How many times as long as the reference a model may take; infinity for any.
         max_regression: How much worse than the baseline a figure may be, 0.05 for 5%; None: any amount.
     """

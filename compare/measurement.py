@@ -115,7 +115,8 @@ def _compare_answers(transport: Transport, found: Candidates, inputs: Inputs) ->
             lost[name] = str(exc)
         else:
             contracts[name] = contract
-            agreements.append(agreement.compare(name, reference.name, inputs.names, got, expected))
+            kinds = (contract.scores, reference.scores)
+            agreements.append(agreement.compare(name, reference.name, inputs.names, got, expected, kinds))
     differing = [image for one in agreements for image in one.differing]
     indices = sorted({index for image in differing for index in (image.reference_class, image.model_class)})
     return _Answers(contracts, tuple(agreements), {index: found.labels[index] for index in indices}, lost)

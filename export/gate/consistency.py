@@ -16,7 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from tritonrepo.client.decode import Scores
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.tolerance import FP16, FP32, Tolerance, allowed, comparable, differences, scale
+from tritonrepo.export.gate.tolerance import FP16, FP32, Tolerance, allowed
+from tritonrepo.repository.scores import comparable, differences, scale
 
 RANDOM = (
     "It draws random numbers: the same batch gives the same only if the random seed is set before, so dropout or noise "
@@ -40,9 +41,9 @@ def disagreement(
     actual: NDArray[np.float32], wanted: NDArray[np.float32], scores: Scores, size: float, tolerance: Tolerance = FP32
 ) -> tuple[int, int] | None:
     """Row and class that differ most beyond the tolerance; None if none does. `size`: the scale of all scores."""
-    left, right = (comparable(values, scores, tolerance) for values in (actual, wanted))
+    left, right = (comparable(values, scores, tolerance.faintest) for values in (actual, wanted))
     with np.errstate(invalid="ignore"):
-        excess = differences(left, right) - allowed(wanted, scores, tolerance, size)
+        excess = np.abs(differences(left, right)) - allowed(wanted, scores, tolerance, size)
     excess = np.where(np.isnan(excess), np.inf, excess)
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
     return (int(row), int(column)) if excess[row, column] > 0 else None
@@ -53,7 +54,7 @@ class Company:
 
     def __init__(self, images: NDArray[np.float32], values: NDArray[np.float32], scores: Scores) -> None:
         self._images, self._values, self._scores = images, values, scores
-        self._scale = scale(comparable(values, scores, FP32))
+        self._scale = scale(comparable(values, scores, FP32.faintest))
 
     def check(self, called: nn.Module, batch: NDArray[np.intp], output: NDArray[np.float32]) -> None:
         """Hold what a batch gave against what its pictures gave in other batches.

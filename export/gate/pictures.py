@@ -14,7 +14,6 @@ FEWEST = 12
 """However small the largest batch is, so many pictures are run."""
 FIRST_EXTREME = 3
 """The pictures before are photographs."""
-SIDE = 256
 DARKNESS = 16
 """A dark picture is a photograph at one sixteenth of its brightness."""
 
@@ -37,7 +36,7 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
         UsageError: A file is not an image.
     """
     count = max(max_batch_size, FEWEST)
-    extremes = _extremes(photographs.read(paths[0]))
+    extremes = _extremes(photographs.read(paths[0]), preprocessing.resize)
     rest = iter(photographs.views(paths, count - len(extremes)))
     images = np.empty((count, 3, preprocessing.crop, preprocessing.crop), np.float32)
     for index in range(count):
@@ -47,8 +46,8 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
     return images
 
 
-def _extremes(photograph: Image.Image) -> list[Image.Image]:
-    """Black, white, noise, dark."""
-    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    black, white = (Image.new("RGB", (SIDE, SIDE), (level, level, level)) for level in (0, 255))
+def _extremes(photograph: Image.Image, side: int) -> list[Image.Image]:
+    """Black, white, noise, dark. `side`: what preprocessing resizes to; noise of another size would be smoothed."""
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    black, white = (Image.new("RGB", (side, side), (level, level, level)) for level in (0, 255))
     return [black, white, Image.fromarray(noise), photograph.convert("RGB").point(lambda level: level // DARKNESS)]

@@ -23,7 +23,11 @@ def words(factory: str, formats: str, repository: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("factory", "formats", "reasons"),
     [
-        ("data_dependent", "onnx,tensorrt", [r"ONNX: .* \(factories\.py, line \d+: if float\(x\.sum\(\)\) > 1e9:.*\)"] * 2),
+        (
+            "data_dependent",
+            "onnx,tensorrt",
+            [r"ONNX: .* \(factories\.py, line \d+: if float\(x\.sum\(\)\) > 1e9:.*\)"] * 2,
+        ),
         ("determinant", "tensorrt", [r"cannot parse model\.onnx, 1 error\(s\): node 'n0' \(Det\)"]),
         (
             "fixed_batch",
