@@ -1,17 +1,16 @@
 """Modules that users bring, and the labels of a model."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests import factories
 from tritonrepo.client.errors import UsageError
 from tritonrepo.export import models
 from tritonrepo.repository.spec import ModelSpec
-
-SPEC = ModelSpec("net", labels=("a", "b"), synsets=("n1", "n2"))
-BARE = ModelSpec("net")
 
 
 def load(model: str, source: str | None = None) -> models.Loaded:
@@ -44,3 +43,39 @@ def test_a_name_that_is_no_module_is_refused_with_what_was_returned() -> None:
 def test_a_spec_keeps_its_own_name() -> None:
     _, spec, _ = load("tests/factories.py:tiny")
     assert spec == replace(factories.spec(), name="tiny")
+
+
+@pytest.fixture
+def _defaults() -> Iterator[None]:
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device("cpu")
+
+
+@pytest.mark.usefixtures("_defaults")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "torch's default dtype to torch.float64; float32 is taken instead"),
+        ("torch.set_default_device('meta')", "torch's default device to meta; cpu is taken instead"),
+    ],
+)
+def test_defaults_that_a_file_sets_are_not_the_servers(line: str, said: str, tmp_path: Path) -> None:
+    """What the module makes on the way would be of that dtype, which no server gives it."""
+    code = f"import torch\nfrom tests.factories import network\ndef build():\n    module = network()\n    {line}\n"
+    (tmp_path / "mine.py").write_text(f"{code}    return module\n")
+    notices: list[str] = []
+    module, _, _ = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append)
+    assert any(said in notice for notice in notices)
+    assert (torch.zeros(1).dtype, torch.zeros(1).device.type) == (torch.float32, "cpu")
+    assert module(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_parameters_of_another_precision_are_made_float32_and_it_is_said(dtype: str, tmp_path: Path) -> None:
+    code = "import torch\nfrom tests.factories import network\n"
+    (tmp_path / "mine.py").write_text(f"{code}def build(): return network().to(torch.{dtype})\n")
+    notices: list[str] = []
+    module, _, _ = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append)
+    assert notices == [f"parameters of torch.{dtype} are made float32, in which every model is exported"]
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
