@@ -1,7 +1,6 @@
 """Copies of modules: what one step does to a copy reaches no other."""
 
 import threading
-from typing import Any
 
 import pytest
 import torch
@@ -21,8 +20,8 @@ class Computed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inside: Any = factories.network()
-        self.sum = self.inside[0].weight.sum()
+        self.inside = factories.network()
+        self.sum: Tensor = next(self.inside.parameters()).sum()
 
     def forward(self, x: Tensor) -> Tensor:
         scores: Tensor = self.inside(x) + self.sum
