@@ -204,8 +204,10 @@ def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
     Raises:
         TritonRepoError: As `Classifier`, or a file cannot be read.
     """
+    from tritonrepo.cli import decoders
     from tritonrepo.client.classifier import Classifier
 
+    decoders.quiet()
     return Classifier(
         args.url,
         model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import threading
 import zlib
@@ -106,6 +107,7 @@ def trickling(data: bytes, stopped: Callable[[], threading.Event], pause: float 
     return script
 
 
+@functools.cache
 def bomb(size: int) -> bytes:
     """Gzip of `size` zeros, a thousandth of it."""
 
