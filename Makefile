@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast fuzz install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast audit fuzz install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ system-packages: ## install, or name, the programs beside Python that the tests 
 
 test: setup system-packages ## all tests, live ones included
 	$(BIN)/python -m pytest
+
+audit: setup ## known vulnerabilities of the installed packages; says so where no data base is within reach
+	$(BIN)/python .ci/audit.py
 
 fuzz: setup ## 5,000 damaged pictures and a hostile server: no hang, no crash, each named (minutes; OPTIONS='--seed 1')
 	$(BIN)/python -m tests.fuzz $(OPTIONS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import socket
 import struct
 import threading
@@ -16,7 +15,7 @@ import numpy as np
 from tests.fuzz.hostile import HostileServer, Script, bomb, response, sending, trickling
 from tests.fuzz.pictures import note
 from tests.fuzz.tally import Tally
-from tests.fuzz.worker import Outcome
+from tests.fuzz.worker import Outcome, peak_memory
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.decode import top
 from tritonrepo.client.errors import TritonRepoError
@@ -56,8 +55,7 @@ def _outcome(chance: random.Random, make: Make, ask: Callable[[str], None]) -> O
         except Exception as exc:
             kind, text = "traceback", f"{type(exc).__name__}: {exc}"
         seconds = time.monotonic() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Outcome("hang" if seconds > DEADLINE + GRACE else kind, text, seconds, peak)
+    return Outcome("hang" if seconds > DEADLINE + GRACE else kind, text, seconds, peak_memory())
 
 
 def _ask_for_predictions(url: str) -> None:

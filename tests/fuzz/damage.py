@@ -6,6 +6,7 @@ import functools
 import io
 import random
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -126,10 +127,23 @@ DAMAGES: tuple[Callable[[random.Random, bytearray], bytearray], ...] = (
 )  # fmt: skip
 
 
+def _sealed(data: bytearray) -> bytearray:
+    """A PNG with right check sums: without them no decoder would look at what is damaged."""
+    place = 8
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        end = place + 8 + length
+        if end + 4 > len(data):
+            break
+        struct.pack_into(">I", data, end, zlib.crc32(data[place + 4 : end]))
+        place = end + 4
+    return data
+
+
 def damaged(chance: random.Random, format_: str) -> bytes:
     """A file of the format with one to three damages."""
     data = bytearray(chance.choice(originals(format_)))
     for damage in chance.choices(DAMAGES, k=chance.choice((1, 1, 1, 2, 3))):
         if len(data) > _HEAD:
             data = damage(chance, data)
-    return bytes(data)
+    return bytes(_sealed(data) if format_ == "PNG" and chance.random() < 0.7 else data)
