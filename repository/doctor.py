@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -139,11 +140,17 @@ def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:
     for output in config.output:
         if not output.label_filename:
             continue
-        path, classes = directory / output.label_filename, output.dims[-1] if output.dims else 0
-        if not path.is_file():
+        path, classes = directory / output.label_filename, _classes(output.dims)
+        if path.is_dir():
+            yield Finding("fail", directory.name, f"{path.name} is a directory, at which Triton aborts", AGAIN)
+        elif not path.is_file():
             yield Finding("fail", directory.name, f"{path.name} is missing", AGAIN)
-            continue
-        labels = count_labels(path)
-        if labels != classes:
+        elif classes and (labels := count_labels(path)) != classes:
+            # Triton loads it: it names a class without a label by its number, and reads no label beyond the classes.
             text = f"{path.name} has {labels} labels for the {classes} classes of {output.name}"
-            yield Finding("fail", directory.name, text, "give one label a line, or " + AGAIN)
+            yield Finding("note", directory.name, text, "give one label a line, or " + AGAIN)
+
+
+def _classes(dims: Sequence[int]) -> int:
+    """How many an output of this shape scores; 0 where any number may come. `[10, 1, 1]` scores ten."""
+    return prod(dims) if dims and min(dims) > 0 else 0

@@ -97,7 +97,6 @@ def inter_op_threads_of_a_platform(root: Path) -> None:
 @pytest.mark.parametrize(
     ("plant", "subject", "words"),
     [
-        (label_short, "tiny_onnx", "labels.txt has 9 labels for the 10 classes of OUTPUT__0"),
         (no_labels, "tiny_onnx", "labels.txt is missing"),
         (looping_labels, "tiny_onnx", "labels"),
         (absent_version, "tiny_onnx", "the version policy asks for 7, there is 1"),
@@ -116,6 +115,14 @@ def inter_op_threads_of_a_platform(root: Path) -> None:
 def test_a_planted_fault_is_found(root: Path, plant: Callable[[Path], None], subject: str, words: str) -> None:
     plant(root)
     assert_found(root, subject, words)
+
+
+def test_labels_that_are_too_few_are_a_note(root: Path) -> None:
+    """Triton loads the model, and names the class without a label by its number."""
+    label_short(root)
+    assert failures(root) == []
+    (note,) = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
+    assert (note.subject, note.text) == ("tiny_onnx", "labels.txt has 9 labels for the 10 classes of OUTPUT__0")
 
 
 def test_other_backends_ignore_the_threads_that_pytorch_cannot_take(root: Path) -> None:
