@@ -29,18 +29,9 @@ from tritonrepo.client.records import (
     csv_header,
     untrained_warning,
 )
+from tritonrepo.client.result_file import Done, drop, format_of, open_to_go_on, read_done
 from tritonrepo.client.results import Result
-from tritonrepo.client.resume import (
-    Done,
-    Present,
-    drop,
-    format_of,
-    open_to_go_on,
-    outdated,
-    read_done,
-    said,
-    skip_done,
-)
+from tritonrepo.client.resume import Present, outdated, said, skip_done
 from tritonrepo.client.sources import Source, expand, said_of
 from tritonrepo.client.text import printable
 

@@ -24,7 +24,8 @@ from tritonrepo.client.earlier import read_outcomes, settle
 from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.records import untrained_warning
-from tritonrepo.client.resume import Present, drop, open_to_go_on, said, skip_done, whole_lines
+from tritonrepo.client.result_file import drop, open_to_go_on, whole_lines
+from tritonrepo.client.resume import Present, said, skip_done
 from tritonrepo.client.sources import said_of
 from tritonrepo.client.text import printable
 from tritonrepo.client.transport import open_transport

@@ -11,7 +11,8 @@ from tritonrepo.client.basis import Basis
 from tritonrepo.client.datasets import Example
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import Outcome
-from tritonrepo.client.resume import EarlierReleaseError, Present, Record, numbered, whole_lines
+from tritonrepo.client.result_file import EarlierReleaseError, Record, numbered, whole_lines
+from tritonrepo.client.resume import Present
 
 
 def read_outcomes(path: Path) -> dict[Record, Outcome]:
