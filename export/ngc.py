@@ -3,8 +3,8 @@
 import fcntl
 from pathlib import Path
 
-import pooch
-
+from tritonrepo.client.download import TransferError, announced, opened
+from tritonrepo.client.http_pool import TooLargeError
 from tritonrepo.export.errors import DownloadError, WeightsError
 from tritonrepo.export.options import Progress
 from tritonrepo.repository.digest import sha256
@@ -21,8 +21,10 @@ CHECKPOINTS = {
 }
 """The checkpoints that NVIDIA's torch.hub entry points load."""
 
-TIMEOUT_S = 20.0
-"""The longest silence of the server."""
+DEADLINE_S = 3600.0
+"""For all of a download: 170 MB take an hour at 400 kbit/s."""
+LIMIT = 1 << 30
+"""Most bytes of a checkpoint."""
 _CHUNK = 1 << 20
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 
@@ -47,8 +49,10 @@ def fetch(url: str, directory: Path, progress: Progress) -> Path:
                 _check_cached(target, record)
             else:
                 _download(url, target, record, progress)
-    except OSError as exc:  # the root of requests' errors too
-        raise DownloadError(url, _reason(exc)) from exc
+    except TransferError as exc:
+        raise DownloadError(url, str(exc)) from exc
+    except OSError as exc:
+        raise DownloadError(url, str(exc)) from exc
     return target
 
 
@@ -63,45 +67,18 @@ def _check_cached(target: Path, record: Path) -> None:
 
 def _download(url: str, target: Path, record: Path, progress: Progress) -> None:
     part = target.with_name(target.name + ".part")
-    get = pooch.HTTPDownloader(progressbar=_Bar(progress), chunk_size=_CHUNK, timeout=TIMEOUT_S)
-    get(url, str(part), None)
+    with opened(url, DEADLINE_S, LIMIT) as response, part.open("wb") as file:
+        packed = "content-encoding" in response.headers
+        total, done = None if packed else announced(response), 0
+        while chunk := response.read(_CHUNK, decode_content=True):
+            done += len(chunk)
+            if done > LIMIT:
+                raise TooLargeError
+            file.write(chunk)
+            progress(done, total)
     with part.open("rb") as file:
         head = file.read(100)
     if head.lstrip().lower().startswith(_PAGES):
-        raise ConnectionError("the answer is a web page, not a file: of a proxy or a login?")
+        raise DownloadError(url, "the answer is a web page, not a file: of a proxy or a login?")
     record.write_text(sha256(part))
     part.replace(target)
-
-
-class _Bar:
-    """What pooch takes for tqdm's bar."""
-
-    total = 0
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._done = 0
-
-    def update(self, count: int) -> None:
-        """Count some more bytes; pooch calls the last chunk as long as the others."""
-        self._done = min(self._done + count, self.total or self._done + count)
-        self._progress(self._done, self.total or None)
-
-    def reset(self) -> None:
-        """Start again from nothing, as pooch does before it counts the whole file once more."""
-        self._done = 0
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-
-def _reason(exc: OSError) -> str:
-    """What went wrong at the bottom: requests' own words wrap it three times."""
-    response = getattr(exc, "response", None)
-    if response is not None:
-        response.close()  # which pooch leaves to chance
-        return f"the server answers {response.status_code} {response.reason}"
-    inner: BaseException = exc
-    while inner.__context__ is not None:
-        inner = inner.__context__
-    return str(inner) or type(inner).__name__

@@ -23,7 +23,7 @@ def test_what_a_factory_needs_brings_no_framework() -> None:
     program = (
         "from tritonrepo.export import ModelSpec, Options, Preprocessing, Serving, Watcher\n"
         "import sys\n"
-        "print(*{'torch', 'onnx', 'onnxruntime', 'tritonclient', 'pooch', 'skimage'} & set(sys.modules))"
+        "print(*{'torch', 'onnx', 'onnxruntime', 'tritonclient', 'skimage'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == ""
 

@@ -1,6 +1,7 @@
 """Downloads, against a real HTTP server on loopback that knows how to break off."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.hostile import HostileServer, response, sending, trickling
 from tritonrepo.export import ngc
 from tritonrepo.export.errors import DownloadError, WeightsError
 
@@ -23,6 +25,7 @@ class Origin(ThreadingHTTPServer):
         self.break_after: int | None = None
         self.requests = 0
         self.kind = "application/octet-stream"
+        self.announced = True
 
     @property
     def url(self) -> str:
@@ -39,7 +42,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests += 1
         body = self.server.content
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.announced:
+            self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", self.server.kind)
         self.end_headers()
         self.wfile.write(body[: self.server.break_after])
@@ -102,11 +106,11 @@ def test_a_cached_file_that_changed_is_refused(origin: Origin, tmp_path: Path) -
 
 def test_an_unreachable_server_is_missing_with_the_remedy(origin: Origin, tmp_path: Path) -> None:
     missing = origin.url.replace("/files/model.pth.tar", "/missing")
-    with pytest.raises(DownloadError, match="the server answers 404 Not Found") as caught:
+    with pytest.raises(DownloadError, match="HTTP status 404: Not Found") as caught:
         ngc.fetch(missing, tmp_path, quiet)
     assert "--weights PATH" in str(caught.value)
     assert caught.value.exit_status == 3
-    with pytest.raises(DownloadError, match=r"model\.pth\.tar: \[Errno 111\] Connection refused\. Download"):
+    with pytest.raises(DownloadError, match=r"model\.pth\.tar: not fetched: Connection refused\. Download"):
         ngc.fetch("http://127.0.0.1:1/model.pth.tar", tmp_path, quiet)
 
 
@@ -131,6 +135,40 @@ def test_a_page_of_a_proxy_is_not_kept_as_the_file(origin: Origin, tmp_path: Pat
         ngc.fetch(origin.url, tmp_path, quiet)
     origin.kind, origin.content = "application/octet-stream", CONTENT
     assert ngc.fetch(origin.url, tmp_path, quiet).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_more_than_any_checkpoint_has_is_refused(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    origin.announced = announced
+    monkeypatch.setattr(ngc, "LIMIT", len(CONTENT) - 1)
+    with pytest.raises(DownloadError, match=r"more than the limit of 5,119,999"):
+        ngc.fetch(origin.url, tmp_path, quiet)
+    assert not (tmp_path / "model.pth.tar").exists()
+
+
+def test_the_time_is_for_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is no silence, and would go on for days."""
+    monkeypatch.setattr(ngc, "DEADLINE_S", 0.5)
+    with HostileServer(sending(b"")) as server:
+        server.script = trickling(response(bytes(10_000)), lambda: server.stopped)
+        begin = time.monotonic()
+        with pytest.raises(DownloadError, match=r"not fetched within 0\.5 s"):
+            ngc.fetch(f"http://{server.url}/model.pth.tar", tmp_path, quiet)
+        assert time.monotonic() - begin < 3
+
+
+def test_a_redirect_is_followed_and_not_inside(origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with HostileServer(sending(response(b"", "302 Found", Location=origin.url))) as server:
+        path = ngc.fetch(f"http://{server.url}/model.pth.tar", tmp_path, quiet)
+        assert path.read_bytes() == CONTENT
+        # As a proxy it stands for a public host.
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("http_proxy", f"http://{server.url}")
+        with pytest.raises(DownloadError, match=r"a redirect leads to 127\.0\.0\.1, which is not a public address"):
+            ngc.fetch("http://weights.example/other.pth.tar", tmp_path, quiet)
 
 
 def test_two_downloads_at_once_are_one(origin: Origin, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _number(chance: random.Random, data: bytearray) -> bytearray:
     for _ in range(chance.choice((1, 1, 3))):
         kind = chance.choice(("<I", ">I", "<H", ">H", "B"))
         size = struct.calcsize(kind)
-        place = chance.randrange(min(_HEAD, len(data) - size))
+        place = chance.randrange(min(chance.choice((_HEAD // 10, _HEAD)), len(data) - size))
         data[place : place + size] = struct.pack(kind, chance.choice(_EXTREMES) % 256**size)
     return data
 
