@@ -47,8 +47,6 @@ class Settings:
             *listeners(ports),
             *key.ARGUMENTS,
             "--allow-gpu-metrics=false",
-            "--allow-sagemaker=false",
-            "--allow-vertex-ai=false",  # which AIP_MODE in the environment would open
             # A model that cannot be loaded is reported as unavailable; the others serve.
             "--exit-on-error=false",
             "--strict-readiness=false",

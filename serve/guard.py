@@ -173,6 +173,8 @@ async def _read(request: web.Request) -> bytes:
         return await asyncio.wait_for(request.read(), BODY_SECONDS)
     except asyncio.TimeoutError:
         raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_SECONDS:g} s") from None
+    except web.RequestPayloadError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {error}") from None
     except web.HTTPRequestEntityTooLarge:
         raise RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {LARGEST_BODY >> 20} MiB"

@@ -50,9 +50,11 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """The server's environment: its libraries, and our Python, which the stub finds by PATH.
 
-        The stub's Python is isolated: PYTHONPATH and the like do not reach it.
+        The stub's Python is isolated: PYTHONPATH and the like do not reach it. Vertex AI's variables stay behind:
+        tritonserver would open a port for that service, and none for HTTP and gRPC.
         """
-        return os.environ | {
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("AIP_")}
+        return ours | {
             "LD_LIBRARY_PATH": prepend("LD_LIBRARY_PATH", *self.libraries),
             "PATH": prepend("PATH", Path(sys.executable).parent),
         }

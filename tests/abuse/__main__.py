@@ -33,15 +33,12 @@ def table(result: Result) -> str:
         lines.append(f"| {kind} | {outcome.answers.total()} | {answers} | {outcome.let_in} | {outcome.ended} |")
     before, after = result.memory
     worst = f", the longest after {max(result.recoveries):.1f} s" if result.recoveries else ""
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Beside {SLOW_CONNECTIONS} slow connections. The server ended {len(result.recoveries)} times and was "
-            f"right again each time{worst}; it was wrong {result.wrong} times. Memory of server and stubs: {before:.0f} MiB "
-            f"before, {after:.0f} MiB after.",
-        ]
+    sentences = (
+        f"Beside {SLOW_CONNECTIONS} slow connections.",
+        f"The server ended {len(result.recoveries)} times and was right again each time{worst}; it was wrong",
+        f"{result.wrong} times. Memory of server and stubs: {before:.0f} MiB before, {after:.0f} MiB after.",
     )
+    return "\n".join([*lines, "", " ".join(sentences)])
 
 
 def main() -> int:

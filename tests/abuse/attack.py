@@ -1,6 +1,7 @@
 """Send bad requests to a served repository, and see what becomes of it."""
 
 import contextlib
+import select
 import socket
 import time
 from collections import Counter
@@ -14,6 +15,8 @@ from tests.abuse.requests import GrpcRequest, HttpRequest, Request
 
 ADDRESS = "127.0.0.1"
 ANSWER_SECONDS = 30.0
+PATIENCE = 0.3
+"""Seconds for the answer to what may be no whole request."""
 CHECKED_EVERY = 25
 SLOW_CONNECTIONS = 50
 
@@ -100,12 +103,16 @@ def check(target: Target, pid: int, outcome: Outcome, result: Result) -> None:
 
 
 def send_http(target: Target, request: HttpRequest) -> str:
-    """The status of the answer, `closed` if none came, `silence` after a long wait."""
+    """The status of the answer, `closed` if none came, `silence` after a long wait.
+
+    `waits for more`, if the request may not be whole.
+    """
     with contextlib.suppress(ConnectionError), socket.create_connection((ADDRESS, target.http_port)) as connection:
         connection.settimeout(ANSWER_SECONDS)
         with contextlib.suppress(ConnectionError):  # It may be refused before all of it is sent.
             connection.sendall(request.data)
-            connection.shutdown(socket.SHUT_WR)
+        if not request.whole and not select.select([connection], [], [], PATIENCE)[0]:
+            return "waits for more"
         try:
             answer = connection.recv(4096)
         except TimeoutError:

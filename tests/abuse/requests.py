@@ -24,11 +24,13 @@ class HttpRequest:
         kind: What is bad about it, for the table.
         data: The request.
         closed: It asks for what needs the key.
+        whole: It must be answered; a server may wait for the rest of what is not whole.
     """
 
     kind: str
     data: bytes
     closed: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def gzip_bomb(rng: random.Random) -> Request:
 
 
 def garbage(rng: random.Random) -> Request:
-    return HttpRequest("no HTTP at all", rng.randbytes(rng.choice((1, 10, 1000))) + b"\r\n\r\n")
+    return HttpRequest("no HTTP at all", rng.randbytes(rng.choice((1, 10, 1000))) + b"\r\n\r\n", whole=False)
 
 
 def malformed(rng: random.Random) -> Request:
@@ -146,7 +148,7 @@ def malformed(rng: random.Random) -> Request:
             good.replace(b"\r\n", b"\n"),
         )
     )
-    return HttpRequest("malformed HTTP", data)
+    return HttpRequest("malformed HTTP", data, whole=False)
 
 
 def wrong_name(rng: random.Random) -> Request:

@@ -75,6 +75,13 @@ def test_a_compressed_request_passes(guard: Guard) -> None:
     assert json.loads(answer)["outputs"][0]["shape"] == [1, 10]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_body_that_is_not_compressed_as_it_says(guard: Guard, encoding: str) -> None:
+    status, answer = ask(guard.port, "POST", INFER, b"[" * 100, {"Content-Encoding": encoding})
+    assert status == 400
+    assert json.loads(answer)["error"]
+
+
 def test_without_the_guard_nothing_is_open(server: TritonServer) -> None:
     for method, path in (("GET", "/v2"), ("GET", "/v2/health/ready"), ("POST", INFER), ("GET", "/v2/models/stats")):
         assert ask(server.http_port, method, path, b"{}")[0] == 403, path

@@ -41,6 +41,13 @@ def test_the_environment_puts_ours_first_and_keeps_what_was_there(monkeypatch: p
     assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
+def test_vertex_ai_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With AIP_MODE=PREDICTION tritonserver opens a port for Vertex AI, and none for HTTP and gRPC."""
+    monkeypatch.setenv("AIP_MODE", "PREDICTION")
+    monkeypatch.setenv("AIP_HTTP_PORT", "8080")
+    assert not [name for name in find_installation().environment() if name.startswith("AIP_")]
+
+
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytriton", None)
     with pytest.raises(
