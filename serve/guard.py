@@ -14,12 +14,12 @@ from http import HTTPStatus
 from types import TracebackType
 
 import aiohttp
-from aiohttp import web
+from aiohttp import hdrs, web
 from yarl import URL
 
 from tritonrepo.client.server_key import HTTP_HEADER
 from tritonrepo.serve.errors import PortTakenError
-from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, check_body, check_site, is_open
+from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, check_body, check_site, is_open, unpack
 
 HEADER_SECONDS = 30.0
 """How long a connection may stay without a whole request header."""
@@ -99,7 +99,9 @@ class Guard:
     async def _start(self) -> None:
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(application, access_log=None, logger=_silent(), keepalive_timeout=HEADER_SECONDS)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_silent(), keepalive_timeout=HEADER_SECONDS, auto_decompress=False
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls)
         try:
@@ -152,10 +154,10 @@ class Guard:
         if request.path == READY and self._ready is not None:
             return web.Response(status=HTTPStatus.OK if self._ready() else HTTPStatus.SERVICE_UNAVAILABLE)
         body = await _read(request)
-        if len(body) > LARGE:
-            await asyncio.to_thread(check_body, request.headers, body)
+        if len(body) > LARGE or hdrs.CONTENT_ENCODING in request.headers:
+            body = await asyncio.to_thread(_screen, request.headers, body)
         else:
-            check_body(request.headers, body)
+            body = _screen(request.headers, body)
         address, key = self._upstream()
         headers = _passed(request.headers)
         if is_open(request.method, request.raw_path.partition("?")[0]):
@@ -173,12 +175,17 @@ async def _read(request: web.Request) -> bytes:
         return await asyncio.wait_for(request.read(), BODY_SECONDS)
     except asyncio.TimeoutError:
         raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {BODY_SECONDS:g} s") from None
-    except web.RequestPayloadError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {error}") from None
     except web.HTTPRequestEntityTooLarge:
         raise RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {LARGEST_BODY >> 20} MiB"
         ) from None
+
+
+def _screen(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body as it may pass on, unpacked. Raises `RefusedError`."""
+    body = unpack(headers.get(hdrs.CONTENT_ENCODING, ""), body)
+    check_body(headers, body)
+    return body
 
 
 def _passed(headers: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ page in a browser from a program. So a guard reads each request first, and asks 
 import json
 import math
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -75,6 +76,37 @@ def _hostname(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def unpack(encoding: str, body: bytes, largest: int = LARGEST_BODY) -> bytes:
+    """A body without its compression, which Triton reads with no limit of size.
+
+    Args:
+        encoding: The header Content-Encoding: empty, `gzip` or `deflate`, as Triton takes them.
+        body: As it came.
+        largest: Bytes that it may unpack to.
+
+    Raises:
+        RefusedError: It is packed otherwise, broken, or too large.
+    """
+    if not encoding or encoding.lower() == "identity":
+        return body
+    if encoding.lower() not in ("gzip", "deflate"):
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Encoding {encoding[:40]!r}: only gzip and deflate"
+        )
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two it is
+    try:
+        unpacked = unpacker.decompress(body, largest + 1)
+    except zlib.error as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not {encoding}: {error}") from None
+    if len(unpacked) > largest:
+        raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body unpacks to more than {largest >> 20} MiB")
+    if not unpacker.eof or unpacker.unused_data:
+        raise RefusedError(
+            HTTPStatus.BAD_REQUEST, f"the body is not {encoding}: it ends too early, or goes on after its end"
+        )
+    return unpacked
 
 
 def check_body(headers: Mapping[str, str], body: bytes) -> None:

@@ -82,6 +82,11 @@ def test_a_body_that_is_not_compressed_as_it_says(guard: Guard, encoding: str) -
     assert json.loads(answer)["error"]
 
 
+def test_a_bomb_is_refused(guard: Guard) -> None:
+    bomb = gzip.compress(b" " * (300 << 20), 1)
+    assert ask(guard.port, "POST", INFER, bomb, {"Content-Encoding": "gzip"})[0] == 413
+
+
 def test_without_the_guard_nothing_is_open(server: TritonServer) -> None:
     for method, path in (("GET", "/v2"), ("GET", "/v2/health/ready"), ("POST", INFER), ("GET", "/v2/models/stats")):
         assert ask(server.http_port, method, path, b"{}")[0] == 403, path
@@ -114,8 +119,6 @@ def test_a_large_body_is_refused(server: TritonServer, monkeypatch: pytest.Monke
     monkeypatch.setattr(guards, "LARGEST_BODY", 1 << 20)
     with Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard:
         assert ask(guard.port, "POST", INFER, b" " * ((1 << 20) + 1))[0] == 413
-        bomb = gzip.compress(b" " * (64 << 20))
-        assert ask(guard.port, "POST", INFER, bomb, {"Content-Encoding": "gzip"})[0] == 413
 
 
 def test_a_connection_without_a_header_is_closed(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:

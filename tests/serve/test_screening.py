@@ -1,10 +1,12 @@
 """Which requests pass on to tritonserver: pure functions."""
 
+import gzip
 import json
+import zlib
 
 import pytest
 
-from tritonrepo.serve.screening import DEEPEST, LOOPBACK, RefusedError, check_body, check_site, is_open
+from tritonrepo.serve.screening import DEEPEST, LOOPBACK, RefusedError, check_body, check_site, is_open, unpack
 
 NAMES = LOOPBACK | {"triton.example"}
 
@@ -143,3 +145,30 @@ def test_requests_that_would_end_the_server(body: bytes, sentence: str) -> None:
 def test_a_false_length_of_the_json(length: str) -> None:
     with pytest.raises(RefusedError, match="Inference-Header-Content-Length"):
         check_body({"Inference-Header-Content-Length": length}, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [("", b"{}"), ("identity", b"{}"), ("gzip", gzip.compress(b"{}")), ("deflate", zlib.compress(b"{}"))],
+)
+def test_unpacking(encoding: str, packed: bytes) -> None:
+    assert unpack(encoding, packed) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed", "status", "sentence"),
+    [
+        ("br", b"x", 415, "only gzip and deflate"),
+        ("gzip, gzip", b"x", 415, "only gzip and deflate"),
+        ("gzip", b"{}", 400, "is not gzip"),
+        ("deflate", b"{}", 400, "is not deflate"),
+        ("gzip", gzip.compress(b"{}")[:-3], 400, "ends too early"),
+        ("gzip", gzip.compress(b"{}") + b"{}", 400, "goes on after its end"),
+        ("gzip", gzip.compress(b" " * 2000), 413, "unpacks to more"),
+        ("deflate", zlib.compress(b" " * 2000), 413, "unpacks to more"),
+    ],
+)
+def test_bodies_that_do_not_unpack(encoding: str, packed: bytes, status: int, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence) as raised:
+        unpack(encoding, packed, largest=1000)
+    assert raised.value.status == status
