@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
+from tritonrepo.client.errors import (
+    DeadlineError,
+    ModelUnavailableError,
+    RequestError,
+    ServerUnavailableError,
+    TritonRepoError,
+)
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
@@ -148,3 +155,17 @@ def test_closing_ends_a_wait_between_attempts() -> None:
     servers.close()
     thread.join(timeout=10)
     assert len(failures) == 1
+
+
+def test_a_version_that_is_gone_everywhere_is_not_waited_for() -> None:
+    gone = [ModelUnavailableError("version 1 is not found")]
+    one, two = ScriptedTransport("one", gone), ScriptedTransport("two", gone)
+    with pytest.raises(ModelUnavailableError, match="version 1"):
+        Servers([one, two], patience=3600).infer(replace(REQUEST, version="1"))
+    assert (one.asked, two.asked) == (1, 1)
+
+
+def test_a_version_may_be_on_one_server_alone() -> None:
+    one = ScriptedTransport("one", [ModelUnavailableError("version 2 is not found")])
+    servers = Servers([one, ScriptedTransport("two")], patience=3600)
+    assert [servers.infer(replace(REQUEST, version="2")).version for _ in range(4)] == ["two"] * 4

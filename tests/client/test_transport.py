@@ -68,6 +68,7 @@ def server() -> Iterator[_Server]:
         (400, b'{"error":"unexpected shape"}', RequestError, "INVALID_ARGUMENT.*unexpected shape"),
         (401, b"<html>", RequestError, "UNAUTHENTICATED.*HTTP status 401"),
         (404, b'{"error":"unknown model"}', ModelUnavailableError, "unknown model"),
+        (503, b'{"error":"model x version 1 is not at ready state"}', ModelUnavailableError, "not at ready state"),
         (500, b'{"error":"Stub process is not healthy"}', ModelUnavailableError, "Stub process"),
         (500, b'{"error":"out of memory"}', RequestError, "INTERNAL.*out of memory"),
         (502, b"Bad gateway", ServerUnavailableError, "HTTP status 502"),
