@@ -21,6 +21,15 @@ UNTRAINED = (
 )
 
 
+_MEASURES = {
+    "logits": "logits",
+    "log-probabilities": "log-probabilities",
+    "probabilities": "the logarithms of probabilities",
+    "independent": "log-odds",
+}
+"""What is compared, for each kind of scores."""
+
+
 class Steps:
     """On a terminal a line that spins and a bar for downloads; elsewhere one line a step."""
 
@@ -80,10 +89,18 @@ def table(build: Build) -> Table:
 
 
 def _tolerance(build: Build) -> str | None:
-    """The widest tolerance in words, with the scale that the differences are to be read against."""
+    """The tolerances in words, with what the differences are of, and what was proved in FP16."""
     found = [outcome.verification for outcome in build.outcomes if outcome.verification is not None]
-    limits = {f"{verification.tolerance:.1e}" for verification in found}
-    return f"differences are of logits; tolerance {', '.join(sorted(limits))}" if limits else None
+    if not found:
+        return None
+    limits = sorted({f"{verification.tolerance:.1e}" for verification in found})
+    lines = [f"differences are of {_MEASURES[found[0].scores]}; tolerance {', '.join(limits)}"]
+    lines += [
+        f"{half.runtime}: {half.images} pictures, worst difference {half.worst_absolute:.1e}"
+        for half in (verification.eager_fp16 for verification in found)
+        if half is not None
+    ]
+    return "\n".join(lines)
 
 
 def _status(outcome: Outcome) -> str | Text:

@@ -32,7 +32,8 @@ class ModelSpec:
         preprocessing: How an image becomes the input.
         trained: False: the weights are random, and every client says so.
         scores: What the output is, so that no client applies softmax twice: `logits`, `probabilities` (a softmax is
-            inside the module), `log-probabilities`, or `independent` (a sigmoid is). None: logits.
+            inside the module), `log-probabilities`, or `independent` (a sigmoid is). None: the exporter sees it from
+            the values; in a contract, logits.
 
     Raises:
         UsageError: A name that cannot be a directory, labels that labels.txt cannot hold, another layout or datatype,

@@ -1,6 +1,7 @@
 """What a person sees of an export."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from tritonrepo.cli.export_table import Steps, table
 from tritonrepo.cli.main import main
 from tritonrepo.export.errors import ConversionError, NotPublishableError
 from tritonrepo.export.outcome import Build, Outcome
-from tritonrepo.repository.formats import ONNX, TENSORRT, TORCHSCRIPT
-from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.formats import ONNX, ONNX_FP16, TENSORRT, TORCHSCRIPT
+from tritonrepo.repository.manifest import EagerFp16, Weights
 from tritonrepo.repository.publish import Publication
 from tritonrepo.repository.spec import ModelSpec
 
@@ -40,6 +41,14 @@ def test_each_format_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["torchscript"] == "torchscript refused 9.0 MB - - 0.3"
     assert rows["tensorrt"].startswith("tensorrt compiles: 12 layers; not published, needs a GPU")
     assert "tolerance 1.0e-03" in text
+
+
+def test_what_differs_and_what_proved_fp16_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    eager = EagerFp16("eager FP16 in PyTorch", 4, 3.6e-4, 2e-3, 1.0)
+    verification = replace(MANIFEST.verification, scores="probabilities", eager_fp16=eager)
+    text = shown(Build(ModelSpec("net"), MANIFEST.weights, (Outcome(ONNX_FP16, verification=verification),)), capsys)
+    assert "differences are of the logarithms of probabilities; tolerance 1.0e-03" in text
+    assert "eager FP16 in PyTorch: 4 pictures, worst difference 3.6e-04" in text
 
 
 def test_words_of_the_user_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

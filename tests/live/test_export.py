@@ -8,16 +8,22 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import tritonclient.http
+from PIL import Image
 
+from tests.zoo.right import softmax_inside
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier, Connection
+from tritonrepo.client.preprocess import preprocess
 from tritonrepo.repository.layout import version_numbers
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
+MODELS = ("efficientnet_lite0", "single", "softmax_inside", "tuned")
 PHOTOGRAPHS = {
     "chelsea.png": ("tabby", "Egyptian cat"),
     "coffee.png": ("espresso",),
@@ -39,15 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     tuned = ("--queue-delay-us", "500", "--instances", "2", "--cpu-threads", "1", "--max-batch-size", "4")
     export(repository, "--model", "tests/factories.py:tiny", "--name", "tuned", *tuned)
     export(repository, "--model", "tests/factories.py:tiny", "--name", "single", "--max-batch-size", "1")
+    export(repository, "--model", "tests/zoo/right.py:softmax_inside", "--max-batch-size", "2")
     with TritonServer(repository) as running:
         yield running
 
 
 def test_every_configuration_loads(server: TritonServer) -> None:
     states = {status.name: (status.state, status.reason) for status in server.models()}
-    names = [
-        f"{model}_{format}" for model in ("efficientnet_lite0", "single", "tuned") for format in ("onnx", "torchscript")
-    ]
+    names = [f"{model}_{format}" for model in MODELS for format in ("onnx", "torchscript")]
     assert states == dict.fromkeys(names, ("READY", ""))
 
 
@@ -61,6 +66,18 @@ def test_photographs_have_their_true_labels(server: TritonServer, format: str, p
         results = list(classifier.classify(paths))
     for result, (name, labels) in zip(results, PHOTOGRAPHS.items(), strict=True):
         assert result.predictions[0].label.startswith(labels), name
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+def test_a_softmax_inside_the_module_is_not_applied_again(server: TritonServer, format: str) -> None:
+    photographs = [Path(str(files("skimage") / "data" / name)) for name in PHOTOGRAPHS]
+    module, spec = softmax_inside()
+    images = np.stack([preprocess(Image.open(path), spec.preprocessing) for path in photographs])
+    with torch.inference_mode():
+        wanted = module.eval()(torch.from_numpy(images)).amax(1)
+    with Classifier(server.http_url, model=f"softmax_inside_{format}", connection=Connection("http")) as classifier:
+        found = [result.predictions[0].probability for result in classifier.classify(photographs)]
+    assert found == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
 def test_a_polling_server_takes_a_new_version_without_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Modules of the zoo through the gate, as an export takes them through, up to where it would publish."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,14 @@ class Examined:
     Attributes:
         name: Of the factory.
         refusals: Why each format was refused, by its name; "module" for a reason that concerns the module itself.
+        seconds: What each format took, conversion and verification, by its name; "module" for what came before.
         scores: What the module's scores are.
         notices: What was said on the way.
     """
 
     name: str
     refusals: dict[str, str]
+    seconds: dict[str, float]
     scores: str | None = None
     notices: tuple[str, ...] = ()
 
@@ -41,12 +44,16 @@ def examine(file: str, names: Sequence[str], root: Path) -> list[Examined]:
         for name in names:
             notices: list[str] = []
             options = Options(f"{file}:{name}", None, FORMATS, root / "models", Serving(MAX_BATCH_SIZE))
+            started = time.perf_counter()
             try:
                 made = subject.prepare(options, repository, Watcher(notices.append))
             except TritonRepoError as exc:
-                found.append(Examined(name, {"module": str(exc)}, notices=tuple(notices)))
+                seconds = {"module": time.perf_counter() - started}
+                found.append(Examined(name, {"module": str(exc)}, seconds, notices=tuple(notices)))
                 continue
+            before = time.perf_counter() - started
             outcomes = [outcome for outcome, _ in steps.make(made, options, repository, process, Watcher())]
             refusals = {one.format.name: str(one.error) for one in outcomes if one.error is not None}
-            found.append(Examined(name, refusals, made.spec.scores, tuple(notices)))
+            seconds = {"module": before, **{one.format.name: one.seconds for one in outcomes}}
+            found.append(Examined(name, refusals, seconds, made.spec.scores, tuple(notices)))
         return found
