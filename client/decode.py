@@ -15,6 +15,8 @@ from tritonrepo.client.text import clean_label
 Scores = Literal["logits", "probabilities", "log-probabilities", "independent"]
 """What a model's output is: logits, that softmax makes probabilities; probabilities that add up to 1, or their
 logarithms; or a value for each class by itself, as sigmoid gives it."""
+_ROUNDING = 0.01
+"""A log-probability may be above 0 by so much: half precision rounds the largest logit by 0.004 near 8."""
 SCORES: tuple[Scores, ...] = get_args(Scores)
 
 
@@ -39,17 +41,28 @@ class Prediction:
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     """[…, classes] of any float type -> probabilities, FP64. Shifted by the maximum, so that nothing overflows."""
     exact = np.asarray(logits, np.float64)
-    powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # The distance of FP64's ends is infinite, and its power 0 as it should be.
+        powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
     probabilities: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
 
 
 def probabilities(values: NDArray[Any], scores: Scores) -> NDArray[np.float64]:
-    """[…, classes] of a model's output -> what to show for each class, FP64."""
+    """[…, classes] of a model's output -> what to show for each class, FP64.
+
+    Raises:
+        ContractError: A logarithm is of more than 1.
+    """
     if scores == "logits":
         return softmax(values)
     exact = np.asarray(values, np.float64)
-    return np.exp(exact) if scores == "log-probabilities" else exact
+    if scores != "log-probabilities":
+        return exact
+    if exact.max(initial=-np.inf) > _ROUNDING:
+        raise ContractError(
+            f"the model answered with {exact.max():g}, and a log-probability is at most 0; are its scores logits?"
+        )
+    return np.exp(exact)
 
 
 def check(values: NDArray[Any], scores: Scores) -> None:

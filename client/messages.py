@@ -76,7 +76,9 @@ def answer_limit(request: Inference) -> int:
     """Most bytes that an answer to the request can have: each value written out, and room for all that is around."""
     if not request.expected:
         return LARGEST_ANSWER
-    return _ROOM + request.expected * (_LONGEST_ENTRY if request.class_count else _LONGEST_NUMBER)
+    size = request.expected * (_LONGEST_ENTRY if request.class_count else _LONGEST_NUMBER)
+    # A hostile config may promise any number of classes.
+    return min(_ROOM + size, LARGEST_ANSWER)
 
 
 def read_answer(url: str, request: Inference, parse: Callable[[], tuple[Any, str]]) -> Answer:

@@ -86,14 +86,19 @@ def test_softmax_is_never_applied_twice(values: Values, scores: Scores, shown: V
 
 
 @pytest.mark.parametrize(
-    ("scores", "probability"),
-    [("logits", None), ("probabilities", 0.25), ("independent", 0.25), ("log-probabilities", np.exp(0.25))],
+    ("scores", "score", "probability"),
+    [
+        ("logits", 0.25, None),
+        ("probabilities", 0.25, 0.25),
+        ("independent", 0.25, 0.25),
+        ("log-probabilities", -0.25, np.exp(-0.25)),
+    ],
 )
 def test_the_servers_choice_shows_probabilities_where_its_scores_say_them(
-    scores: Scores, probability: float | None
+    scores: Scores, score: float, probability: float | None
 ) -> None:
-    (found,) = parse_classification(np.array([b"0.25:1:ant"], object), scores)
-    assert (found.index, found.score, found.probability) == (1, 0.25, probability)
+    (found,) = parse_classification(np.array([f"{score}:1:ant".encode()], object), scores)
+    assert (found.index, found.score, found.probability) == (1, score, probability)
 
 
 @pytest.mark.parametrize("scores", ["logits", "log-probabilities"])
@@ -107,6 +112,15 @@ def test_that_every_class_is_ruled_out_is_an_error(scores: Scores) -> None:
 def test_a_probability_is_never_infinite(scores: Scores) -> None:
     with pytest.raises(ContractError, match="-inf for 1 of 2 classes"):
         top(np.array([0.5, -np.inf], np.float32), list("ab"), 2, scores)
+
+
+def test_a_logarithm_of_more_than_one_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"answered with 710, and a log-probability is at most 0; are its scores"):
+        top(np.array([-1.0, 710.0], np.float32), list("ab"), 1, "log-probabilities")
+    with pytest.raises(ContractError, match="answered with 1000,"):
+        parse_classification(np.array([b"1000:0:ant"], object), "log-probabilities")
+    (best,) = top(np.array([0.002, -8.0], np.float16), list("ab"), 1, "log-probabilities")
+    assert best.probability == pytest.approx(1.002, abs=1e-3)
 
 
 def test_labels_of_a_foreign_servers_file_are_clean() -> None:

@@ -8,6 +8,7 @@ import struct
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.fuzz.hostile import HostileServer, Script, bomb, response, sending, t
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.contract import read_contract
 from tritonrepo.client.errors import ContractError, DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
+from tritonrepo.client.messages import LARGEST_ANSWER, answer_limit
 from tritonrepo.client.transport import Inference, Transport, open_transport
 
 REQUEST = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), expected=2)
@@ -125,6 +127,11 @@ def test_the_size_of_an_answer_follows_from_the_request() -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 80 << 20  # The server's own copy is in it.
+
+
+def test_a_promise_of_endless_classes_raises_no_limit() -> None:
+    for count in (0, 1 << 40):
+        assert answer_limit(replace(REQUEST, expected=1 << 40, class_count=count)) == LARGEST_ANSWER
 
 
 def silent(connection: socket.socket, head: bytes) -> None:

@@ -1,0 +1,170 @@
+"""What holds for every input: decoding, preprocessing, and the reading of a contract."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.client.test_contract import config
+from tritonrepo.client.contract import ModelContract, read_contract
+from tritonrepo.client.decode import SCORES, Scores, parse_classification, softmax, top
+from tritonrepo.client.errors import ContractError
+from tritonrepo.client.preprocess import Preprocessing, preprocess
+
+# The same examples each time: a test that fails on some days only helps nobody.
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(PROPERTY, max_examples=40)
+TYPES = st.sampled_from([np.float16, np.float32, np.float64])
+
+any_scores = TYPES.flatmap(lambda kind: arrays.arrays(kind, st.integers(1, 12)))
+finite_scores = arrays.arrays(np.float32, st.integers(1, 12), elements=st.floats(-1e4, 1e4, width=32))
+
+
+@PROPERTY
+@given(values=any_scores, scores=st.sampled_from(SCORES), count=st.integers(1, 15))
+def test_scores_are_ranked_or_refused(values: NDArray[Any], scores: Scores, count: int) -> None:
+    labels = [f"label {number}" for number in range(len(values))]
+    try:
+        found = top(values, labels, count, scores)
+    except ContractError:
+        return
+    assert len(found) == min(count, len(values))
+    assert [one.score for one in found] == sorted(map(float, values), reverse=True)[:count]
+    for one in found:
+        assert one.label == labels[one.index]
+        assert one.score == float(values[one.index])
+        json.dumps([one.probability], allow_nan=False)
+
+
+@PROPERTY
+@given(values=finite_scores, shift=st.floats(-1e3, 1e3))
+def test_softmax_is_a_distribution_that_sees_no_constant(values: NDArray[np.float32], shift: float) -> None:
+    shares = softmax(values)
+    assert math.isclose(shares.sum(), 1.0, rel_tol=1e-12)
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert np.allclose(shares, softmax(values.astype(np.float64) + shift), atol=1e-9)
+
+
+@PROPERTY
+@given(entries=st.lists(st.binary(max_size=30) | st.from_regex(rb"-?\d+(\.\d+)?:\d+(:.*)?", fullmatch=True)))
+def test_classifications_are_read_or_refused(entries: list[bytes]) -> None:
+    for scores in SCORES:
+        try:
+            found = parse_classification(np.array(entries, object), scores)
+        except ContractError:
+            continue
+        assert len(found) == len(entries)
+        assert all(one.label for one in found)
+
+
+specs = st.builds(
+    Preprocessing,
+    resize=st.integers(1, 300),
+    crop=st.integers(1, 300),
+    interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    mean=st.tuples(*[st.floats(0, 1)] * 3),
+    std=st.tuples(*[st.floats(0.01, 1)] * 3),
+    layout=st.sampled_from(["NCHW", "NHWC"]),
+    dtype=st.sampled_from(["FP32", "FP16"]),
+)
+sides = st.integers(1, 400)
+
+
+@FEW
+@given(spec=specs, width=sides, height=sides, seed=st.integers(0, 2**32 - 1))
+def test_every_picture_becomes_what_its_spec_promises(spec: Preprocessing, width: int, height: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tensor = preprocess(Image.fromarray(pixels), spec)
+    assert tensor.shape == spec.shape
+    assert tensor.dtype == np.dtype(spec.numpy_dtype)
+    channels = np.moveaxis(tensor, 0 if spec.layout == "NCHW" else 2, 0).astype(np.float64)
+    for channel, mean, std in zip(channels, spec.mean, spec.std, strict=True):
+        room = 0.01 + abs(mean / std) * 0.01
+        assert channel.min() >= -mean / std - room
+        assert channel.max() <= (1 - mean) / std + room
+
+
+@FEW
+@given(spec=specs, width=sides, height=sides, colour=st.tuples(*[st.integers(0, 255)] * 3))
+def test_one_colour_stays_one_colour(
+    spec: Preprocessing, width: int, height: int, colour: tuple[int, int, int]
+) -> None:
+    scale = spec.resize / min(width, height)
+    if min(int(width * scale), int(height * scale)) < spec.crop:
+        return  # Padded with black, as torchvision does it.
+    tensor = preprocess(Image.new("RGB", (width, height), colour), spec)
+    channels = np.moveaxis(tensor, 0 if spec.layout == "NCHW" else 2, 0)
+    assert all((channel == channel.flat[0]).all() for channel in channels)
+
+
+@PROPERTY
+@given(spec=specs)
+def test_a_spec_survives_its_json(spec: Preprocessing) -> None:
+    assert Preprocessing.from_json(spec.to_json()) == spec
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = ("name", "max_batch_size", "input", "output", "parameters")
+INNER = ("name", "data_type", "dims", "label_filename")
+
+
+class _Says:
+    """As much of a transport as a contract is read by."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def config(self, model: str, version: str = "") -> Any:
+        return self._answer
+
+
+def read(answer: Any) -> ModelContract | None:
+    try:
+        return read_contract(_Says(answer), "net")  # type: ignore[arg-type]
+    except ContractError:
+        return None
+
+
+@PROPERTY
+@given(field=st.sampled_from(FIELDS), value=anything)
+def test_a_config_with_anything_in_it_is_a_contract_or_an_error(field: str, value: Any) -> None:
+    contract = read(config(**{field: value}))
+    assert contract is None or contract.classes > 0
+
+
+@PROPERTY
+@given(place=st.sampled_from(["input", "output"]), field=st.sampled_from(INNER), value=anything)
+def test_a_tensor_with_anything_in_it_is_a_contract_or_an_error(place: str, field: str, value: Any) -> None:
+    whole = config()
+    whole[place][0][field] = value
+    contract = read(whole)
+    assert contract is None or (contract.classes > 0 and contract.input.shape == contract.preprocessing.shape)
+
+
+@PROPERTY
+@given(
+    key=st.sampled_from(["preprocessing", "trained", "synsets", "scores"]), text=st.text() | anything.map(json.dumps)
+)
+def test_a_parameter_with_anything_in_it_is_a_contract_or_an_error(key: str, text: str) -> None:
+    whole = config()
+    whole["parameters"][key] = {"string_value": text}
+    contract = read(whole)
+    assert contract is None or contract.scores in SCORES
+
+
+@PROPERTY
+@given(value=anything)
+def test_what_is_no_config_is_an_error(value: Any) -> None:
+    assert read(value) is None
