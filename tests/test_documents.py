@@ -180,3 +180,14 @@ def check_imports(source: str) -> None:
             for alias in node.names:
                 if alias.name.startswith("tritonrepo"):
                     importlib.import_module(alias.name)
+
+
+def test_each_reported_fault_names_tests_that_are_there() -> None:
+    named = spans((ROOT / "docs" / "faults.md").read_text())
+    files = {name for name in named if name.startswith("tests/") and name.endswith(".py")}
+    tests = {name for name in named if name.startswith("test_")}
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    assert sorted(name for name in files if not (ROOT / name).is_file()) == []
+    assert sorted(name for name in tests if f"def {name}(" not in code) == []
+    assert len(files) > 20
+    assert len(tests) > 30

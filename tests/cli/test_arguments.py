@@ -92,6 +92,13 @@ def test_the_address_says_protocol_and_tls_where_no_option_does(words: list[str]
     assert (connection.protocol, connection.tls is not None) == (protocol, secure)
 
 
+def test_headers_that_an_editor_saved_are_read(tmp_path: Path) -> None:
+    headers = tmp_path / "headers"
+    headers.write_bytes(b"\xef\xbb\xbfX-Key: fine\r\n  # a comment\r\n\r\nX-Other: too \r\n")
+    found = arguments.connection(parsed("--headers", str(headers))).headers
+    assert found == {"X-Key": "fine", "X-Other": "too"}
+
+
 @pytest.mark.parametrize("line", ["secret", ": secret", "näme: secret"])
 def test_a_header_that_is_none_is_refused_and_not_repeated(tmp_path: Path, line: str) -> None:
     headers = tmp_path / "headers"
