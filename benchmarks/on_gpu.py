@@ -12,8 +12,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +31,6 @@ SIZES = (1, 3, 8, 64)
 ROUNDS = 7
 SHARES = {"FP32": 1e-3, "TF32": 5e-2, "FP16": 5e-2}
 """The gate's tolerances, in shares of the logits' spread. TF32 keeps 10 bits of a mantissa, as FP16 does."""
-
-
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Let convolutions and matrix products round their inputs to TF32, or not."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def compare(run: Runner, images: Images, wanted: Images, share: float) -> dict[str, object]:
@@ -83,17 +71,26 @@ def speeds(runners: dict[str, Runner], images: Images) -> dict[str, dict[str, fl
     return figures
 
 
-def torchscript(module: torch.nn.Module, folder: Path, tensor32: bool) -> Runner:
-    """A TorchScript artifact, traced on the CPU and moved to the GPU. The trace keeps whether TF32 is allowed."""
+def torchscript(module: torch.nn.Module, folder: Path) -> Runner:
+    """The artifact, traced on the CPU and moved to the GPU."""
     path = folder / "model.pt"
-    with tf32(tensor32):
-        to_torchscript.convert(module, SHAPE, path)
-    loaded = torch.jit.load(path, map_location="cuda")  # type: ignore[no-untyped-call]
+    to_torchscript.convert(module, SHAPE, path)
+    return runner(torch.jit.load(path, map_location="cuda"))  # type: ignore[no-untyped-call]
+
+
+def traced_with_tf32(module: torch.nn.Module) -> Runner:
+    """A trace as PyTorch makes it by default: it keeps that convolutions may round to TF32."""
+    with torch.no_grad():
+        traced = torch.jit.trace(module, torch.zeros(2, *SHAPE), check_trace=False)  # type: ignore[no-untyped-call]
+    return runner(traced.cuda())
+
+
+def runner(traced: Runner) -> Runner:
+    """What runs a trace without keeping gradients."""
 
     def run(images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            logits: torch.Tensor = loaded(images)
-        return logits
+            return traced(images)
 
     return run
 
@@ -106,9 +103,9 @@ def measure(output: Path) -> int:
     result: dict[str, object] = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
     with tempfile.TemporaryDirectory() as folder:
         runners = {
-            "FP32": torchscript(module, Path(folder), tensor32=False),
-            "TF32": torchscript(module, Path(folder), tensor32=True),
-            "FP16": torchscript(HalfPrecision(module), Path(folder), tensor32=False),
+            "FP32": torchscript(module, Path(folder)),
+            "FP16": torchscript(to_onnx_fp16.HalfPrecision(module), Path(folder)),
+            "TF32": traced_with_tf32(module),
         }
         checks = {name: compare(run, images, wanted, SHARES[name]) for name, run in runners.items()}
         result |= {"checks": checks, "images_per_second": speeds(runners, images)}

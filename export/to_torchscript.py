@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _trace(module: nn.Module, example: torch.Tensor) -> Any:
 def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
     try:
         # TorchScript is deprecated in favour of torch.export, but it is what Triton's pytorch backend loads.
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _without_tf32():
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(module, example.clone(), check_trace=False)  # type: ignore[no-untyped-call]
             graph = traced.inlined_graph
@@ -84,6 +85,16 @@ def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
         )
     _follow_the_input(traced)
     return traced
+
+
+def _without_tf32() -> AbstractContextManager[None]:
+    """Let no convolution of the trace round to TF32, which a trace writes down as it finds it.
+
+    On a GPU from Ampere on, TF32 would take the logits of an artifact that passed the gate on a CPU as far away as FP16
+    does (docs/gpu.md has the figures).
+    """
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return flags
 
 
 def _follow_the_input(traced: Any) -> None:

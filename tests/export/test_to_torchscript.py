@@ -31,3 +31,14 @@ def test_tensors_that_are_made_on_the_way_follow_the_images(tmp_path: Path) -> N
     images = torch.linspace(-1, 1, 3 * 3 * factories.SIDE**2).view(3, *SHAPE)
     expected = module(images).detach().numpy()
     np.testing.assert_allclose(to_torchscript.load(tmp_path / "model.pt")(images.numpy()), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
+def test_no_convolution_may_round_to_tf32(tmp_path: Path) -> None:
+    """A trace keeps whether that is allowed; the last argument of a convolution says so."""
+    assert torch.backends.cudnn.allow_tf32
+    to_torchscript.convert(factories.network(), SHAPE, tmp_path / "model.pt")
+    assert torch.backends.cudnn.allow_tf32
+    loaded: Any = torch.jit.load(tmp_path / "model.pt")  # type: ignore[no-untyped-call]
+    convolutions = loaded.inlined_graph.findAllNodes("aten::_convolution", recurse=True)
+    assert [list(node.inputs())[-1].toIValue() for node in convolutions] == [False, False]
