@@ -104,7 +104,7 @@ def measure(output: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         runners = {
             "FP32": torchscript(module, Path(folder)),
-            "FP16": torchscript(to_onnx_fp16.HalfPrecision(module), Path(folder)),
+            "FP16": torchscript(HalfPrecision(module), Path(folder)),
             "TF32": traced_with_tf32(module),
         }
         checks = {name: compare(run, images, wanted, SHARES[name]) for name, run in runners.items()}

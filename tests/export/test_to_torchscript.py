@@ -40,5 +40,6 @@ def test_no_convolution_may_round_to_tf32(tmp_path: Path) -> None:
     to_torchscript.convert(factories.network(), SHAPE, tmp_path / "model.pt")
     assert torch.backends.cudnn.allow_tf32
     loaded: Any = torch.jit.load(tmp_path / "model.pt")  # type: ignore[no-untyped-call]
-    convolutions = loaded.inlined_graph.findAllNodes("aten::_convolution", recurse=True)
+    graph = loaded.inlined_graph
+    convolutions = graph.findAllNodes("aten::_convolution", recurse=True)
     assert [list(node.inputs())[-1].toIValue() for node in convolutions] == [False, False]
