@@ -90,9 +90,12 @@ def rows(found: Iterable[Examined]) -> Iterator[Row]:
 
 
 def _fault(examined: Examined, expected: str, result: str) -> str:
-    if expected != result:
-        return "published wrongly" if result == "published" else "refused by mistake"
-    if examined.name in wrong.WRONG:
+    is_wrong = examined.name in wrong.WRONG
+    if result == "refused" and expected == "published":
+        return "refused by mistake"
+    if result == "published" and is_wrong:
+        return "published wrongly"
+    if is_wrong:
         said = " ".join(examined.refusals.values())
         return "" if REASONS[examined.name] in said and "\n" not in said else "another reason"
     return "" if examined.scores == SCORES.get(examined.name, "logits") else "other scores"

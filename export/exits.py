@@ -26,8 +26,8 @@ SHAPES_ALONE = {
 """Operators whose result has the input's shape and none of its values."""
 TORCH = str(Path(torch.__file__).parent)
 
-TELLING = ("print", "debug", "info", "warning", "log")
-"""Functions and methods that only show what they are given."""
+TELLING = ("print", "debug", "info", "warn", "warning", "error", "log", "_assert", "_check")
+"""Functions and methods that only show what they are given, or check it."""
 
 Line = tuple[str, int]
 """A file and a number in it."""
@@ -62,7 +62,7 @@ def describe(line: Line) -> str:
 
 
 def _is_harmless(line: Line) -> bool:
-    """Whether the statement there is an `assert`, an `if` that only raises, or the call of a logger or `print`."""
+    """Whether the statement there only checks or tells something."""
     file, number = line
     try:
         tree = ast.parse(Path(file).read_text(encoding="utf-8"))
@@ -70,12 +70,17 @@ def _is_harmless(line: Line) -> bool:
         return False
     statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= number <= _end(node)]
     innermost = max(statements, key=lambda node: (node.lineno, -_end(node)), default=None)
-    if isinstance(innermost, ast.If):
-        return not innermost.orelse and all(isinstance(node, ast.Raise) for node in innermost.body)
-    if isinstance(innermost, ast.Expr) and isinstance(innermost.value, ast.Call):
-        called = innermost.value.func
+    return innermost is not None and _only_checks_or_tells(innermost)
+
+
+def _only_checks_or_tells(node: ast.stmt) -> bool:
+    """Whether it is an `assert`, a `raise`, the call of a logger or `print`, or an `if` of nothing but these."""
+    if isinstance(node, ast.If):
+        return not node.orelse and all(map(_only_checks_or_tells, node.body))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        called = node.value.func
         return getattr(called, "id", getattr(called, "attr", "")) in TELLING
-    return isinstance(innermost, ast.Assert)
+    return isinstance(node, (ast.Assert, ast.Raise))
 
 
 def _end(node: ast.stmt) -> int:

@@ -1,10 +1,12 @@
 """Where a module takes a Python value from its input, which a trace would keep for every other one."""
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -95,6 +97,9 @@ def checked(x: Tensor, scores: Tensor) -> Tensor:
 
 def told(x: Tensor, scores: Tensor) -> Tensor:
     print(f"mean {x.mean().item()}")
+    if x.amax() > 100:
+        logging.getLogger("mine").warning("bright")
+    torch._assert((x < 1e6).all(), "too bright")  # type: ignore[no-untyped-call]
     return scores
 
 
@@ -132,3 +137,21 @@ def test_an_autograd_function_is_refused_in_a_line_that_names_the_other_format(w
     assert "\n" not in str(caught.value)
     to_onnx.convert(module, SHAPE, tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_branch_in_a_scripted_part_stays_a_branch(tmp_path: Path) -> None:
+    @torch.jit.script
+    def flip_dark(x: Tensor, scores: Tensor) -> Tensor:
+        if bool(x.mean() < -1.5):
+            return scores.flip([1])
+        return scores
+
+    module = around(flip_dark)
+    assert exits.find(module, EXAMPLE) == []
+    to_torchscript.convert(module, SHAPE, tmp_path / "model")
+    run = to_torchscript.load(tmp_path / "model")
+    for level in (-2.0, 1.0):
+        batch = torch.full((1, *SHAPE), level)
+        with torch.no_grad():
+            np.testing.assert_allclose(run(batch.numpy()), module(batch).numpy(), atol=1e-5)

@@ -2,7 +2,7 @@
 
 LIMITS = {
     "autograd_function": {"torchscript"},
-    "by_numpy": {"torchscript", "onnx"},
+    "by_numpy": {"torchscript"},
     "buffers": {"onnx"},
     "values_are_checked": {"onnx"},
 }
