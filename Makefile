@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast audit fuzz abuse install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast audit fuzz abuse soak install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ fuzz: setup ## 5,000 damaged pictures and a hostile server: no hang, no crash, e
 
 test-fast: setup ## the tests that take a moment each
 	$(BIN)/python -m pytest -m "not live and not slow"
+
+soak: setup ## 20,000 requests while models come and go, and a table of answers, latency and memory (15 minutes)
+	$(BIN)/python -m tests.soak $(OPTIONS)
 
 abuse: setup ## 2,000 generated bad requests against a guarded server, and a table of what became of them (10 minutes)
 	$(BIN)/python -m tests.abuse $(OPTIONS)
