@@ -32,6 +32,7 @@ from tritonrepo.client.text import printable
 from tritonrepo.client.tls import ssl_context
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
+_LONGEST_REST = 3600.0
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
@@ -184,12 +185,12 @@ def _refusal(url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> Tr
 
 
 def _seconds(retry_after: str) -> float:
-    """Of a Retry-After header, which has seconds or a date; 0 where it says nothing."""
+    """Of a Retry-After header, which has seconds or a date; 0 where it says nothing, and never for good."""
     if retry_after.strip().isdecimal():
-        return float(retry_after)
+        return min(float(retry_after), _LONGEST_REST)
     try:
         date = parsedate_to_datetime(retry_after)
-        return max(0.0, date.timestamp() - time.time())
+        return min(max(0.0, date.timestamp() - time.time()), _LONGEST_REST)
     except (ValueError, OverflowError):
         return 0.0
 

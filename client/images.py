@@ -64,8 +64,10 @@ def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_si
         raise ImageError(_why_unidentified(source), name) from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise ImageError(f"decompression bomb: {exc}", name) from exc
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as exc:
-        raise ImageError(exc.strerror or str(exc), name) from exc
+    except MemoryError as exc:
+        raise ImageError("not enough memory to decode it", name) from exc
+    except OSError as exc:  # With a number it is the system's, without one Pillow's.
+        raise ImageError(f"damaged image: {exc}" if exc.errno is None else exc.strerror or str(exc), name) from exc
     # Decoders fail on hostile bytes in every way that Python knows, so that no list of types would be complete.
     except Exception as exc:
         raise ImageError(f"damaged image: {exc}", name) from exc

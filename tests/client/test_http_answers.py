@@ -20,6 +20,7 @@ from tests.fuzz.hostile import HostileServer, Script, bomb, response, sending, t
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.contract import read_contract
 from tritonrepo.client.errors import ContractError, DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
+from tritonrepo.client.failover import Servers
 from tritonrepo.client.messages import LARGEST_ANSWER, answer_limit
 from tritonrepo.client.transport import Inference, Transport, open_transport
 
@@ -226,12 +227,36 @@ def test_a_redirect_is_named_and_not_followed() -> None:
 
 @pytest.mark.parametrize("status", ["429 Slow down", "503 Busy"])
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", 0.0), ("-5", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)]
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("9" * 400, 3600.0),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 3600.0),
+        ("0", 0.0),
+        ("soon", 0.0),
+        ("-5", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+    ],
 )
 def test_retry_after_is_read(status: str, header: str, seconds: float) -> None:
     with pytest.raises(ServerUnavailableError) as caught:
         ask(sending(response(b"", status, Retry_After=header)))
     assert caught.value.retry_after == seconds
+
+
+def test_a_server_that_asks_for_a_rest_gets_it_and_the_work_is_done() -> None:
+    answers = iter([response(b"", "503 Busy", Retry_After="1"), binary(output(), GOOD)])
+    times: list[float] = []
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        times.append(time.monotonic())
+        connection.sendall(next(answers))
+
+    with HostileServer(script) as server:
+        servers = Servers([open_transport(server.url, Connection("http", deadline=5))])
+        assert servers.infer(REQUEST).values.tolist() == [[1.5, -2.0]]
+        servers.close()
+    assert 1.0 <= times[1] - times[0] < 3
 
 
 def test_retry_after_may_be_a_date() -> None:

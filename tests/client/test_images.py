@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import struct
 import zlib
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_refused(tmp_path: Path) -
         with pytest.raises(ImageError, match=r"decompression bomb: 1.. scans"):
             open_image(source)
     assert open_image(few).size == (64, 64)
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "whole.png"
+    noise(4, 4).save(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(ImageError) as caught:
+            open_image(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert caught.value.reason == "Too many open files"
+    assert open_image(path).size == (4, 4)
+
+
+def test_a_decoder_without_memory_says_so() -> None:
+    class Greedy(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise MemoryError
+
+    with pytest.raises(ImageError, match="not enough memory"):
+        open_image(Greedy(b"any"))
 
 
 @pytest.mark.parametrize("side", [9_500, 50_000])
