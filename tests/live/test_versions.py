@@ -16,11 +16,14 @@ import pytest
 from PIL import Image
 
 from tests.conftest import wait_until
-from tests.live.releases import FIRST, MODEL, OTHERS, Release, publish
+from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, publish
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection
+from tritonrepo.client.datasets import Example, class_index
+from tritonrepo.client.evaluate import outcomes
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
+from tritonrepo.client.sources import Source
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -189,3 +192,34 @@ def test_a_running_classify_goes_on_with_the_next_version(
     truth = Truth({"1": FIRST, "2": second}, pictures)
     for line in first + second_run:
         truth.check(line["version"], line["image"], {p["label"]: p["score"] for p in line["predictions"]})
+
+
+@pytest.mark.parametrize("change", ["mean", "label order"])
+def test_an_evaluation_scores_no_answer_by_another_versions_classes(
+    repository: Path, pictures: list[Path], change: str
+) -> None:
+    second = OTHERS[change]
+    best = {v: [max(one.expected(p), key=one.expected(p).__getitem__) for p in pictures] for v, one in (
+        ("1", FIRST), ("2", second)
+    )}  # fmt: skip
+    with TritonServer(repository) as server, Classifier(server.grpc_url) as classifier:
+        known = class_index(classifier.contract, classifier.labels())
+        truths = [known[label] for label in best["1"]]
+        chosen = [Example(Source(str(p), p), truth) for p, truth in zip(pictures, truths, strict=True)] * 20
+        found = []
+        for number, one in enumerate(outcomes(classifier, chosen, OPTIONS)):
+            found.append(one)
+            if number == 3 * PICTURES:
+                publish(repository, 2, second)
+                server.load(MODEL)
+    assert [one.image for one in found] == [example.name for example in chosen]
+    assert {one.version for one in found} == {"1", "2"}
+    for number, one in enumerate(found):
+        if one.version == "1":
+            assert (one.error, one.rank) == (None, 1)
+        elif change == "mean":  # the same classes by another preprocessing
+            assert one.error is None
+            assert LETTERS[one.predicted or 0] == best["2"][number % PICTURES]
+        else:
+            assert one.error == "version 2 answered, which has other classes than 1"
+            assert one.predicted is None
