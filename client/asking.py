@@ -92,25 +92,31 @@ class Asker:
         try:
             answer = self._infer(tensor, contract, pinned)
         except (RequestError, ModelUnavailableError) as exc:
-            # Another version may have taken over that takes no such tensor, or the one that we asked for is gone.
-            if look == LOOKS or (isinstance(exc, ModelUnavailableError) and not pinned):
-                raise
-            found, newest = self._present(contract, look)
-            if isinstance(exc, RequestError) and newest == pinned:
-                raise  # It is this very version that refuses.
-            return self._ask_again(tensor, sources, contract, found, newest, look + 1)
-        try:
-            found = self._versions.contract(answer.version)
-            if found.asks_like(contract):
-                return self._read(answer, found, len(tensor))
-            newest = answer.version
-        except GONE:  # What this version means by its answer can no longer be known.
-            if look == LOOKS:
-                raise
-            found, newest = self._present(contract, look)
+            found, version = self._after(exc, contract, pinned, look)
+        else:
+            try:
+                found, version = self._versions.contract(answer.version), answer.version
+                if found.asks_like(contract):
+                    return self._read(answer, found, len(tensor))
+            except GONE:  # What this version means by its answer can no longer be known.
+                found, version = self._present(contract, look)
         if look == LOOKS:
             raise ModelUnavailableError(f"{contract.name} changes its versions faster than images can be prepared")
-        return self._ask_again(tensor, sources, contract, found, newest, look + 1)
+        return self._ask_again(tensor, sources, contract, found, version, look + 1)
+
+    def _after(
+        self, refusal: RequestError | ModelUnavailableError, contract: ModelContract, pinned: str, look: int
+    ) -> tuple[ModelContract, str]:
+        """Whom to ask after a refusal, which is raised again where that would change nothing.
+
+        Another version may have taken over that takes no such tensor, or the one that was asked for is gone.
+        """
+        if look == LOOKS or (isinstance(refusal, ModelUnavailableError) and not pinned):
+            raise refusal
+        found, version = self._present(contract, look)
+        if isinstance(refusal, RequestError) and version == pinned:
+            raise refusal
+        return found, version
 
     def _present(self, contract: ModelContract, look: int) -> tuple[ModelContract, str]:
         """The contract of the version that answers now, and its number: the same and none where that cannot be told."""
