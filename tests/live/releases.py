@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from tests.repository.manifests import manifest_of
 from tritonrepo.client.preprocess import Preprocessing, preprocess
-from tritonrepo.repository.files import swap_all
+from tritonrepo.repository.publish import Candidate, Publication, open_repository
 
 MODEL = "net_onnx"
 
@@ -77,23 +77,18 @@ parameters {{ key: "preprocessing" value {{ string_value: "{preprocessing}" }} }
         ]
         graph = helper.make_graph(nodes, "net", [x], [y], [numpy_helper.from_array(self.weights(), "weights")])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save_model(model, str(path))
 
 
 def publish(repository: Path, version: int, release: Release) -> None:
-    """Swap a whole model directory in, as our exporter does: the new version, and those before it as they were."""
-    following = repository.parent / "staging" / str(version) / MODEL
-    release.write(following / str(version) / "model.onnx")
-    (following / "config.pbtxt").write_text(release.config())
-    (following / "labels.txt").write_text("".join(f"{label}\n" for label in release.labels))
-    live = repository / MODEL
-    for old in live.iterdir() if live.exists() else ():
-        if old.is_dir():
-            (following / old.name).mkdir()
-            os.link(old / "model.onnx", following / old.name / "model.onnx")
-    repository.mkdir(exist_ok=True)
-    swap_all([(following, live)])
+    """As our exporter does it; it has to become this version."""
+    with open_repository(repository) as ours:
+        artifact = ours.workspace(MODEL) / "model.onnx"
+        release.write(artifact)
+        manifest = manifest_of(artifact)
+        candidate = Candidate(MODEL, artifact, release.config(), tuple(release.labels), manifest)
+        assert ours.publish([candidate], keep=99) == [Publication(version, "published")]
 
 
 LETTERS = ("alpha", "beta", "gamma", "delta", "epsilon")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -169,14 +170,16 @@ def test_a_running_classify_goes_on_with_the_next_version(
     repository: Path, pictures: list[Path], tmp_path: Path
 ) -> None:
     """The command, its file of results, and one that goes on from there."""
-    names, results = [str(picture) for picture in pictures] * 25, tmp_path / "results.jsonl"
+    names, results = [str(picture) for picture in pictures] * 200, tmp_path / "results.jsonl"
     second = Release(24, 0.1, ("one", "two", "three"))
     with TritonServer(repository) as server:
         command = [sys.executable, "-m", "tritonrepo", "classify", *names, "--url", server.grpc_url]
         command += ["--resume", str(results), "--batch-size", "1", "--concurrency", "1", "--top", "10"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         wait_until(lambda: results.exists() and results.read_bytes().count(b"\n") >= 30, 60)
+        process.send_signal(signal.SIGSTOP)  # so that it is not done before the release is
         publish(repository, 2, second)
+        process.send_signal(signal.SIGCONT)
         server.load(MODEL)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
@@ -185,7 +188,7 @@ def test_a_running_classify_goes_on_with_the_next_version(
     assert [line["image"] for line in first] == names
     counts = Counter(line["version"] for line in first)
     assert counts.keys() == {"1", "2"}
-    assert f"{counts['1']} of its 300 results are done again" in again.stderr
+    assert f"{counts['1']:,} of its {len(names):,} results are done again" in again.stderr
     second_run = [json.loads(line) for line in results.read_text().splitlines()]
     assert {line["version"] for line in second_run} == {"2"}
     assert Counter(line["image"] for line in second_run) == Counter(names)
