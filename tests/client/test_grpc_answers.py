@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import grpc
 import numpy as np
 import pytest
-from tritonclient.grpc import service_pb2
 
+from tests.fuzz.hostile_grpc import answer, serving
 from tritonrepo.client import grpc_transport
-from tritonrepo.client.connection import Connection
 from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
-from tritonrepo.client.transport import Inference, Transport, open_transport
+from tritonrepo.client.transport import Inference, Transport
 
 REQUEST = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), expected=2)
 CLASSES = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), class_count=2, expected=2)
 GOOD = struct.pack("<2f", 1.5, -2.0)
-Handle = Callable[[grpc.ServicerContext], bytes]
-
-
-class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Answers every method with the same bytes, whatever they are."""
-
-    def __init__(self, handle: Handle) -> None:
-        self._handle = handle
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._handle(context))
-
-
-@contextmanager
-def serving(answer: bytes | Handle) -> Iterator[Transport]:
-    """A transport to a server that gives this answer."""
-    with ThreadPoolExecutor(2) as pool:
-        server = grpc.server(pool, options=[("grpc.max_send_message_length", -1)])
-        handle: Handle = (lambda context: answer) if isinstance(answer, bytes) else answer
-        server.add_generic_rpc_handlers((_Handler(handle),))
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        transport = open_transport(f"127.0.0.1:{port}", Connection("grpc", deadline=5))
-        try:
-            yield transport
-        finally:
-            transport.close()
-            server.stop(None).wait()
-
-
-def answer(shape: list[int], data: list[bytes], datatype: str = "FP32", name: str = "OUTPUT__0") -> bytes:
-    message = service_pb2.ModelInferResponse(model_name="net", model_version="1", raw_output_contents=data)
-    message.outputs.add(name=name, datatype=datatype, shape=shape)
-    return bytes(message.SerializeToString())
 
 
 def test_a_right_answer_is_read() -> None:

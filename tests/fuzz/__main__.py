@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fuzz.answers import hostile_answers
+from tests.fuzz.answers import hostile_answers, hostile_grpc_answers
 from tests.fuzz.pictures import damaged_pictures, odd_files
 from tests.fuzz.tally import Tally, table
 
@@ -39,6 +39,7 @@ def _rows(args: argparse.Namespace, directory: Path) -> Iterator[Tally]:
     yield from damaged_pictures(args.seed, args.pictures, directory)
     yield from odd_files(directory)
     yield from hostile_answers(args.seed, args.answers)
+    yield from hostile_grpc_answers(args.seed, 10 * args.answers)
 
 
 if __name__ == "__main__":

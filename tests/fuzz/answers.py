@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import grpc
 import numpy as np
 
 from tests.fuzz.hostile import HostileServer, Script, bomb, response, sending, trickling
+from tests.fuzz.hostile_grpc import answer, serving
 from tests.fuzz.pictures import note
 from tests.fuzz.tally import Tally
 from tests.fuzz.worker import Outcome, peak_memory
@@ -21,7 +23,7 @@ from tritonrepo.client.decode import top
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.fetch import fetch
 from tritonrepo.client.images import open_image
-from tritonrepo.client.transport import Inference, open_transport
+from tritonrepo.client.transport import Inference, Transport, open_transport
 
 CLASSES = 10
 DEADLINE = 1.0
@@ -29,6 +31,7 @@ GRACE = 2.0
 """Seconds beyond the deadline after which it is a hang."""
 _REQUEST = Inference("net", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32), expected=CLASSES)
 _LABELS = [str(number) for number in range(CLASSES)]
+MakeMessage = Callable[[random.Random, bytes, grpc.ServicerContext], bytes]
 Make = Callable[[random.Random, threading.Event], Script]
 
 
@@ -43,27 +46,51 @@ def hostile_answers(seed: int, count: int) -> Iterator[Tally]:
             yield row
 
 
+def hostile_grpc_answers(seed: int, count: int) -> Iterator[Tally]:
+    """Yield a row for damaged answers and one for those of each status, over gRPC."""
+    data = np.arange(CLASSES, dtype=np.float32).tobytes()
+    for kind, make in (("damaged bytes", _damaged_message), ("statuses", _status)):
+        chance = random.Random(f"{seed} gRPC {kind}")
+        row = Tally(f"predictions over gRPC: {kind}")
+
+        def handle(context: grpc.ServicerContext, make: MakeMessage = make, chance: random.Random = chance) -> bytes:
+            return make(chance, answer([1, CLASSES], [data]), context)
+
+        with serving(handle, DEADLINE) as transport:
+            for _ in range(count):
+                note(row, _tried(lambda: _predict(transport)))
+        yield row
+
+
 def _outcome(chance: random.Random, make: Make, ask: Callable[[str], None]) -> Outcome:
     with HostileServer(sending(b"")) as server:
         server.script = make(chance, server.stopped)
-        begin = time.monotonic()
-        try:
-            ask(server.url)
-            kind, text = "usable", ""
-        except TritonRepoError as exc:
-            kind, text = "named", str(exc)
-        except Exception as exc:
-            kind, text = "traceback", f"{type(exc).__name__}: {exc}"
-        seconds = time.monotonic() - begin
+        return _tried(lambda: ask(server.url))
+
+
+def _tried(ask: Callable[[], None]) -> Outcome:
+    begin = time.monotonic()
+    try:
+        ask()
+        kind, text = "usable", ""
+    except TritonRepoError as exc:
+        kind, text = "named", str(exc)
+    except Exception as exc:
+        kind, text = "traceback", f"{type(exc).__name__}: {exc}"
+    seconds = time.monotonic() - begin
     return Outcome("hang" if seconds > DEADLINE + GRACE else kind, text, seconds, peak_memory())
 
 
 def _ask_for_predictions(url: str) -> None:
     transport = open_transport(url, Connection("http", deadline=DEADLINE))
     try:
-        top(transport.infer(_REQUEST).values.reshape(-1), _LABELS, 5)
+        _predict(transport)
     finally:
         transport.close()
+
+
+def _predict(transport: Transport) -> None:
+    top(transport.infer(_REQUEST).values.reshape(-1), _LABELS, 5)
 
 
 def _ask_for_a_picture(url: str) -> None:
@@ -83,6 +110,19 @@ def _damaged(chance: random.Random, stopped: threading.Event) -> Script:
     for _ in range(chance.choice((1, 3, 20))):
         data[chance.randrange(len(data))] = chance.randrange(256)
     return sending(bytes(data))
+
+
+def _damaged_message(chance: random.Random, message: bytes, context: grpc.ServicerContext) -> bytes:
+    data = bytearray(message)
+    for _ in range(chance.choice((1, 3, 20))):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    return bytes(data[: chance.choice((len(data), chance.randrange(len(data))))])
+
+
+def _status(chance: random.Random, message: bytes, context: grpc.ServicerContext) -> bytes:
+    code = chance.choice([code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+    context.abort(code, chance.choice(("", "\x1b[31mno", "x" * 5000, "é\n\n")))
+    raise AssertionError
 
 
 def _half(chance: random.Random, stopped: threading.Event) -> Script:

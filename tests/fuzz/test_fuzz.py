@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.answers import KINDS, hostile_answers
+from tests.fuzz.answers import KINDS, hostile_answers, hostile_grpc_answers
 from tests.fuzz.damage import VARIANTS
 from tests.fuzz.pictures import damaged_pictures, note, odd_files
 from tests.fuzz.tally import Tally, table
@@ -38,6 +38,7 @@ def test_what_is_no_picture_is_named_at_once(tmp_path: Path) -> None:
 def test_a_hostile_server_gets_nothing_but_named_errors() -> None:
     rows = list(hostile_answers(1, 3))
     assert len(rows) == 2 * len(KINDS)
+    rows += hostile_grpc_answers(1, 60)
     for row in rows:
         assert row.survived, row
         assert row.peak < PEAK
