@@ -114,14 +114,14 @@ def answered_by(results: list[Result], version: str) -> None:
     wait_until(lambda: sum(one.version == version for one in results[begin:]) >= 3 * PICTURES, 60)
 
 
-@pytest.mark.parametrize(("mode", "protocol"), [("poll", "grpc"), ("explicit", "http")])
+@pytest.mark.parametrize(("mode", "protocol", "shared"), [("poll", "grpc", False), ("explicit", "http", True)])
 def test_no_answer_is_made_under_another_versions_contract(
-    repository: Path, pictures: list[Path], mode: str, protocol: str
+    repository: Path, pictures: list[Path], mode: str, protocol: str, shared: bool
 ) -> None:
     releases = {"1": FIRST} | {str(number): one for number, one in enumerate(OTHERS.values(), 2)}
     with TritonServer(repository, model_control_mode=mode) as server:  # type: ignore[arg-type]
         url = server.grpc_url if protocol == "grpc" else server.http_url
-        with Classifier(url, connection=Connection(protocol)) as classifier:
+        with Classifier(url, connection=Connection(protocol), shared_memory=shared) as classifier:
 
             def release_all(results: list[Result]) -> None:
                 answered_by(results, "1")
