@@ -95,8 +95,10 @@ def _add_window_options(load: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, judge, present; the exit status."""
     terminate_as_interrupt()
+    from tritonrepo.cli import decoders
     from tritonrepo.compare import judge, measure
 
+    decoders.quiet()
     if args.shared_memory:
         raise UsageError("compare sends its images with the requests, as the users do; leave out --shared-memory")
     # Before an hour's measurement whatever can be refused is refused.
