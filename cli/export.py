@@ -83,6 +83,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="microseconds for which the server may hold a request to fill a batch",
     )
+    _add_queue(parser)
     add(
         "--instances",
         default=Serving.instances,
@@ -95,6 +96,32 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1, 1024),
         metavar="N",
         help="threads per operator on a CPU; without it every core",
+    )
+
+
+def _add_queue(parser: argparse.ArgumentParser) -> None:
+    """How requests wait."""
+    add = parser.add_argument
+    add(
+        "--max-queue-size",
+        default=Serving.max_queue_size,
+        type=whole_number(0, 1_000_000),
+        metavar="N",
+        help="requests that may wait for the model; more are refused at once; 0: without bound",
+    )
+    add(
+        "--queue-timeout-ms",
+        default=Serving.queue_timeout_ms,
+        type=whole_number(0, 3_600_000),
+        metavar="N",
+        help="milliseconds after which a waiting request is refused; 0: never",
+    )
+    add(
+        "--priority-levels",
+        default=Serving.priority_levels,
+        type=whole_number(0, 100),
+        metavar="N",
+        help="priorities that requests may name, 1 the most urgent; 0: none",
     )
 
 

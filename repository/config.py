@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup
+from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup, ModelQueuePolicy
 
 from tritonrepo.repository.formats import TENSORRT, Format
 from tritonrepo.repository.layout import LABELS_FILENAME
@@ -27,9 +27,7 @@ def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Wei
         max_batch_size=serving.max_batch_size,
     )
     _add_tensors(config, spec)
-    # No preferred batch sizes: Triton advises them only where some sizes are far faster, as with a TensorRT engine
-    # of several optimisation profiles.
-    config.dynamic_batching.max_queue_delay_microseconds = serving.queue_delay_us
+    _queue(config, serving)
     _place(config, format, serving)
     _optimise(config, spec, format, serving)
     config.version_policy.latest.num_versions = 1
@@ -47,6 +45,25 @@ def to_text(config: ModelConfig) -> str:
 def _add_tensors(config: ModelConfig, spec: ModelSpec) -> None:
     config.input.add(name=INPUT_NAME, data_type=TYPE_FP32, dims=spec.image_shape)
     config.output.add(name=OUTPUT_NAME, data_type=TYPE_FP32, dims=[len(spec.labels)], label_filename=LABELS_FILENAME)
+
+
+def _queue(config: ModelConfig, serving: Serving) -> None:
+    """How requests wait, and which are refused instead.
+
+    No preferred batch sizes: Triton advises them only where some sizes are far faster, as with a TensorRT engine of
+    several optimisation profiles.
+    """
+    batching = config.dynamic_batching
+    batching.max_queue_delay_microseconds = serving.queue_delay_us
+    policy = ModelQueuePolicy(
+        max_queue_size=serving.max_queue_size,
+        default_timeout_microseconds=serving.queue_timeout_ms * 1000,
+        allow_timeout_override=serving.queue_timeout_ms > 0,
+    )
+    if policy.ByteSize():
+        batching.default_queue_policy.CopyFrom(policy)  # refuses what waits too long (TimeoutAction REJECT is 0)
+    if serving.priority_levels:
+        batching.priority_levels = batching.default_priority_level = serving.priority_levels
 
 
 def _place(config: ModelConfig, format: Format, serving: Serving) -> None:

@@ -21,7 +21,24 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FOLDERS = [path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
 LONGEST_README = 250
 # Options that the documents name and other programs have.
-FOREIGN_OPTIONS = {"--backend-config", "--rounds"}
+FOREIGN_OPTIONS = {
+    "--allow-grpc",
+    "--allow-http",
+    "--allow-metrics",
+    "--allow-sagemaker",
+    "--allow-vertex-ai",
+    "--backend-config",
+    "--disable-auto-complete-config",
+    "--exit-on-error",
+    "--grpc-restricted-protocol",
+    "--grpc-use-ssl",
+    "--grpc-use-ssl-mutual",
+    "--http-restricted-api",
+    "--model-control-mode",
+    "--rounds",
+    "--strict-readiness",
+    "--trace-config",
+}
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
 

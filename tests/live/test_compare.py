@@ -384,8 +384,9 @@ def test_perf_analyzer_measures_the_same_cells(
     figures = report["cells"][0]["summary"]
     # The stand-in waits for 40 ms, one request at a time; a busy machine adds to that, and takes nothing away.
     rate = 1 / DELAY if load[0] == "--concurrency" else 20
-    assert 0.6 * rate < figures["requests_per_second"] < 1.2 * rate
+    assert 0.4 * rate < figures["requests_per_second"] < 1.2 * rate
     assert figures["images_per_second"] == pytest.approx(2 * figures["requests_per_second"])
-    assert 1e3 * DELAY <= figures["compute_infer_ms"] <= figures["p50_ms"]
+    # A mean, which one slow request can take above the median.
+    assert 1e3 * DELAY <= figures["compute_infer_ms"] <= figures["p99_ms"]
     assert figures["executed_batch_sizes"].startswith("2x")
     assert figures["failures"] == 0

@@ -22,7 +22,8 @@ CASES = {
     "torchscript": (TORCHSCRIPT, Serving()),
     "torchscript_tuned": (TORCHSCRIPT, Serving(8, queue_delay_us=500, instances=2, cpu_threads=4)),
     "onnx": (ONNX, Serving()),
-    "onnx_tuned": (ONNX, Serving(1, cpu_threads=1)),
+    "onnx_tuned": (ONNX, Serving(1, cpu_threads=1, max_queue_size=0)),
+    "onnx_queued": (ONNX, Serving(8, max_queue_size=16, queue_timeout_ms=500, priority_levels=3)),
 }
 
 
