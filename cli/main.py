@@ -18,6 +18,7 @@ from tritonrepo import __version__
 from tritonrepo.cli import terminal
 from tritonrepo.cli.status import EXIT_INTERRUPTED, EXIT_MISSING, EXIT_SOME_FAILED, EXIT_USAGE
 from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.repository.shortage import explain
 
 # Each is a module of this package. The line stands here so that `tritonrepo --help` need not load them all.
 VERBS = {
@@ -158,9 +159,7 @@ def guarded(execute: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_SOME_FAILED
     except OSError as exc:
-        named = exc.filename is not None and exc.strerror is not None
-        sentence = f"{os.fsdecode(exc.filename)}: {exc.strerror}" if named else str(exc)
-        terminal.note(f"error: {sentence}", RED)
+        terminal.note(f"error: {explain(exc)}", RED)
         return EXIT_MISSING
 
 

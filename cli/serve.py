@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -15,17 +16,23 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, whole_number
-from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
+from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.changes import Changes
-from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.endpoint import READY as READINESS
+from tritonrepo.serve.endpoint import Endpoint, check
+from tritonrepo.serve.errors import NoAnswerError, ServeError
 from tritonrepo.serve.example import make_curl
 from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
+from tritonrepo.serve.pages import make_pages
+from tritonrepo.serve.ports import ADDRESS
+from tritonrepo.serve.supervisor import Care, Supervisor
 from tritonrepo.serve.triton import TritonServer
 
 SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1, until Ctrl-C."
+PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002, "supervisor": 8003}
 FOLLOW_SECONDS = 0.2
 LONGEST_POLL = 86_400
 PIPE_WIDTH = 160
@@ -35,7 +42,7 @@ STYLES = {READY: "green", LEFT_OUT: "yellow"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `serve`."""
     parser.add_argument("--repository", type=path, default=Path("model_repository"), metavar="DIR")
-    for service, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
+    for service, port in PORTS.items():
         parser.add_argument(
             f"--{service}-port",
             type=whole_number(0, 65535),
@@ -50,14 +57,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="look for changes of the repository this often",
     )
+    parser.add_argument(
+        "--patience",
+        type=whole_number(1, LONGEST_POLL),
+        default=10,
+        metavar="SECONDS",
+        help="a model that answers nobody for so long is taken for hung, killed and loaded again (%(default)s)",
+    )
+    parser.add_argument(
+        "--check",
+        nargs="?",
+        const=f"http://{ADDRESS}:{PORTS['supervisor']}",
+        metavar="URL",
+        help="serve nothing; tell by the exit status whether every model of the running server answers; URL: its "
+        "supervisor's (%(const)s)",
+    )
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted; status 0 then."""
-    ports = [port for port in (args.http_port, args.grpc_port, args.metrics_port) if port]
+    if args.check:
+        return check_server(args.check)
+    ports = [port for service in PORTS if (port := getattr(args, f"{service}_port"))]
     if len(set(ports)) < len(ports):
-        raise UsageError("the three ports must differ")
+        raise UsageError("the ports must differ")
     terminate_as_interrupt()
     try:
         return serve(args)
@@ -73,41 +97,62 @@ def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
     if not read_repository(options.repository):
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
-    server = TritonServer(
-        options.repository,
-        options.http_port,
-        options.grpc_port,
-        options.metrics_port,
-        model_control_mode="poll" if options.poll else "explicit",
-        repository_poll_secs=options.poll,
-    )
+    server = TritonServer(options.repository, options.http_port, options.grpc_port, options.metrics_port)
     console = terminal.console(PIPE_WIDTH)
-    with follow(server, 0, show_line) if options.verbose else nullcontext(), server:
+    watch: list[Supervisor] = []
+    endpoint = Endpoint(options.supervisor_port, make_pages(lambda: watch[0] if watch else None))
+    with endpoint, follow(server, 0, show_line) if options.verbose else nullcontext(), server:
         seen = len(server.read_log(0))
         statuses = server.models()
-        _show(server, statuses, console)
+        _show(server, statuses, endpoint, console)
+        watch.append(Supervisor(server, _say(console), Care(patience=options.patience, poll=options.poll)))
         with follow(server, seen, _teller(server, statuses, console)) if options.poll else nullcontext():
-            return _wait(server, console)
+            return _watch(watch[0], console)
 
 
-def _show(server: TritonServer, statuses: Sequence[ModelStatus], console: Console) -> None:
+def _show(server: TritonServer, statuses: Sequence[ModelStatus], endpoint: Endpoint, console: Console) -> None:
     """Show what the server has, and how to ask it; raises ServeError if nothing is ready."""
     console.print(make_table(statuses))
     ready = [status for status in statuses if status.state == READY]
     if not ready:
         raise ServeError(f"no model of {server.repository} can be served; the table above says why")
-    console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}\n")
+    console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}")
+    console.print(f"Health   {endpoint.url}{READINESS}\n")
     curl = make_curl(f"http://{server.http_url}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
     console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
 
 
-def _wait(server: TritonServer, console: Console) -> int:
+def _watch(supervisor: Supervisor, console: Console) -> int:
     """Return when the server must stop."""
     try:
-        server.wait()
+        supervisor.run()
     except KeyboardInterrupt:
         console.print("Stopping; Ctrl-C once more kills it.")
     return EXIT_DONE
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    """What shows a sentence of the supervisor's."""
+
+    def say(sentence: str) -> None:
+        with suppress(OSError):  # Nobody reads what is shown any more; the server goes on.
+            console.print(Text(printable(sentence)), soft_wrap=True)
+
+    return say
+
+
+def check_server(url: str) -> int:
+    """Say whether every model of the server answers, by the exit status and in one line."""
+    address = urlsplit(url if "//" in url else f"//{url}").netloc
+    try:
+        missing = check(address)
+    except (NoAnswerError, ValueError, LookupError, TypeError, AttributeError) as error:
+        words = "nobody answers there" if isinstance(error, NoAnswerError) else "who answers there is no supervisor"
+        terminal.console().print(Text(printable(f"not ready: {url}: {words}")), soft_wrap=True)
+        return EXIT_SOME_FAILED
+    reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    terminal.console().print(Text(printable(f"not ready: {reasons}" if missing else "ready")), soft_wrap=True)
+    return EXIT_SOME_FAILED if missing else EXIT_DONE
 
 
 def make_table(statuses: Sequence[ModelStatus]) -> Table:

@@ -20,4 +20,24 @@ class StartError(ServeError):
 
 
 class ServerDiedError(ServeError):
-    """The server ended by itself; the message ends with the tail of its log."""
+    """The server ended by itself; the message ends with the tail of its log.
+
+    Attributes:
+        how: The exit status in words, and the cause that the log names.
+    """
+
+    def __init__(self, how: str, tail: str) -> None:
+        super().__init__(f"tritonserver ended by itself {how}; {tail}")
+        self.how = how
+
+
+class NoAnswerError(ServeError):
+    """The server was asked and did not answer."""
+
+
+class SilentError(NoAnswerError):
+    """The server took the question, and let the time pass."""
+
+
+class GivenUpError(ServeError):
+    """The server ended again and again, and is not started any more."""

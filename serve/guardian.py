@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,9 @@ PTRACE_TRACEME = 0  # sys/ptrace.h
 PTRACE_DETACH = 17
 START_STACK = 25  # proc_pid_stat(5), counted after the name: where the argument count lies, then the pointers.
 POINTER = ctypes.sizeof(ctypes.c_void_p)
+TICK = 0.2
+DEAD_SECONDS = 1.0
+"""How long a server that must end may go on when all of its stubs have ended."""
 SHARED_MEMORY = Path("/dev/shm")
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -142,9 +146,37 @@ def supervise(server: subprocess.Popen[bytes], wake: int, grace: float) -> None:
         if wake in readable:
             os.read(wake, 1)
         server.terminate()
-        if ended not in select.select([wake, ended], [], [], grace)[0]:
+        if ended not in wait_for(server.pid, [wake, ended], grace):
             server.kill()
     server.wait()
+
+
+def wait_for(pid: int, wakers: list[int], grace: float) -> list[int]:
+    """Return what became readable within the grace period, or until nothing is left that the server could wait for.
+
+    Triton 2.51 waits for a stub that has died as long as it may: it never asks the system whether it is alive.
+    """
+    deadline, last = time.monotonic() + grace, time.monotonic()
+    while time.monotonic() < deadline:
+        readable, _, _ = select.select(wakers, [], [], TICK)
+        states = child_states(pid)
+        if readable:
+            return readable
+        if not states or set(states) != {"Z"}:
+            last = time.monotonic()
+        elif time.monotonic() - last > DEAD_SECONDS:
+            break
+    return []
+
+
+def child_states(pid: int) -> list[str]:
+    """Return the state letter of each child of a process; Z is one that has ended."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # It may end at any moment.
+            state, parent, *_ = file.read_text(errors="replace").rpartition(")")[2].split()
+            found += [state] if parent == str(pid) else []
+    return found
 
 
 def end_group(group: int) -> None:

@@ -1,23 +1,23 @@
-"""The process of one tritonserver: its guardian, its temporary directory, its log."""
+"""The process of one tritonserver: its guardian and its temporary directory."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tritonrepo.client.server_key import DIRECTORY_PREFIX
+from tritonrepo.repository.shortage import explain
 from tritonrepo.serve import guardian
 from tritonrepo.serve.errors import ServerDiedError, StartError
 from tritonrepo.serve.installation import ROOT, Installation
 from tritonrepo.serve.key import closing_environment, make_key
+from tritonrepo.serve.leftovers import clean_up
+from tritonrepo.serve.limits import name_signal
+from tritonrepo.serve.log import Log
 from tritonrepo.serve.models import is_plain
-
-TAIL_LINES = 15
 
 
 class Process:
@@ -30,10 +30,11 @@ class Process:
         key: What opens the endpoints that it keeps closed.
     """
 
-    def __init__(self, stop_grace: float, *, guarded: bool = False) -> None:
-        """Make the temporary directory, and an empty log.
+    def __init__(self, log: Log, stop_grace: float, *, guarded: bool = False) -> None:
+        """Make the temporary directory.
 
         Args:
+            log: Where the server writes.
             stop_grace: Seconds that the server has for the requests in flight when it must end.
             guarded: Close all of HTTP to those without the key.
 
@@ -41,15 +42,16 @@ class Process:
             StartError: There is no temporary directory, or none that Triton can work in.
         """
         self.pid = 0
+        self._log = log
         self._stop_grace, self._guarded = stop_grace, guarded
         self._guardian: subprocess.Popen[str] | None = None
         try:
             self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115 (it has no name, so nothing can be left of it)
+            # The stubs' environments, and what else is temporary: it goes with the directory, however the server ends.
+            (self.directory / "tmp").mkdir()
             self.key = make_key(self.directory)
         except OSError as error:
             raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
-        weakref.finalize(self, self._log.close)
 
     def start(self, installation: Installation, make_arguments: Callable[[Path], Sequence[str]]) -> None:
         """Start the server.
@@ -71,7 +73,9 @@ class Process:
         except BaseException as error:
             shutil.rmtree(self.directory, ignore_errors=True)
             if isinstance(error, OSError):
-                raise StartError(f"cannot start the embedded Triton in {self.directory}: {error}") from None
+                raise StartError(
+                    f"cannot start the embedded Triton in {self.directory}: {explain(error, self.directory)}"
+                ) from None
             raise
         assert self._guardian.stdout is not None
         self.pid = int(self._guardian.stdout.readline() or 0)
@@ -82,8 +86,10 @@ class Process:
             [sys.executable, "-I", guardian.__file__, *cleanup, "--", str(installation.server), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=installation.environment() | closing_environment(self.key, guarded=self._guarded),
+            stderr=self._log.fileno(),
+            env=installation.environment()
+            | closing_environment(self.key, guarded=self._guarded)
+            | {"TMPDIR": str(self.directory / "tmp")},
             cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
             text=True,
             start_new_session=True,
@@ -92,7 +98,7 @@ class Process:
     def stop(self) -> None:
         """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period.
 
-        Triton 2.51 uses up the whole grace period if a stub has died. A KeyboardInterrupt meanwhile kills it at once.
+        A KeyboardInterrupt meanwhile kills it at once. What a guardian that was killed has left is removed here.
         """
         if self._guardian is None:
             return
@@ -106,6 +112,8 @@ class Process:
                 guardian.wait()
             except KeyboardInterrupt:
                 guardian.terminate()
+        if guardian.returncode < 0:
+            clean_up(self.directory)
 
     @property
     def status(self) -> int | None:
@@ -121,14 +129,5 @@ class Process:
         assert self._guardian is not None, "the server is not started"
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = self._guardian.wait(timeout)
-            raise ServerDiedError(f"tritonserver ended by itself with status {status}; {self.tail()}")
-
-    def log(self, start: int = 0) -> bytes:
-        """Return what the server has logged from the byte `start` on, also after its end."""
-        # pread, because the server writes at the file's own offset.
-        return os.pread(self._log.fileno(), max(os.fstat(self._log.fileno()).st_size - start, 0), start)
-
-    def tail(self) -> str:
-        """Return the end of the log, with words for what it is."""
-        tail = "\n".join(self.log().decode(errors="replace").splitlines()[-TAIL_LINES:])
-        return f"the end of its log:\n{tail}"
+            how = f"with status {status}{name_signal(status)}"
+            raise ServerDiedError(": ".join([how, *self._log.causes()[:1]]), self._log.tail())

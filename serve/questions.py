@@ -5,12 +5,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.errors import NoAnswerError, ServeError, SilentError
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 10.0
 
 
-def ask(address: str, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
+def ask(
+    address: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    seconds: float = ANSWER_SECONDS,
+) -> Any:
     """Return the JSON that Triton answers, or None for an empty answer.
 
     Args:
@@ -18,19 +25,35 @@ def ask(address: str, method: str, path: str, headers: Mapping[str, str] | None 
         method: GET, or POST, which sends an empty JSON object.
         path: What is asked for, from `/v2` on.
         headers: The key, for what is closed.
+        seconds: How long the answer may take.
 
     Raises:
         ServeError: There was no answer, or it is a refusal.
     """
-    connection = http.client.HTTPConnection(address, timeout=ANSWER_SECONDS)
+    body = b"{}" if method == "POST" else None
+    status, answer = exchange(address, method, path, body, headers or {}, seconds)
+    if status != http.client.OK:
+        raise ServeError(f"tritonserver answered {status} to {method} {path}: {answer.decode(errors='replace')}")
+    return json.loads(answer) if answer else None
+
+
+def exchange(
+    address: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str], seconds: float
+) -> tuple[int, bytes]:
+    """Send one request on a connection of its own; the status and the body of the answer, whatever they are.
+
+    Raises:
+        SilentError: There was no answer in time.
+        NoAnswerError: There was no answer at all.
+    """
+    connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
-        connection.request(method, path, "{}" if method == "POST" else None, dict(headers or {}))
+        connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        answer = response.read().decode(errors="replace")
+        return response.status, response.read()
+    except TimeoutError:
+        raise SilentError(f"tritonserver does not answer at {address} within {seconds:g} s") from None
     except (OSError, http.client.HTTPException) as error:
-        raise ServeError(f"tritonserver does not answer at {address}: {error}") from None
+        raise NoAnswerError(f"tritonserver does not answer at {address}: {error}") from None
     finally:
         connection.close()
-    if response.status != http.client.OK:
-        raise ServeError(f"tritonserver answered {response.status} to {method} {path}: {answer}")
-    return json.loads(answer) if answer else None

@@ -14,20 +14,13 @@ from tritonrepo.client.server_key import key_headers
 from tritonrepo.serve.command import ModelControlMode, Settings
 from tritonrepo.serve.errors import ServeError, StartError
 from tritonrepo.serve.installation import find_installation
-from tritonrepo.serve.models import (
-    LEFT_OUT,
-    READY,
-    UNAVAILABLE,
-    ModelStatus,
-    RepositoryModel,
-    find_logged_reason,
-    read_repository,
-    refuse_obstacles,
-    tidy_reason,
-)
+from tritonrepo.serve.inventory import take_inventory
+from tritonrepo.serve.limits import require_files, require_shared_memory
+from tritonrepo.serve.log import Log
+from tritonrepo.serve.models import ModelStatus, read_repository, refuse_obstacles
 from tritonrepo.serve.ports import ADDRESS, reserve_ports
 from tritonrepo.serve.process import Process
-from tritonrepo.serve.questions import ask
+from tritonrepo.serve.questions import ANSWER_SECONDS, ask
 
 POLL_SECONDS = 0.02
 START_ATTEMPTS = 3
@@ -50,7 +43,7 @@ class TritonServer:
     new at each start and lies in `directory`, for this user alone.
 
     Triton 2.51 does not restart the process behind a model (its stub) when it dies, and goes on calling the model
-    ready. Its requests fail until a newer version or artifact of it is loaded, or the server is started again.
+    ready. Its requests fail until it is unloaded and loaded, or the server is started again; a `Supervisor` does that.
 
     Attributes:
         repository: The model repository.
@@ -96,6 +89,7 @@ class TritonServer:
         self._settings = Settings(repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace)
         self._ready_timeout, self._guarded = ready_timeout, guarded
         self._process: Process | None = None
+        self._log: Log | None = None
 
     def __enter__(self) -> "TritonServer":
         self.start()
@@ -138,7 +132,7 @@ class TritonServer:
         return self._process.key
 
     def start(self) -> None:
-        """Start the server and return when it is ready.
+        """Start the server and return when it is ready. Started again, it has the ports that it had.
 
         Raises:
             InstallationError: A package is missing.
@@ -149,7 +143,8 @@ class TritonServer:
         for attempt in range(1, START_ATTEMPTS + 1):
             self.http_port, self.grpc_port, self.metrics_port = reserve_ports(self._asked_ports)
             try:
-                self._wait_until_ready(self._launch())
+                self._wait_until_ready(*self._launch())
+                self._asked_ports = (self.http_port, self.grpc_port, self.metrics_port)
                 return
             except BaseException as error:
                 again = isinstance(error, StartError) and self._may_start_again()
@@ -169,18 +164,23 @@ class TritonServer:
     def stop(self) -> None:
         """End the server and its stubs: SIGTERM, the requests in flight, and SIGKILL after the grace period.
 
-        Triton 2.51 uses up the whole grace period if a stub has died. A KeyboardInterrupt meanwhile kills it at once.
+        A KeyboardInterrupt meanwhile kills it at once.
         """
         if self._process is not None:
             self._process.stop()
 
     def log(self) -> str:
-        """Return what the server has logged, also after its end."""
-        return self.read_log(0).decode(errors="replace")
+        """Return what the server has logged since its last start, also after its end."""
+        return self._log.text() if self._log else ""
 
     def read_log(self, start: int) -> bytes:
-        """Return what the server has logged from the byte `start` on, also after its end."""
-        return self._process.log(start) if self._process else b""
+        """Return what was logged from the byte `start` on, over all starts."""
+        return self._log.read(start) if self._log else b""
+
+    def trim_log(self) -> None:
+        """Drop the oldest part of a log that has grown long."""
+        if self._log:
+            self._log.trim()
 
     def wait(self, timeout: float | None = None) -> None:
         """Return after `timeout` seconds with the server alive.
@@ -198,13 +198,23 @@ class TritonServer:
             RepositoryError: The repository is gone.
             ServeError: The server does not answer.
         """
-        index: list[dict[str, str]] = self._ask("POST", "/v2/repository/index")
-        known = {model.name: model for model in read_repository(self.repository)}
-        listed = [entry for entry in index if not entry["name"].startswith(".")]
-        # Triton does not list a model that it cannot load at all, one without a version for example.
-        listed += [{"name": name} for name in known.keys() - {entry["name"] for entry in listed}]
-        statuses = [self._status(entry, known.get(entry["name"], RepositoryModel(entry["name"]))) for entry in listed]
-        return sorted(statuses, key=lambda status: (status.name, status.version))
+        return take_inventory(self._ask, self.repository, self.log)
+
+    def ready_versions(self, seconds: float = ANSWER_SECONDS) -> dict[str, list[str]]:
+        """Return the versions that the server calls ready, by model.
+
+        Args:
+            seconds: How long the answer may take.
+
+        Raises:
+            NoAnswerError: The server does not answer; a SilentError if it takes too long.
+        """
+        # Triton's index leaves out what is loaded and not in the repository any more.
+        statistics = self._ask("GET", "/v2/models/stats", seconds)
+        found: dict[str, list[str]] = {}
+        for entry in statistics["model_stats"]:
+            found.setdefault(entry["name"], []).append(entry["version"])
+        return found
 
     def is_ready(self, name: str, version: str) -> bool:
         """Whether the server answers for a version of a model."""
@@ -219,7 +229,7 @@ class TritonServer:
         Raises:
             ServeError: It cannot be loaded; the message says why.
         """
-        self._ask("POST", f"/v2/repository/models/{quote(name)}/load")
+        self._ask("POST", f"/v2/repository/models/{quote(name)}/load", self._ready_timeout)
 
     def unload(self, name: str) -> None:
         """Let the server give up a model; only in the mode `explicit`. It is gone a moment later.
@@ -237,35 +247,21 @@ class TritonServer:
         """
         return dict(self._ask("GET", f"/v2/models/{quote(name)}"))
 
-    def _status(self, entry: dict[str, str], model: RepositoryModel) -> ModelStatus:
-        version, state = entry.get("version", ""), entry.get("state", UNAVAILABLE)
-        if state == READY:
-            backend = model.backend or self._find_backend(model.name)
-            return ModelStatus(model.name, version, backend, model.max_batch_size, READY, "")
-        if model.left_out:
-            return ModelStatus(model.name, "", model.backend, model.max_batch_size, LEFT_OUT, model.left_out)
-        reason = entry.get("reason") or model.fault
-        if state == UNAVAILABLE and not reason:
-            reason = find_logged_reason(model.name, self.log())
-        return ModelStatus(model.name, version, model.backend, model.max_batch_size, state, tidy_reason(reason))
-
-    def _find_backend(self, name: str) -> str:
-        """Return the backend that Triton chose for a model whose config names none."""
-        with contextlib.suppress(ServeError):  # It may be unloaded at any moment.
-            return str(self._ask("GET", f"/v2/models/{quote(name)}/config").get("backend", ""))
-        return ""
-
-    def _launch(self) -> Process:
-        """Start a process and return it."""
+    def _launch(self) -> tuple[Process, Log]:
+        """Start a process; return it and its log."""
         installation = find_installation()
         models = read_repository(self.repository)
         refuse_obstacles(self.repository, polling=self._settings.model_control_mode != "explicit")
         ports = (self.http_port, self.grpc_port, self.metrics_port)
-        self._process = Process(self._settings.stop_grace, guarded=self._guarded)
+        require_files(len(models))
+        require_shared_memory(len(models))
+        log = self._log = self._log or Log()
+        log.begin, log.ready = log.size, 0
+        self._process = Process(log, self._settings.stop_grace, guarded=self._guarded)
         self._process.start(installation, lambda directory: self._settings.arguments(directory, ports, models))
-        return self._process
+        return self._process, log
 
-    def _wait_until_ready(self, process: Process) -> None:
+    def _wait_until_ready(self, process: Process, log: Log) -> None:
         deadline = time.monotonic() + self._ready_timeout
         while process.status is None:
             with contextlib.suppress(ServeError, OSError):
@@ -273,11 +269,12 @@ class TritonServer:
                 # from another server that took our port first.
                 if ask(self.http_url, "GET", "/v2", key_headers(process.key))["name"] == process.directory.name:
                     socket.create_connection((self.address, self.metrics_port), timeout=1).close()
+                    log.ready = log.size
                     return
             if time.monotonic() > deadline:
-                raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {process.tail()}")
+                raise StartError(f"tritonserver was not ready within {self._ready_timeout:g} s; {log.tail()}")
             time.sleep(POLL_SECONDS)
-        raise StartError(f"tritonserver ended with status {process.status} at its start; {process.tail()}")
+        raise StartError(f"tritonserver ended with status {process.status} at its start; {log.tail()}")
 
-    def _ask(self, method: str, path: str) -> Any:
-        return ask(self.http_url, method, path, key_headers(self.key))
+    def _ask(self, method: str, path: str, seconds: float = ANSWER_SECONDS) -> Any:
+        return ask(self.http_url, method, path, key_headers(self.key), seconds=seconds)

@@ -1,0 +1,83 @@
+"""The processes behind the models (Triton's stubs): which model each belongs to, and which of them have ended."""
+
+import contextlib
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+PROGRAM = "triton_python_backend_stub"
+
+
+class Stubs:
+    """The stubs of one server. Triton reaps a stub that it has ended itself; one that died stays as a zombie."""
+
+    def __init__(self, server: int) -> None:
+        """Know none yet.
+
+        Args:
+            server: The process of tritonserver.
+        """
+        self._server = psutil.Process(server)
+        self._models: dict[int, str] = {}
+        self._suspects: set[int] = set()
+        self._buried: set[int] = set()
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Look for new ones."""
+        with contextlib.suppress(psutil.Error):
+            children = self._server.children()
+            with self._lock:
+                self._models |= {
+                    child.pid: name
+                    for child in children
+                    if child.pid not in self._models and child.pid not in self._buried and (name := model_of(child))
+                }
+
+    def ended(self) -> set[str]:
+        """Return the models with a stub that has died: it was found ended at the last look too."""
+        with self._lock:
+            zombies = {pid for pid in self._models if is_zombie(pid)}
+            found = {self._models[pid] for pid in zombies & self._suspects}
+            self._suspects = zombies
+            return found
+
+    def bury(self, model: str, *, kill: bool) -> None:
+        """Forget the stubs of a model, which is about to get new ones.
+
+        Args:
+            model: Its name.
+            kill: End them: they hang.
+        """
+        self.refresh()
+        with self._lock:
+            pids = {pid for pid, name in self._models.items() if name == model}
+            self._buried |= pids
+            for pid in pids:
+                del self._models[pid]
+        if kill:
+            self._kill(pids)
+
+    def _kill(self, pids: Iterable[int]) -> None:
+        with contextlib.suppress(psutil.Error):
+            for child in self._server.children():
+                if child.pid in pids:
+                    child.kill()
+
+
+def model_of(process: psutil.Process) -> str:
+    """Return the model that a stub serves, from the artifact on its command line; empty if it is no stub."""
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        if len(words) > 1 and Path(words[0]).name == PROGRAM:
+            return Path(words[1]).parent.parent.name
+    return ""
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and its parent does not know it."""
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return False

@@ -1,0 +1,255 @@
+"""Keeps a server and its models answering: asks each model, loads again what does not answer, starts what has ended."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.serve.errors import GivenUpError, NoAnswerError, ServeError, ServerDiedError, SilentError
+from tritonrepo.serve.health import Health, ModelHealth
+from tritonrepo.serve.models import read_repository
+from tritonrepo.serve.probe import Prober
+from tritonrepo.serve.stubs import Stubs
+from tritonrepo.serve.sync import Follower
+from tritonrepo.serve.triton import TritonServer
+
+TICK = 0.2
+ROUND = 2.0
+"""Seconds between two looks at what the server has."""
+MOST_ENDS = 5
+ENDS_WITHIN = 60.0
+FIRST_DELAY = 0.5
+WORKERS = 16
+ENDED = "its process ended"
+
+
+@dataclass(frozen=True)
+class Care:
+    """How much care is taken of a server.
+
+    Attributes:
+        interval: Seconds between two requests to a model that nobody else asks.
+        patience: Seconds without an answer after which a model, or the server, counts as hung.
+        poll: Seconds between two looks at the repository for changes; 0: never.
+    """
+
+    interval: float = 5.0
+    patience: float = 10.0
+    poll: float = 0.0
+
+    @property
+    def lately(self) -> float:
+        """Seconds for which a model's answer holds."""
+        return 2 * self.interval + self.patience
+
+
+class Supervisor:
+    """Watches over one started server of the mode `explicit`.
+
+    Attributes:
+        health: What is known of the models.
+        restarts: How often the server was started again.
+    """
+
+    def __init__(self, server: TritonServer, tell: Callable[[str], None], care: Care | None = None) -> None:
+        """Prepare; `run` does it.
+
+        Args:
+            server: The server, started.
+            tell: Takes a sentence on each thing that went wrong or was mended, from any thread.
+            care: How much; by default as `Care` has it.
+        """
+        care = care or Care()
+        self.health = Health(care.interval, care.lately)
+        self.restarts = 0
+        self._server, self._tell, self._care = server, tell, care
+        self._ends: list[float] = []
+        self._dead: set[str] = set()
+        self._lock, self._stopped = threading.RLock(), threading.Event()
+        self._control = threading.Lock()
+        self._pool = ThreadPoolExecutor(WORKERS, "supervisor")
+        self._follower = Follower(server, tell, self._control)
+        self._attend()
+
+    def stop(self) -> None:
+        """Let `run` return, from another thread."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Watch until interrupted or stopped.
+
+        Raises:
+            GivenUpError: The server ends again and again.
+        """
+        try:
+            while not self._stopped.is_set():
+                try:
+                    self._server.wait(TICK)
+                    self._look()
+                except ServerDiedError as died:
+                    self._revive(died.how)
+        finally:
+            self._era += 1
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def missing(self) -> dict[str, str]:
+        """Return the models that have not answered lately, with the reasons; all is well when it is empty."""
+        with self._lock:
+            if not self._alive:
+                return {"tritonserver": "has ended, and is started again"}
+            return self.health.missing(time.monotonic()) if self.health.models else {"models": "there are none"}
+
+    def is_ready(self) -> bool:
+        """Whether every model has answered lately."""
+        return not self.missing()
+
+    def snapshot(self) -> dict[str, ModelHealth]:
+        """Return what is known of the models."""
+        with self._lock:
+            return {name: replace(known) for name, known in sorted(self.health.models.items())}
+
+    def _attend(self) -> None:
+        """Begin with a server that was just started."""
+        self._era = getattr(self, "_era", 0) + 1
+        self._stubs = Stubs(self._server.pid)
+        self._prober = Prober(self._server, self._care.patience)
+        self._dead.clear()
+        self._silences = 0
+        self._next_round, self._next_poll = 0.0, time.monotonic() + self._care.poll
+        self._alive = True
+
+    def _look(self) -> None:
+        """See what has ended, and hand out what is to be done."""
+        now = time.monotonic()
+        if now >= self._next_round:
+            self._next_round = now + ROUND
+            self._take_stock(now)
+        with self._lock:
+            for name in self._stubs.ended():
+                self._dead.add(name)
+                self.health.hurry(name, now)
+            due = self.health.take_due(now)
+        for name in due:
+            self._pool.submit(self._visit, name, self._era)
+        if self._care.poll and now >= self._next_poll:
+            self._next_poll = now + self._care.poll
+            self._pool.submit(self._follower.look)
+
+    def _take_stock(self, now: float) -> None:
+        self._server.trim_log()
+        self._stubs.refresh()
+        try:
+            ready = self._server.ready_versions(self._care.patience)
+            repository = [model.name for model in read_repository(self._server.repository)]
+        except SilentError:
+            self._suspect_server()
+        except NoAnswerError:
+            pass  # It is about to end.
+        except (RepositoryError, ServeError) as error:
+            self._tell(str(error))
+        else:
+            self._silences = 0
+            with self._lock:
+                self.health.expect(ready, repository, now)
+
+    def _suspect_server(self) -> None:
+        """Kill a server that is alive and has been silent twice; what follows is what follows each end."""
+        self._silences += 1
+        if self._silences == 2:
+            self._tell(f"tritonserver does not answer for {2 * self._care.patience:g} s, and is ended")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._server.pid, signal.SIGKILL)
+
+    def _visit(self, name: str, era: int) -> None:
+        """Ask a model, and mend what is wrong; in a thread of the pool."""
+        try:
+            with self._lock:
+                mending, dead = bool(self.health.models[name].fault), name in self._dead
+            fault = ENDED if dead else "" if mending else self._ask(name)
+            if not (fault or mending):
+                self._note(era, name)
+            elif self._must_mend(era, name, fault, mending):
+                self._mend(name, self.health.models[name].fault, era, dead)
+        except Exception as error:  # Whatever it was, the model must be visited again.
+            with self._lock:
+                if era == self._era:
+                    self.health.failed(name, str(error), time.monotonic())
+
+    def _ask(self, name: str) -> str:
+        return self._prober.find_fault(name, self.health.models[name].versions)
+
+    def _must_mend(self, era: int, name: str, fault: str, mending: bool) -> bool:
+        """Note a new fault; whether it is to be mended at once."""
+        with self._lock:
+            if era != self._era:
+                return False
+            if mending:
+                return True
+            self._tell(f"{name}: {fault}; it is loaded again")
+            return self.health.suffers(name, fault, time.monotonic())
+
+    def _mend(self, name: str, fault: str, era: int, dead: bool) -> None:
+        """Give a model new processes. To load it is not enough: Triton takes an unchanged model for loaded."""
+        with self._control:
+            self._stubs.bury(name, kill=not dead)
+            self._dead.discard(name)
+            self._server.unload(name)
+            self._server.load(name)
+        self._prober.forget(name)
+        self._stubs.refresh()
+        if still := self._ask(name):
+            raise ServeError(still)
+        self._note(era, name)
+
+    def _note(self, era: int, name: str) -> None:
+        """Note an answer."""
+        with self._lock:
+            if era == self._era and self.health.answered(name, time.monotonic()):
+                self._tell(f"{name}: answers again")
+
+    def _revive(self, how: str) -> None:
+        """Start a server that has ended again, with growing patience.
+
+        Raises:
+            GivenUpError: It has ended too often.
+        """
+        with self._lock:
+            self._era, self._alive = self._era + 1, False
+            self.health.restart(time.monotonic())
+        began = time.monotonic()
+        while how:
+            pause = self._count_end(how)
+            self._server.stop()
+            time.sleep(pause)
+            how = self._start()
+        self.restarts += 1
+        self._attend()
+        self._tell(f"tritonserver answers again after {time.monotonic() - began:.1f} s")
+
+    def _count_end(self, how: str) -> float:
+        """Return the seconds to wait before the next start.
+
+        Raises:
+            GivenUpError: There were too many ends.
+        """
+        now = time.monotonic()
+        self._ends = [end for end in self._ends if now - end < ENDS_WITHIN] + [now]
+        if len(self._ends) >= MOST_ENDS:
+            raise GivenUpError(
+                f"tritonserver ended {MOST_ENDS} times within {ENDS_WITHIN:g} s, and is given up; the last time {how}"
+            )
+        self._tell(f"tritonserver ended by itself {how}; it is started again")
+        return 0.0 if len(self._ends) == 1 else FIRST_DELAY * 2.0 ** (len(self._ends) - 2)
+
+    def _start(self) -> str:
+        """Start the server; why it could not be started."""
+        try:
+            self._server.start()
+        except ServeError as error:
+            return f"at its start: {error}"
+        return ""

@@ -1,0 +1,59 @@
+"""Follows a repository: loads what is new or changed, and gives up what is gone."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.models import read_repository
+from tritonrepo.serve.triton import TritonServer
+
+
+class Follower:
+    """Does what Triton's own polling does, for a server whose models are under control.
+
+    Triton itself knows what has changed: to load what has not is nothing to it. Names that do not reach a stub whole
+    are left out at each look.
+    """
+
+    def __init__(self, server: TritonServer, tell: Callable[[str], None], control: threading.Lock) -> None:
+        """Prepare.
+
+        Args:
+            server: In the mode `explicit`.
+            tell: Takes a sentence on what cannot be served, once. What Triton does is in its log.
+            control: Held while a model is loaded.
+        """
+        self._server, self._tell, self._control = server, tell, control
+        self._told: dict[str, str] = {}
+        self._looking = threading.Lock()
+
+    def look(self) -> None:
+        """Bring the server up to the repository's state, unless another thread is at it."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._follow()
+        except (RepositoryError, ServeError) as error:
+            self._say("", str(error))
+        else:
+            self._told.pop("", None)
+        finally:
+            self._looking.release()
+
+    def _follow(self) -> None:
+        models = read_repository(self._server.repository)
+        for model in models:
+            if model.left_out:
+                self._say(model.name, f"{model.name}: left out: {model.left_out}")
+                continue
+            with self._control, suppress(ServeError):  # Why a version was refused stands in the log.
+                self._server.load(model.name)
+        for name in self._server.ready_versions().keys() - {model.name for model in models}:
+            self._server.unload(name)
+
+    def _say(self, about: str, sentence: str) -> None:
+        if self._told.get(about) != sentence:
+            self._told[about] = sentence
+            self._tell(sentence)
