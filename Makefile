@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast audit fuzz abuse soak overload install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast audit fuzz abuse soak overload chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ soak: setup ## 20,000 requests while models come and go, and a table of answers,
 
 overload: setup ## three times the requests that the server can answer, with a bounded queue (2 minutes)
 	$(BIN)/python -m tests.overload $(OPTIONS)
+
+chaos: setup ## kill and stop what belongs to a server at work: a table of what recovers, and how fast (6 minutes)
+	$(BIN)/python -m tests.chaos $(OPTIONS)
 
 abuse: setup ## 2,000 generated bad requests against a guarded server, and a table of what became of them (10 minutes)
 	$(BIN)/python -m tests.abuse $(OPTIONS)

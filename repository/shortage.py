@@ -17,10 +17,10 @@ def explain(error: OSError, place: str | os.PathLike[str] | None = None) -> str:
 
     Args:
         error: What the system said.
-        place: Where it was written, if the error itself names no file.
+        place: Where it was written; the error itself may name another file, or none.
     """
     if error.errno in FULL:
-        full = error.filename or place
+        full = place or error.filename
         if full is None:
             return f"{FULL[error.errno]}; free some, or choose another directory (or another one for TMPDIR)"
         where = nearest(Path(os.fsdecode(full)).absolute())

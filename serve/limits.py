@@ -23,7 +23,7 @@ def require_files(models: int) -> None:
     most, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], FILES + FILES_OF_A_MODEL * models
     if most != resource.RLIM_INFINITY and most < needed:
         raise StartError(
-            f"a process may open {most} files here, and the embedded Triton needs {needed} for {models} models; "
+            f"a process may open {most} files here, and the embedded Triton needs {needed} for {count(models)}; "
             f"allow more with: ulimit -n {max(4096, needed)}"
         )
 
@@ -37,7 +37,7 @@ def require_shared_memory(models: int) -> None:
     free, needed = shutil.disk_usage(SHARED_MEMORY).free, BYTES_OF_A_MODEL * models
     if free < needed:
         raise StartError(
-            f"{SHARED_MEMORY} is full: {free / 1e6:.1f} MB are free, and {models} models need {needed / 1e6:.0f} MB; "
+            f"{SHARED_MEMORY} is full: {free / 1e6:.1f} MB are free, and {count(models)} take {needed / 1e6:.0f} MB; "
             "remove what lies there, or enlarge it (docker run --shm-size=1g)"
         )
 
@@ -58,3 +58,8 @@ def shortage(reason: str) -> str:
         free = shutil.disk_usage(SHARED_MEMORY).free / 1e6
         return f"{SHARED_MEMORY} is full ({free:.1f} MB are free); remove what lies there, or enlarge it"
     return ""
+
+
+def count(models: int) -> str:
+    """Return `1 model` or `2 models`."""
+    return "1 model" if models == 1 else f"{models} models"

@@ -23,7 +23,7 @@ STATISTICS_SECONDS = 5.0
 class Prober:
     """Asks the models of one server.
 
-    A version that has answered somebody since the last look is not asked: probes take no time from a busy model, and
+    A version that has answered others since the last look, and failed nobody, is not asked: probes take no time from a busy model, and
     do not show in its figures. One that is asked and is silent is taken for hung only if it has not finished anything
     for as long: a long queue is no fault.
     """
@@ -36,7 +36,7 @@ class Prober:
             patience: Seconds without an answer after which a model counts as hung.
         """
         self._server, self._patience = server, patience
-        self._answers: dict[tuple[str, str], int] = {}
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
         self._moved: dict[tuple[str, str], tuple[int, float]] = {}
         self._proven: set[tuple[str, str]] = set()
         self._errors: dict[tuple[str, str], int] = {}
@@ -51,24 +51,24 @@ class Prober:
 
     def forget(self, name: str) -> None:
         """Begin anew with a model that was loaded again, whose counters begin anew too."""
-        for kept in (self._answers, self._moved, self._errors):
+        for kept in (self._counts, self._moved, self._errors):
             for key in [key for key in kept if key[0] == name]:
                 del kept[key]
         self._proven = {key for key in self._proven if key[0] != name}
 
     def _find_fault(self, name: str, version: str) -> str:
         key = (name, version)
-        answers = self._read_counts(key)
-        known = self._answers.get(key)
-        self._answers[key] = answers
-        if known is not None and answers > known:
+        counts = self._read_counts(key)
+        known = self._counts.get(key, counts)
+        self._counts[key] = counts
+        if counts[0] > known[0] and counts[1] == known[1]:
             return ""
         try:
             status, text = self._infer(name, version)
         except SilentError:
             return self._judge_silence(key, f"gave no answer and finished nothing for {self._patience:g} s")
         if status == http.client.OK:
-            self._answers[key] += 1  # Ours shows nothing at the next look.
+            self._counts[key] = (counts[0] + 1, counts[1])  # Ours shows nothing at the next look.
             self._proven.add(key)
             self._errors.pop(key, None)
             return ""
@@ -88,8 +88,8 @@ class Prober:
         self._errors[key] = self._errors.get(key, 0) + 1
         return f"answers with errors alone: {shortage(text) or text}" if self._errors[key] >= ERRORS else ""
 
-    def _read_counts(self, key: tuple[str, str]) -> int:
-        """Return how many requests a version has answered, and note when it last finished any."""
+    def _read_counts(self, key: tuple[str, str]) -> tuple[int, int]:
+        """Return how many requests a version has answered and failed, and note when it last finished any."""
         try:
             (counts,) = self._get(key, "/stats")["model_stats"]
         except SilentError:
@@ -100,7 +100,7 @@ class Prober:
         answers, failures = (int(found.get(kind, {}).get("count", 0)) for kind in ("success", "fail"))
         if self._moved.get(key, (-1, 0.0))[0] != answers + failures:
             self._moved[key] = (answers + failures, time.monotonic())
-        return answers
+        return answers, failures
 
     def _infer(self, name: str, version: str) -> tuple[int, str]:
         try:

@@ -70,12 +70,12 @@ class Process:
                 )
             installation.lay_out_backends(self.directory / "backends")
             self._guardian = self._start_guardian(installation, make_arguments(self.directory))
-        except BaseException as error:
+        except OSError as error:
+            words = explain(error, self.directory)
             shutil.rmtree(self.directory, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise StartError(
-                    f"cannot start the embedded Triton in {self.directory}: {explain(error, self.directory)}"
-                ) from None
+            raise StartError(f"cannot start the embedded Triton: {words}; TMPDIR chooses the directory") from None
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
             raise
         assert self._guardian.stdout is not None
         self.pid = int(self._guardian.stdout.readline() or 0)

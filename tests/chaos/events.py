@@ -1,0 +1,188 @@
+"""What is done to a server at work, how long it takes to recover, and what a client has lost meanwhile."""
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from tests.chaos.served import MODEL, Served
+from tritonrepo.client import Classifier, Connection
+from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.serve.errors import NoAnswerError
+from tritonrepo.serve.questions import exchange
+from tritonrepo.serve.supervisor import ENDS_WITHIN, MOST_ENDS
+
+RECOVERS_WITHIN = 60.0
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+
+
+def kill_stub(served: Served) -> None:
+    served.stub().kill()
+
+
+def stop_stub(served: Served) -> None:
+    served.stub().suspend()
+
+
+def kill_server(served: Served) -> None:
+    served.server().kill()
+
+
+def stop_server(served: Served) -> None:
+    served.server().suspend()
+
+
+def kill_guardian(served: Served) -> None:
+    served.guardian().kill()
+
+
+def send_bomb(served: Served) -> None:
+    """A request that ends tritonserver 2.51.0."""
+    shape = [1, 3, 65536, 65536]
+    tensor = {"name": "INPUT__0", "shape": shape, "datatype": "FP32", "data": [1]}
+    body, path = json.dumps({"inputs": [tensor]}).encode(), f"/v2/models/{MODEL}/infer"
+    with suppress(NoAnswerError):
+        exchange(f"127.0.0.1:{served.ports['http']}", "POST", path, body, {}, 10)
+
+
+def kill_command(served: Served) -> None:
+    """kill -9, and a new start at the same ports when all is gone."""
+    served.process.send_signal(signal.SIGKILL)
+    served.process.communicate()
+    deadline = time.monotonic() + 30
+    while served.left_behind() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    served.start()
+
+
+EVENTS: dict[str, tuple[Callable[[Served], None], bool]] = {
+    "stub killed": (kill_stub, False),
+    "stub stopped": (stop_stub, False),
+    "server killed": (kill_server, True),
+    "server stopped": (stop_server, True),
+    "guardian killed": (kill_guardian, True),
+    "a request that ends the server": (send_bomb, True),
+    "`serve` killed, started again": (kill_command, False),
+}
+"""What is done, and whether it counts as an end of the server."""
+
+
+@dataclass
+class Row:
+    """One kind of event.
+
+    Attributes:
+        done: How often.
+        seconds: From the event to the first right answer, of each that recovered.
+        left: What was left behind.
+    """
+
+    done: int = 0
+    seconds: list[float] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        times = [f"{median(self.seconds):.1f}", f"{max(self.seconds):.1f}"] if self.seconds else ["", ""]
+        return [str(self.done), str(len(self.seconds)), *times, str(len(self.left))]
+
+
+@dataclass
+class Work:
+    """What a client saw whose every request was to be answered."""
+
+    answers: int = 0
+    wrong: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def ask(served: Served) -> float:
+    """The probability of the picture's best class; a TritonRepoError if there is no answer at once."""
+    url, connection = f"127.0.0.1:{served.ports['grpc']}", Connection(deadline=2.0)
+    with Classifier(url, MODEL, connection=connection, patience=0.0) as classifier:
+        (result,) = classifier.classify([PICTURE])
+    if result.error is not None:
+        raise TritonRepoError(result.error)
+    return float(result.predictions[0].probability or 0)
+
+
+@contextmanager
+def at_work(served: Served, expected: float) -> Iterator[Work]:
+    """A client that classifies one picture after the other."""
+    work, done = Work(), threading.Event()
+
+    def run() -> None:
+        with Classifier(f"127.0.0.1:{served.ports['grpc']}", MODEL) as classifier:
+            while not done.is_set():
+                for result in classifier.classify([PICTURE] * 4):
+                    work.answers += 1
+                    if result.error is not None:
+                        work.errors.append(result.error)
+                    elif abs(float(result.predictions[0].probability or 0) - expected) > 1e-5:
+                        work.wrong += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield work
+    finally:
+        done.set()
+        thread.join()
+
+
+def raise_chaos(repository: Path, seed: int, count: int) -> tuple[dict[str, Row], Work, list[str]]:
+    """Do `count` events to a server at work; the rows, what the client saw, and what was left at the end."""
+    rows, dice, served = {name: Row() for name in EVENTS}, random.Random(seed), Served(repository)
+    served.start()
+    try:
+        with at_work(served, ask(served)) as work:
+            ends: list[float] = []
+            for name in choose(dice, count):
+                await_room(ends, EVENTS[name][1])
+                time.sleep(dice.uniform(0.0, 1.0))
+                do(served, name, rows[name])
+    finally:
+        served.note()
+        served.end()
+    return rows, work, served.left_behind()
+
+
+def choose(dice: random.Random, count: int) -> list[str]:
+    """Each event as often as the others, in a random order."""
+    names = [name for _ in range(-(-count // len(EVENTS))) for name in EVENTS][:count]
+    dice.shuffle(names)
+    return names
+
+
+def await_room(ends: list[float], is_end: bool) -> None:
+    """Wait until another end is not one too many: `serve` would give up, as it should."""
+    while is_end and len([end for end in ends if time.monotonic() - end < ENDS_WITHIN + 5]) >= MOST_ENDS - 1:
+        time.sleep(0.5)
+    if is_end:
+        ends.append(time.monotonic())
+
+
+def do(served: Served, name: str, row: Row) -> None:
+    """Do one event and wait until the server answers again."""
+    row.done += 1
+    start = time.monotonic()
+    EVENTS[name][0](served)
+    while time.monotonic() - start < RECOVERS_WITHIN:
+        try:
+            ask(served)
+        except TritonRepoError:
+            time.sleep(0.05)
+        else:
+            row.seconds.append(time.monotonic() - start)
+            break
+    while not served.is_ready() and time.monotonic() - start < RECOVERS_WITHIN:
+        time.sleep(0.05)
+    row.left += served.left_behind()
+    served.note()

@@ -1,0 +1,108 @@
+"""`tritonrepo serve` over a tiny model, as a process of its own with fixed ports, and what is left of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import TINY_LABELS, export_tiny_onnx, tiny_config, traces, wait_until
+from tritonrepo.serve.endpoint import check
+from tritonrepo.serve.errors import ServeError
+from tritonrepo.serve.ports import bind
+
+MODEL = "tiny_onnx"
+SERVICES = ("http", "grpc", "metrics", "supervisor")
+
+
+def make_repository(root: Path) -> Path:
+    """A repository of the tiny model as ONNX."""
+    version = root / MODEL / "1"
+    version.mkdir(parents=True)
+    (version.parent / "config.pbtxt").write_text(tiny_config(MODEL, "onnxruntime", "model.onnx"))
+    (version.parent / "labels.txt").write_text("".join(f"{label}\n" for label in TINY_LABELS))
+    export_tiny_onnx(version / "model.onnx")
+    return root
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [bind(0) for _ in range(count)]
+    ports = [socket.getsockname()[1] for socket in sockets]
+    for socket in sockets:
+        socket.close()
+    return ports
+
+
+class Served:
+    """The command at work.
+
+    Attributes:
+        ports: By service.
+        directories: Those of all its servers until now.
+        family: All its processes until now.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self.directories: set[Path] = set()
+        self.family: set[psutil.Process] = set()
+        words = [word for name, port in self.ports.items() for word in (f"--{name}-port", str(port))]
+        self._command = [sys.executable, "-m", "tritonrepo", "serve", "--repository", str(repository), *words]
+
+    def start(self) -> None:
+        """Start it, and return when every model answers."""
+        self.process = subprocess.Popen(
+            [*self._command, "--patience", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        wait_until(lambda: self.process.poll() is not None or self.is_ready(), 60)
+        assert self.process.poll() is None, self.process.communicate()[1]
+        self.note()
+
+    def is_ready(self) -> bool:
+        try:
+            return check(f"127.0.0.1:{self.ports['supervisor']}") == {}
+        except ServeError:
+            return False
+
+    def note(self) -> None:
+        """Remember what it consists of now."""
+        self.family |= {*psutil.Process(self.process.pid).children(recursive=True)}
+        self.directories.add(Path(self.guardian().cmdline()[4]))
+
+    def guardian(self) -> psutil.Process:
+        (guardian,) = psutil.Process(self.process.pid).children()
+        return guardian
+
+    def server(self) -> psutil.Process:
+        (server,) = self.guardian().children()
+        return server
+
+    def stub(self) -> psutil.Process:
+        (stub,) = [child for child in self.server().children() if child.status() != psutil.STATUS_ZOMBIE]
+        return stub
+
+    def end(self) -> int:
+        """Let it drain, and return its exit status."""
+        self.process.terminate()
+        status = self.process.wait(60)
+        if self.process.stderr:
+            self.process.stderr.close()
+        return status
+
+    def left_behind(self) -> list[str]:
+        """What is left of all but the present server and its processes."""
+        now: set[psutil.Process] = set()
+        present: set[Path] = set()
+        if self.process.poll() is None:
+            now = {*psutil.Process(self.process.pid).children(recursive=True)}
+            present = {Path(self.guardian().cmdline()[4])}
+        gone = [process for process in self.family - now if is_left(process)]
+        return [trace for directory in self.directories - present for trace in traces(directory)] + list(map(str, gone))
+
+
+def is_left(process: psutil.Process) -> bool:
+    """Whether a process is still there; a zombie is its parent's business."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
