@@ -23,9 +23,9 @@ STATISTICS_SECONDS = 5.0
 class Prober:
     """Asks the models of one server.
 
-    A version that has answered others since the last look, and failed nobody, is not asked: probes take no time from a busy model, and
-    do not show in its figures. One that is asked and is silent is taken for hung only if it has not finished anything
-    for as long: a long queue is no fault.
+    A version that has answered others since the last look, and failed nobody, is not asked: probes take no time from a
+    busy model, and do not show in its figures. One that is asked and is silent is taken for hung only if it has not
+    finished anything for as long: a long queue is no fault.
     """
 
     def __init__(self, server: TritonServer, patience: float) -> None:
