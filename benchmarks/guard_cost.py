@@ -16,6 +16,7 @@ import numpy as np
 import tritonclient.http as triton
 
 from tritonrepo.client.server_key import HTTP_HEADER
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.ports import ADDRESS
 from tritonrepo.serve.triton import TritonServer
@@ -60,11 +61,11 @@ def round_(
 
 def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """The medians over the rounds: p50 and p95 in milliseconds, and requests a second."""
-    with TritonServer(options.repository, guarded=True) as server:
+    with TritonServer(options.repository, door=Door()) as server:
         shape = [1, *map(int, server.read_metadata(options.model)["inputs"][0]["shape"][1:])]
         images = np.random.default_rng(0).random(shape, np.float32)
         tensor = triton.InferInput("INPUT__0", shape, "FP32").set_data_from_numpy(images)
-        with Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard:
+        with Guard(lambda: (server.http_url, server.key), Door(), 0) as guard:
             ways = {
                 "direct": (server.http_url, {HTTP_HEADER: server.key}),
                 "guarded": (f"{ADDRESS}:{guard.port}", dict[str, str]()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,17 +21,19 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.changes import Changes
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.endpoint import READY as READINESS
 from tritonrepo.serve.endpoint import Endpoint, check
 from tritonrepo.serve.errors import NoAnswerError, ServeError
 from tritonrepo.serve.example import make_curl
+from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
 from tritonrepo.serve.pages import make_pages
 from tritonrepo.serve.ports import ADDRESS
 from tritonrepo.serve.supervisor import Care, Supervisor
 from tritonrepo.serve.triton import TritonServer
 
-SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1, until Ctrl-C."
+SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1 unless told otherwise, until Ctrl-C."
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002, "supervisor": 8003}
 FOLLOW_SECONDS = 0.2
 LONGEST_POLL = 86_400
@@ -72,7 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve nothing; tell by the exit status whether every model of the running server answers; URL: its "
         "supervisor's (%(const)s)",
     )
+    _add_door(parser)
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
+
+
+def _add_door(parser: argparse.ArgumentParser) -> None:
+    """Who may come in."""
+    add = parser.add_argument_group(
+        "for other hosts", "HTTP and gRPC; what is closed still needs the key."
+    ).add_argument
+    add("--host", default=ADDRESS, metavar="ADDRESS", help="where to listen (%(default)s); 0.0.0.0: everywhere")
+    add("--cert", type=path, metavar="FILE", help="a PEM certificate with its chain, for TLS")
+    add("--key", type=path, metavar="FILE", help="its key, PEM, without a passphrase")
+    add("--known-as", action="append", default=[], metavar="NAME", help="a name of this host that HTTP requests use")
+    add("--i-know", action="store_true", help="serve other hosts without TLS")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,29 +112,50 @@ def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
     if not read_repository(options.repository):
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
-    server = TritonServer(options.repository, options.http_port, options.grpc_port, options.metrics_port)
+    door = Door(options.host, options.cert, options.key)
+    door.check(options.i_know)
+    server = TritonServer(options.repository, 0, options.grpc_port, options.metrics_port, door=door)
     console = terminal.console(PIPE_WIDTH)
     watch: list[Supervisor] = []
     endpoint = Endpoint(options.supervisor_port, make_pages(lambda: watch[0] if watch else None))
-    with endpoint, follow(server, 0, show_line) if options.verbose else nullcontext(), server:
+    guard = Guard(
+        lambda: (server.http_url, server.key if server.pid else ""),
+        door,
+        options.http_port,
+        names=options.known_as,
+        ready=lambda: bool(watch) and watch[0].is_ready(),
+    )
+    with endpoint, guard, follow(server, 0, show_line) if options.verbose else nullcontext(), server:
         seen = len(server.read_log(0))
         statuses = server.models()
-        _show(server, statuses, endpoint, console)
+        _show(
+            server,
+            statuses,
+            {
+                "HTTP": guard.url,
+                "gRPC": server.grpc_url,
+                "Metrics": server.metrics_url,
+                "Health": f"{endpoint.url}{READINESS}",
+            },
+            console,
+        )
         watch.append(Supervisor(server, _say(console), Care(patience=options.patience, poll=options.poll)))
         with follow(server, seen, _teller(server, statuses, console)) if options.poll else nullcontext():
             return _watch(watch[0], console)
 
 
-def _show(server: TritonServer, statuses: Sequence[ModelStatus], endpoint: Endpoint, console: Console) -> None:
+def _show(
+    server: TritonServer, statuses: Sequence[ModelStatus], addresses: Mapping[str, str], console: Console
+) -> None:
     """Show what the server has, and how to ask it; raises ServeError if nothing is ready."""
     console.print(make_table(statuses))
     ready = [status for status in statuses if status.state == READY]
     if not ready:
         raise ServeError(f"no model of {server.repository} can be served; the table above says why")
-    console.print(f"HTTP     http://{server.http_url}\ngRPC     {server.grpc_url}\nMetrics  {server.metrics_url}")
-    console.print(f"Health   {endpoint.url}{READINESS}\n")
-    curl = make_curl(f"http://{server.http_url}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
-    console.print("Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
+    for what, address in addresses.items():
+        console.print(f"{what:8} {address}")
+    curl = make_curl(f"{addresses['HTTP']}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
+    console.print("", "Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
 
 
 def _watch(supervisor: Supervisor, console: Console) -> int:

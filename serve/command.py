@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tritonrepo.serve import key
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.models import RepositoryModel, is_plain
 from tritonrepo.serve.ports import ADDRESS
 
@@ -23,6 +24,7 @@ class Settings:
         repository_poll_secs: Seconds between two looks at the repository in the mode `poll`.
         extra_args: More words of tritonserver's own; paths in them are absolute.
         stop_grace: Seconds for the requests in flight when it must end.
+        door: Where gRPC may be reached from.
     """
 
     repository: Path
@@ -30,6 +32,7 @@ class Settings:
     repository_poll_secs: int
     extra_args: tuple[str, ...]
     stop_grace: float
+    door: Door
 
     def arguments(self, directory: Path, ports: tuple[int, int, int], models: Iterable[RepositoryModel]) -> list[str]:
         """Return the words of the command line, a `$NAME` for what it must not show.
@@ -44,7 +47,7 @@ class Settings:
             f"--model-repository={plain_path(self.repository.resolve(), directory)}",
             f"--backend-directory={directory / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={directory.name}",
-            *listeners(ports),
+            *listeners(ports, self.door),
             *key.ARGUMENTS,
             "--allow-gpu-metrics=false",
             # A model that cannot be loaded is reported as unavailable; the others serve.
@@ -66,10 +69,10 @@ class Settings:
         return arguments
 
 
-def listeners(ports: tuple[int, int, int]) -> list[str]:
-    """Return where HTTP, gRPC and metrics listen: on loopback alone."""
-    services = zip(("http", "grpc", "metrics"), ports, strict=True)
-    return [word for name, port in services for word in (f"--{name}-address={ADDRESS}", f"--{name}-port={port}")]
+def listeners(ports: tuple[int, int, int], door: Door) -> list[str]:
+    """Return where HTTP, gRPC and metrics listen: on loopback, and gRPC at its door."""
+    numbers = [f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), ports, strict=True)]
+    return [f"--http-address={ADDRESS}", f"--metrics-address={ADDRESS}", *door.grpc_words(), *numbers]
 
 
 def plain_path(repository: Path, directory: Path) -> Path:

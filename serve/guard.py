@@ -6,7 +6,7 @@ what everybody may ask. It has TLS, which tritonserver's HTTP lacks.
 
 import asyncio
 import logging
-import ssl
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +18,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from tritonrepo.client.server_key import HTTP_HEADER
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.errors import PortTakenError
 from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, check_body, check_site, is_open, unpack
 
@@ -35,18 +36,16 @@ class Guard:
     """The guard, in a thread of its own, as a context manager.
 
     Attributes:
-        host: Where it listens.
-        port: The same.
+        port: Where it listens.
     """
 
     def __init__(
         self,
         upstream: Callable[[], tuple[str, str]],
-        host: str,
+        door: Door,
         port: int,
         *,
         names: Collection[str] = (),
-        tls: ssl.SSLContext | None = None,
         ready: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare a guard; entering it starts it.
@@ -54,19 +53,29 @@ class Guard:
         Args:
             upstream: Returns HOST:PORT and the key of tritonserver, asked for at each request, since both change when
                 the server is started anew.
-            host: An address of this host.
+            door: Where it may be reached from, and with which encryption.
             port: A port; 0: a free one.
-            names: The names by which others know this host, beside `host` and those of loopback.
-            tls: For HTTPS.
+            names: The names by which others know this host, beside those that it knows of itself.
             ready: What `/v2/health/ready` answers instead of tritonserver's own.
+
+        Raises:
+            UsageError: The door's files cannot be used.
         """
-        self.host, self.port = host, port
-        self._upstream, self._tls, self._ready = upstream, tls, ready
-        self._names = LOOPBACK | {host.lower()} | {name.lower() for name in names}
+        self.port = port
+        self._upstream, self._door, self._ready = upstream, door, ready
+        self._tls = door.context()
+        own = () if door.local else (socket.gethostname(), socket.getfqdn())
+        self._names = LOOPBACK | {name.lower() for name in (door.host, *own, *names)}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="guard", daemon=True)
         self._idle: dict[object, float] = {}
         self._busy: set[object] = set()
+
+    @property
+    def url(self) -> str:
+        """Where this host reaches it."""
+        host = self._door.within
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> "Guard":
         """Listen.
@@ -80,7 +89,7 @@ class Guard:
         except OSError as error:
             self._end_thread()
             raise PortTakenError(
-                f"port {self.port} on {self.host} cannot be used ({error.strerror}); stop what listens there or "
+                f"port {self.port} on {self._door.host} cannot be used ({error.strerror}); stop what listens there or "
                 "choose another"
             ) from None
         return self
@@ -103,7 +112,7 @@ class Guard:
             application, access_log=None, logger=_silent(), keepalive_timeout=HEADER_SECONDS, auto_decompress=False
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls)
+        site = web.TCPSite(self._runner, self._door.host, self.port, ssl_context=self._tls)
         try:
             await site.start()
         except OSError:

@@ -4,6 +4,7 @@ tritonserver 2.51 ends itself at JSON that nests deeply and at shapes whose prod
 page in a browser from a program. So a guard reads each request first, and asks here.
 """
 
+import ipaddress
 import json
 import math
 import re
@@ -54,21 +55,30 @@ def check_site(headers: Mapping[str, str], hosts: Collection[str]) -> None:
 
     Args:
         headers: The request's; their names in any case.
-        hosts: The names under which this server is known, in lower case and without a port.
+        hosts: The names under which this server is known, in lower case and without a port. Addresses in numbers need
+            not be among them: a page gets to them under no name of its own.
 
     Raises:
         RefusedError: One of them is another site.
     """
     host = _hostname(f"//{headers.get('Host', '')}")
-    if host not in hosts:
+    if host not in hosts and not _is_number(host):
         raise RefusedError(
             HTTPStatus.FORBIDDEN, f"the header Host names {host or 'nothing'}; this server is not known by it"
         )
     origin = headers.get("Origin")
-    if origin is not None and _hostname(origin) not in hosts:
+    if origin is not None and _hostname(origin) not in {*hosts, host}:
         raise RefusedError(HTTPStatus.FORBIDDEN, f"a page of {origin} may not use this server")
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise RefusedError(HTTPStatus.FORBIDDEN, "a page of another site may not use this server")
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _hostname(url: str) -> str:

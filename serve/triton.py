@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from tritonrepo.client.server_key import key_headers
 from tritonrepo.serve.command import ModelControlMode, Settings
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.errors import ServeError, StartError
 from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.inventory import take_inventory
@@ -66,7 +67,7 @@ class TritonServer:
         extra_args: Sequence[str] = (),
         ready_timeout: float = 300.0,
         stop_grace: float = 30.0,
-        guarded: bool = False,
+        door: Door | None = None,
     ) -> None:
         """Prepare a server; `start` starts it.
 
@@ -81,13 +82,15 @@ class TritonServer:
                 metrics off, by which we know that it is ready.
             ready_timeout: Seconds that loading may take.
             stop_grace: Seconds for the requests in flight when it is stopped.
-            guarded: Close all of HTTP to those without the key: for a server behind a `Guard`.
+            door: Where gRPC may be reached from. With it HTTP is closed to all without the key, for a `Guard` to open.
         """
         self.repository = repository
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
         self._asked_ports = (http_port, grpc_port, metrics_port)
-        self._settings = Settings(repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace)
-        self._ready_timeout, self._guarded = ready_timeout, guarded
+        self._settings = Settings(
+            repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace, door or Door()
+        )
+        self._ready_timeout, self._guarded = ready_timeout, door is not None
         self._process: Process | None = None
         self._log: Log | None = None
 
@@ -108,7 +111,7 @@ class TritonServer:
     @property
     def grpc_url(self) -> str:
         """HOST:PORT, as tritonclient.grpc wants it."""
-        return f"{self.address}:{self.grpc_port}"
+        return f"{self._settings.door.within}:{self.grpc_port}"
 
     @property
     def metrics_url(self) -> str:
@@ -141,7 +144,9 @@ class TritonServer:
             StartError: The server ended or was not ready in time.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
-            self.http_port, self.grpc_port, self.metrics_port = reserve_ports(self._asked_ports)
+            self.http_port, self.grpc_port, self.metrics_port = reserve_ports(
+                self._asked_ports, self._settings.door.host
+            )
             try:
                 self._wait_until_ready(*self._launch())
                 self._asked_ports = (self.http_port, self.grpc_port, self.metrics_port)

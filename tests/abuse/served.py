@@ -3,13 +3,16 @@
 import contextlib
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.abuse.attack import ADDRESS, Target
 from tests.abuse.requests import INFER
 from tests.conftest import TINY_SIDE
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.guard import Guard
+from tritonrepo.serve.supervisor import Supervisor
 from tritonrepo.serve.triton import TritonServer
 
 PICTURE = json.dumps(
@@ -44,9 +47,23 @@ def scores(port: int) -> list[float] | None:
 def served(repository: Path) -> Iterator[Target]:
     """Serve the tiny repository until the block ends."""
     with (
-        TritonServer(repository, guarded=True) as server,
-        Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard,
+        TritonServer(repository, door=Door()) as server,
+        Guard(lambda: (server.http_url, server.key), Door(), 0) as guard,
+        supervised(server),
     ):
         known = scores(guard.port)
         assert known is not None
         yield Target(guard.port, server.grpc_port, lambda: scores(guard.port) == known, lambda: server.pid)
+
+
+@contextlib.contextmanager
+def supervised(server: TritonServer) -> Iterator[None]:
+    """Let a supervisor start the server again when it ends."""
+    supervisor = Supervisor(server, lambda _: None)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        thread.join()

@@ -17,11 +17,15 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import trustme
+from PIL import Image
 from rich.console import Console
 
 from tests.conftest import TINY_LABELS, heed_interrupts, traces, wait_until
 from tritonrepo.cli.main import main
 from tritonrepo.cli.serve import make_table
+from tritonrepo.client import Classifier
+from tritonrepo.client.connection import Connection, Tls
 from tritonrepo.serve.models import READY, ModelStatus
 
 pytestmark = pytest.mark.live
@@ -213,6 +217,54 @@ def test_check_says_which_model_does_not_answer(capsys: pytest.CaptureFixture[st
         assert "\nnot ready: tiny_onnx: " in capsys.readouterr().out
     assert main(["serve", "--check", url]) == 1
     assert capsys.readouterr().out == f"not ready: {url}: nobody answers there\n"
+
+
+def test_another_address_needs_tls_or_somebody_who_knows(
+    capsys: pytest.CaptureFixture[str], onnx_repository: Path
+) -> None:
+    words = ["serve", "--repository", str(onnx_repository), *ANY_PORTS, "--host", "0.0.0.0"]
+    assert main(words) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--host 0.0.0.0 lets everybody who reaches it send requests" in said
+    assert "--i-know" in said
+    assert main([*words, "--cert", str(onnx_repository / "cert.pem")]) == 2
+    assert "a certificate and its key" in capsys.readouterr().err
+
+
+def test_tls_over_both_protocols(onnx_repository: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
+    with serving(onnx_repository, "--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")) as command:
+        addresses = {"http": re.search(r"^HTTP +https://(\S+)", command.output, re.MULTILINE)}
+        addresses["grpc"] = re.search(r"^gRPC +(\S+)", command.output, re.MULTILINE)
+        for protocol, found in addresses.items():
+            assert found, command.output
+            connection = Connection(protocol=protocol, tls=Tls(ca=tmp_path / "ca.pem"))
+            with Classifier(found[1], connection=connection) as classifier:
+                assert [result.error for result in classifier.classify([tmp_path / "red.png"])] == [None]
+        assert command.end(signal.SIGINT)[0] == 0
+
+
+def test_what_comes_over_http_passes_the_guard(onnx_repository: Path) -> None:
+    with serving(onnx_repository) as command:
+        found = re.search(r"^HTTP +http://(\S+)", command.output, re.MULTILINE)
+        assert found
+        answers = []
+        for body, headers in (
+            (b"[" * 40_000, {}),
+            (b"{}", {"Origin": "http://evil.example"}),
+            (b"{}", {"Host": "evil"}),
+        ):
+            connection = http.client.HTTPConnection(found[1], timeout=30)
+            connection.request("POST", "/v2/models/tiny_onnx/infer", body, headers)
+            answers.append(connection.getresponse().status)
+            connection.close()
+        assert answers == [400, 403, 403]
+        assert command.end(signal.SIGINT)[0] == 0
 
 
 def test_verbose_shows_the_log(onnx_repository: Path) -> None:

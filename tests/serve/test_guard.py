@@ -15,6 +15,7 @@ import trustme
 
 from tests.conftest import TINY_SIDE
 from tritonrepo.serve import guard as guards
+from tritonrepo.serve.door import Door
 from tritonrepo.serve.errors import PortTakenError
 from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.ports import ADDRESS, bind
@@ -34,13 +35,13 @@ BOMBS = (
 
 @pytest.fixture(scope="module")
 def server(tiny_repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(tiny_repository, guarded=True) as server:
+    with TritonServer(tiny_repository, door=Door()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def guard(server: TritonServer) -> Iterator[Guard]:
-    with Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard:
+    with Guard(lambda: (server.http_url, server.key), Door(), 0) as guard:
         yield guard
 
 
@@ -117,14 +118,14 @@ def test_a_page_of_another_site_is_refused(guard: Guard) -> None:
 
 def test_a_large_body_is_refused(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "LARGEST_BODY", 1 << 20)
-    with Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard:
+    with Guard(lambda: (server.http_url, server.key), Door(), 0) as guard:
         assert ask(guard.port, "POST", INFER, b" " * ((1 << 20) + 1))[0] == 413
 
 
 def test_a_connection_without_a_header_is_closed(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "HEADER_SECONDS", 0.5)
     with (
-        Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard,
+        Guard(lambda: (server.http_url, server.key), Door(), 0) as guard,
         socket.create_connection((ADDRESS, guard.port), timeout=30) as slow,
     ):
         slow.sendall(b"POST /v2 HTTP/1.1\r\nHost: loc")
@@ -134,7 +135,7 @@ def test_a_connection_without_a_header_is_closed(server: TritonServer, monkeypat
 def test_a_body_that_does_not_come(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "BODY_SECONDS", 0.2)
     with (
-        Guard(lambda: (server.http_url, server.key), ADDRESS, 0) as guard,
+        Guard(lambda: (server.http_url, server.key), Door(), 0) as guard,
         socket.create_connection((ADDRESS, guard.port), timeout=30) as slow,
     ):
         slow.sendall(b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
@@ -144,24 +145,27 @@ def test_a_body_that_does_not_come(server: TritonServer, monkeypatch: pytest.Mon
 def test_a_server_that_is_gone() -> None:
     with bind(0) as held:
         port = held.getsockname()[1]
-    with Guard(lambda: (f"{ADDRESS}:{port}", "key"), ADDRESS, 0) as guard:
+    with Guard(lambda: (f"{ADDRESS}:{port}", "key"), Door(), 0) as guard:
         status, answer = ask(guard.port, "GET", "/v2")
     assert status == 503
     assert "does not answer" in json.loads(answer)["error"]
 
 
 def test_readiness_is_the_callers_to_say(server: TritonServer) -> None:
-    with Guard(lambda: (server.http_url, server.key), ADDRESS, 0, ready=lambda: False) as guard:
+    with Guard(lambda: (server.http_url, server.key), Door(), 0, ready=lambda: False) as guard:
         assert ask(guard.port, "GET", "/v2/health/ready")[0] == 503
         assert ask(guard.port, "GET", "/v2/health/live")[0] == 200
 
 
-def test_https(server: TritonServer) -> None:
-    authority = trustme.CA()
-    context, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(context)
+def test_https(server: TritonServer, tmp_path: Path) -> None:
+    authority, trusting = trustme.CA(), ssl.create_default_context()
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     authority.configure_trust(trusting)
-    with Guard(lambda: (server.http_url, server.key), ADDRESS, 0, tls=context) as guard:
+    door = Door("localhost", tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Guard(lambda: (server.http_url, server.key), door, 0) as guard:
+        assert guard.url == f"https://{ADDRESS}:{guard.port}"
         connection = http.client.HTTPSConnection("localhost", guard.port, timeout=30, context=trusting)
         connection.request("GET", "/v2/health/live")
         assert connection.getresponse().status == 200
@@ -172,6 +176,6 @@ def test_a_taken_port() -> None:
     with (
         bind(0) as held,
         pytest.raises(PortTakenError, match="cannot be used"),
-        Guard(lambda: ("", ""), ADDRESS, held.getsockname()[1]),
+        Guard(lambda: ("", ""), Door(), held.getsockname()[1]),
     ):
         pass

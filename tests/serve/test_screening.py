@@ -57,6 +57,8 @@ def test_closed_without_the_key(method: str, path: str) -> None:
         {"Host": "[::1]:8000"},
         {"Host": "TRITON.example:8000", "Origin": "https://triton.example"},
         {"Host": "127.0.0.1:8000", "Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "10.1.2.3:8000", "Origin": "http://10.1.2.3:8000"},
+        {"Host": "[fd00::1]:8000"},
     ],
 )
 def test_this_server_under_its_own_names(headers: dict[str, str]) -> None:
@@ -72,6 +74,7 @@ def test_this_server_under_its_own_names(headers: dict[str, str]) -> None:
         ({"Host": "[::1"}, "names nothing"),
         ({"Host": "localhost", "Origin": "https://evil.example"}, "a page of https://evil.example"),
         ({"Host": "localhost", "Origin": "null"}, "a page of null"),
+        ({"Host": "127.0.0.1", "Origin": "http://203.0.113.5"}, "a page of http://203.0.113.5"),
         ({"Host": "localhost", "Sec-Fetch-Site": "cross-site"}, "a page of another site"),
         ({"Host": "localhost", "Sec-Fetch-Site": "same-site"}, "a page of another site"),
     ],
