@@ -10,6 +10,7 @@ from types import TracebackType
 from tritonrepo.serve.errors import PortTakenError
 from tritonrepo.serve.ports import ADDRESS
 from tritonrepo.serve.questions import exchange
+from tritonrepo.serve.screening import LOOPBACK, RefusedError, check_site
 
 READY = "/v2/health/ready"
 LIVE = "/v2/health/live"
@@ -85,13 +86,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
-        page = self.server.pages.get(self.path)
-        status, media_type, body = page() if page else (HTTPStatus.NOT_FOUND, "text/plain", b"")
+        status, media_type, body = self._find_answer()
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _find_answer(self) -> Answer:
+        try:
+            check_site(dict(self.headers.items()), LOOPBACK)
+        except RefusedError as refused:
+            return refused.status, "text/plain; charset=utf-8", str(refused).encode()
+        page = self.server.pages.get(self.path)
+        return page() if page else (HTTPStatus.NOT_FOUND, "text/plain", b"")
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""

@@ -44,23 +44,18 @@ class Stubs:
             self._suspects = zombies
             return found
 
-    def bury(self, model: str, *, kill: bool) -> None:
-        """Forget the stubs of a model, which is about to get new ones.
-
-        Args:
-            model: Its name.
-            kill: End them: they hang.
-        """
+    def bury(self, model: str) -> set[int]:
+        """Forget the stubs of a model, which is about to get new ones; their processes."""
         self.refresh()
         with self._lock:
             pids = {pid for pid, name in self._models.items() if name == model}
             self._buried |= pids
             for pid in pids:
                 del self._models[pid]
-        if kill:
-            self._kill(pids)
+        return pids
 
-    def _kill(self, pids: Iterable[int]) -> None:
+    def kill(self, pids: Iterable[int]) -> None:
+        """End those of the processes that are still there."""
         with contextlib.suppress(psutil.Error):
             for child in self._server.children():
                 if child.pid in pids:

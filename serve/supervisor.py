@@ -119,7 +119,7 @@ class Supervisor:
         self._stubs = Stubs(self._server.pid)
         self._prober = Prober(self._server, self._care.patience)
         self._dead.clear()
-        self._silences = 0
+        self._silences, self._complaint = 0, ""
         self._next_round, self._next_poll = 0.0, time.monotonic() + self._care.poll
         self._alive = True
 
@@ -151,11 +151,17 @@ class Supervisor:
         except NoAnswerError:
             pass  # It is about to end.
         except (RepositoryError, ServeError) as error:
-            self._tell(str(error))
+            self._complain(str(error))
         else:
-            self._silences = 0
+            self._silences, self._complaint = 0, ""
             with self._lock:
                 self.health.expect(ready, repository, now)
+
+    def _complain(self, sentence: str) -> None:
+        """Say once what goes on."""
+        if self._complaint != sentence:
+            self._complaint = sentence
+            self._tell(sentence)
 
     def _suspect_server(self) -> None:
         """Kill a server that is alive and has been silent twice; what follows is what follows each end."""
@@ -196,10 +202,13 @@ class Supervisor:
     def _mend(self, name: str, fault: str, era: int, dead: bool) -> None:
         """Give a model new processes. To load it is not enough: Triton takes an unchanged model for loaded."""
         with self._control:
-            self._stubs.bury(name, kill=not dead)
+            old = self._stubs.bury(name)
             self._dead.discard(name)
+            if not dead:
+                self._stubs.kill(old)
             self._server.unload(name)
             self._server.load(name)
+            self._stubs.kill(old)  # Triton waits for the dead one of several, and keeps the others for as long.
         self._prober.forget(name)
         self._stubs.refresh()
         if still := self._ask(name):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.errors import ServeError
-from tritonrepo.serve.models import read_repository
+from tritonrepo.serve.models import RepositoryModel, read_repository
 from tritonrepo.serve.triton import TritonServer
 
 
@@ -26,7 +26,8 @@ class Follower:
             control: Held while a model is loaded.
         """
         self._server, self._tell, self._control = server, tell, control
-        self._told: dict[str, str] = {}
+        # What is left out now was shown with all that is served.
+        self._told = {model.name: left_out(model) for model in read_repository(server.repository) if model.left_out}
         self._looking = threading.Lock()
 
     def look(self) -> None:
@@ -46,7 +47,7 @@ class Follower:
         models = read_repository(self._server.repository)
         for model in models:
             if model.left_out:
-                self._say(model.name, f"{model.name}: left out: {model.left_out}")
+                self._say(model.name, left_out(model))
                 continue
             with self._control, suppress(ServeError):  # Why a version was refused stands in the log.
                 self._server.load(model.name)
@@ -57,3 +58,8 @@ class Follower:
         if self._told.get(about) != sentence:
             self._told[about] = sentence
             self._tell(sentence)
+
+
+def left_out(model: RepositoryModel) -> str:
+    """Return a sentence on a model that is not loaded."""
+    return f"{model.name}: left out: {model.left_out}"

@@ -52,11 +52,15 @@ class Served:
     def start(self) -> None:
         """Start it, and return when every model answers."""
         self.process = subprocess.Popen(
-            [*self._command, "--patience", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*self._command, "--patience", "5"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         wait_until(lambda: self.process.poll() is not None or self.is_ready(), 60)
-        assert self.process.poll() is None, self.process.communicate()[1]
+        self.check_alive()
         self.note()
+
+    def check_alive(self) -> None:
+        """Fail with what it said if it has ended."""
+        assert self.process.poll() is None, self.process.communicate()[1]
 
     def is_ready(self) -> bool:
         try:

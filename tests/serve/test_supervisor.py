@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc as triton_grpc
 
 from tests.conftest import TINY_SIDE, traces, wait_until
 from tests.serve.tiny import infer
@@ -165,6 +166,45 @@ def test_a_model_that_hangs_in_its_own_code_is_killed_and_replaced(tmp_path: Pat
         (model / "hang").touch()
         found.tells("tiny_onnx: gave no answer and finished nothing for 2 s")
         found.heals()
+
+
+SLOW = """
+import time
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        time.sleep(1)
+        return [pb_utils.InferenceResponse(request.inputs()) for request in requests]
+"""
+
+
+@pytest.mark.slow
+def test_a_long_queue_is_no_fault(tmp_path: Path) -> None:
+    model = tmp_path / "tiny_onnx"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text(DEADLOCK_CONFIG)
+    (model / "1" / "model.py").write_text(SLOW)
+    with watched(tmp_path) as found, triton_grpc.InferenceServerClient(found.server.grpc_url) as client:
+        tensor = triton_grpc.InferInput("X", [1], "FP32").set_data_from_numpy(np.array([7], np.float32))
+        answers: list[object] = []
+        # Four times as long as the supervisor waits for an answer.
+        for _ in range(8):
+            client.async_infer("tiny_onnx", [tensor], lambda result, error: answers.append(error))
+        wait_until(lambda: len(answers) == 8)
+        assert answers == [None] * 8
+        assert found.told == []
+
+
+def test_one_dead_stub_of_two_is_found_though_the_other_answers(onnx_repository: Path) -> None:
+    config = onnx_repository / "tiny_onnx" / "config.pbtxt"
+    config.write_text(config.read_text().replace("count: 1", "count: 2"))
+    with watched(onnx_repository) as found:
+        first, second = psutil.Process(found.server.pid).children()
+        with client_at_work(found.server):
+            first.kill()
+            found.heals()
+        assert second.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_server_that_was_killed_has_its_ports_again_and_a_client_loses_nothing(onnx_repository: Path) -> None:
