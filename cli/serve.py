@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, whole_number
+from tritonrepo.cli.log import follow
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
@@ -35,7 +35,6 @@ from tritonrepo.serve.triton import TritonServer
 
 SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1 unless told otherwise, until Ctrl-C."
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002, "supervisor": 8003}
-FOLLOW_SECONDS = 0.2
 LONGEST_POLL = 86_400
 PIPE_WIDTH = 160
 STYLES = {READY: "green", LEFT_OUT: "yellow"}
@@ -216,28 +215,3 @@ def _teller(server: TritonServer, statuses: Sequence[ModelStatus], console: Cons
             console.print(Text(printable(sentence)), soft_wrap=True)
 
     return tell
-
-
-@contextmanager
-def follow(server: TritonServer, start: int, take: Callable[[str], None]) -> Iterator[None]:
-    """Hand over each line of the server's log as it grows, from the byte `start` on, until the block ends."""
-    ended = threading.Event()
-    thread = threading.Thread(target=_read_lines, args=(server, start, take, ended), name="follow-log", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _read_lines(server: TritonServer, start: int, take: Callable[[str], None], ended: threading.Event) -> None:
-    rest, last = b"", False
-    with suppress(OSError):  # Nobody reads what is shown any more; the server goes on.
-        while not last:
-            last = ended.wait(FOLLOW_SECONDS)
-            more = server.read_log(start)
-            start += len(more)
-            *lines, rest = (rest + more).split(b"\n")
-            for line in (*lines, *([rest] if last and rest else [])):
-                take(line.decode(errors="replace"))

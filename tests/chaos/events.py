@@ -16,6 +16,7 @@ import numpy as np
 from tests.chaos.served import MODEL, Served
 from tritonrepo.client import Classifier, Connection
 from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.client.server_key import key_headers
 from tritonrepo.serve.errors import NoAnswerError
 from tritonrepo.serve.questions import exchange
 from tritonrepo.serve.supervisor import ENDS_WITHIN, MOST_ENDS
@@ -47,12 +48,13 @@ def kill_guardian(served: Served) -> None:
 
 
 def send_bomb(served: Served) -> None:
-    """A request that ends tritonserver 2.51.0."""
+    """A request that ends tritonserver 2.51.0, past the guard."""
     shape = [1, 3, 65536, 65536]
     tensor = {"name": "INPUT__0", "shape": shape, "datatype": "FP32", "data": [1]}
     body, path = json.dumps({"inputs": [tensor]}).encode(), f"/v2/models/{MODEL}/infer"
+    address, key = served.find_own_http()
     with suppress(NoAnswerError):
-        exchange(f"127.0.0.1:{served.ports['http']}", "POST", path, body, {}, 10)
+        exchange(address, "POST", path, body, key_headers(key), 10)
 
 
 def kill_command(served: Served) -> None:

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 
 from tests.conftest import TINY_LABELS, export_tiny_onnx, tiny_config, traces, wait_until
+from tritonrepo.client.server_key import KEY_FILENAME
 from tritonrepo.serve.endpoint import check
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.ports import bind
@@ -84,6 +86,12 @@ class Served:
     def stub(self) -> psutil.Process:
         (stub,) = [child for child in self.server().children() if child.status() != psutil.STATUS_ZOMBIE]
         return stub
+
+    def find_own_http(self) -> tuple[str, str]:
+        """Where tritonserver itself listens, behind the guard, and its key."""
+        words = dict(word.partition("=")[::2] for word in self.server().cmdline())
+        key = Path(tempfile.gettempdir(), words["--id"], KEY_FILENAME).read_text()
+        return f"127.0.0.1:{words['--http-port']}", key
 
     def end(self) -> int:
         """Let it drain, and return its exit status."""
