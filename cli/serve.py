@@ -124,7 +124,8 @@ def serve(options: argparse.Namespace) -> int:
         names=options.known_as,
         ready=lambda: bool(watch) and watch[0].is_ready(),
     )
-    with endpoint, guard, follow(server, 0, show_line) if options.verbose else nullcontext(), server:
+    # The guard ends first: it takes no new connection, and what is in flight is answered while the server lives.
+    with endpoint, follow(server, 0, show_line) if options.verbose else nullcontext(), server, guard:
         seen = len(server.read_log(0))
         statuses = server.models()
         _show(

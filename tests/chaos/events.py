@@ -153,7 +153,7 @@ def raise_chaos(repository: Path, seed: int, count: int) -> tuple[dict[str, Row]
                 time.sleep(dice.uniform(0.0, 1.0))
                 do(served, name, rows[name])
     finally:
-        served.end()
+        served.end()  # Also after a failure of ours.
     return rows, work, served.left_behind()
 
 

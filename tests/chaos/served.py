@@ -1,8 +1,10 @@
 """`tritonrepo serve` over a tiny model, as a process of its own with fixed ports, and what is left of it."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -76,16 +78,14 @@ class Served:
         self.directories.add(Path(self.guardian().cmdline()[4]))
 
     def guardian(self) -> psutil.Process:
-        (guardian,) = psutil.Process(self.process.pid).children()
-        return guardian
+        return only(lambda: psutil.Process(self.process.pid).children())
 
     def server(self) -> psutil.Process:
-        (server,) = self.guardian().children()
-        return server
+        return only(lambda: self.guardian().children())
 
     def stub(self) -> psutil.Process:
-        (stub,) = [child for child in self.server().children() if child.status() != psutil.STATUS_ZOMBIE]
-        return stub
+        children = self.server().children
+        return only(lambda: [child for child in children() if child.status() != psutil.STATUS_ZOMBIE])
 
     def find_own_http(self) -> tuple[str, str]:
         """Where tritonserver itself listens, behind the guard, and its key."""
@@ -110,6 +110,19 @@ class Served:
             present = {Path(self.guardian().cmdline()[4])}
         gone = [process for process in self.family - now if is_left(process)]
         return [trace for directory in self.directories - present for trace in traces(directory)] + list(map(str, gone))
+
+
+def only(find: Callable[[], list[psutil.Process]]) -> psutil.Process:
+    """The one process that `find` returns, which may be about to be started."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        with contextlib.suppress(psutil.Error):
+            found[:] = find()
+        return len(found) == 1
+
+    wait_until(is_there)
+    return found[0]
 
 
 def is_left(process: psutil.Process) -> bool:
