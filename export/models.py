@@ -47,7 +47,7 @@ def _from_factory(model: str, source: str | None, notice: Callable[[str], None])
     try:
         _tell_precision(module, notice)
         module = module.cpu().float()
-        module.eval()
+        _evaluate(module)
         provenance = weights.of_module(module, f"factory {Path(file).name}:{name}", spec.trained)
     except (RuntimeError, ValueError, TypeError, AttributeError) as exc:  # a lazy module, one without data, ...
         raise UsageError(f"--model {model}: its parameters cannot be read: {exc}") from exc
@@ -59,6 +59,15 @@ def _from_factory(model: str, source: str | None, notice: Callable[[str], None])
         )
     module, provenance = weights.from_file(module, Path(source), f"file {Path(source).name}")
     return module, spec, provenance
+
+
+def _evaluate(module: nn.Module) -> None:
+    """Switch to evaluation mode; a program that torch.export made has the one in which it was exported."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        if not isinstance(module, torch.fx.GraphModule):
+            raise
 
 
 def _restore_defaults(notice: Callable[[str], None]) -> None:

@@ -26,6 +26,11 @@ OPSET = 18
 IR_VERSION = 9
 """The newest that ONNX Runtime 1.17 reads."""
 
+SCRIPTED = (
+    "ONNX: the module is compiled by torch.jit, and torch.onnx.export cannot follow it; return the module from which "
+    "it was scripted or traced. The format torchscript takes it as it is: --formats torchscript"
+)
+
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
     """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with a dynamic batch dimension.
@@ -45,6 +50,8 @@ def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     try:
         return _export_one(copies.fresh(module), example)
     except ConversionError:
+        if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+            raise ConversionError(SCRIPTED) from None
         called = copies.after_a_call(module, example)
         if called is None:
             raise

@@ -37,6 +37,11 @@ def call(module: nn.Module, images: NDArray[np.float32]) -> Any:
         return module(torch.from_numpy(images.copy()))
 
 
+def array(output: torch.Tensor) -> NDArray[Any]:
+    """The output's values, in memory that no later call writes to: a module may give the same buffer each time."""
+    return output.detach().resolve_neg().cpu().numpy().copy()
+
+
 def disagreement(
     actual: NDArray[np.float32], wanted: NDArray[np.float32], scores: Scores, size: float, tolerance: Tolerance = FP32
 ) -> tuple[int, int] | None:
@@ -94,13 +99,13 @@ class Company:
 
     def _why(self, called: nn.Module, batch: NDArray[np.intp], output: NDArray[np.float32]) -> str:
         images = self._images[batch]
-        again, once_more = (call(called, images).numpy() for _ in range(2))
+        again, once_more = (array(call(called, images)) for _ in range(2))
         if self._differ(again, once_more) is not None:
-            seeded = []
+            seeded: list[NDArray[Any]] = []
             for _ in range(2):
                 _seed()
-                seeded.append(call(called, images).numpy())
-            return STATE if self._differ(*seeded) is not None else RANDOM
+                seeded.append(array(call(called, images)))
+            return STATE if self._differ(seeded[0], seeded[1]) is not None else RANDOM
         if self._differ(again, output) is not None:
             return FIRST_CALL[0].upper() + FIRST_CALL[1:]
         return COMPANY

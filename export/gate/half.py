@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from tritonrepo.export import copies
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.consistency import call
+from tritonrepo.export.gate.consistency import array, call
 from tritonrepo.export.gate.pictures import FIRST_EXTREME
 from tritonrepo.export.gate.reference import Reference
 from tritonrepo.export.gate.tolerance import FP16
@@ -48,7 +48,7 @@ def prove(module: nn.Module, expected: Reference, name: str) -> EagerFp16:
     pictures = np.array([index for index in PICTURES if index < len(expected.images)])
     try:
         half = HalfPrecision(module)
-        values = call(half, expected.images[pictures]).numpy()
+        values = array(call(half, expected.images[pictures]))
     except Exception as exc:  # a module of the user's may raise anything
         raise VerificationError(f"{name}: the module cannot be run in FP16, {_reason(exc)}") from exc
     judge = Judge(expected, FP16, f"{name} ({RUNTIME})")

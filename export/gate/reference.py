@@ -11,7 +11,7 @@ from tritonrepo.client.decode import Scores
 from tritonrepo.export import copies
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.consistency import FIRST_CALL, Company, call
+from tritonrepo.export.gate.consistency import FIRST_CALL, Company, array, call
 from tritonrepo.export.gate.scores import settle
 from tritonrepo.export.gate.tolerance import FP32
 from tritonrepo.repository.scores import comparable, scale
@@ -102,22 +102,22 @@ def _run(called: nn.Module, images: Images, batch: Batch, module: nn.Module) -> 
     """One batch through a module that may have been called before; `module` has not."""
     try:
         output = call(called, images[batch])
-    except Exception as exc:  # a module of the user's may raise anything
+    except (Exception, SystemExit) as exc:  # a module of the user's may raise anything
         raise VerificationError(_failure(exc, images, batch, module)) from exc
     _check_output(output, len(batch))
-    values: Values = output.numpy()
+    values: Values = array(output)
     _check_values(values, batch)
     return values
 
 
-def _failure(exc: Exception, images: Images, batch: Batch, module: nn.Module) -> str:
+def _failure(exc: BaseException, images: Images, batch: Batch, module: nn.Module) -> str:
     shape = [len(batch), *images.shape[1:]]
     said = f"PyTorch: the module fails on a batch {shape}: {type(exc).__name__}: {gist(exc)}{where(exc)}"
-    if any(word in str(exc) for word in ("BFloat16", "Half", "Double")):
+    if any(word in str(exc).lower() for word in ("bfloat16", "half", "double", "complex")):
         return f"{said}; its forward casts to another precision, and its parameters are FP32: take out the cast"
     try:
         call(copies.fresh(module), images[batch])
-    except Exception:  # not for want of a first call
+    except (Exception, SystemExit):  # not for want of a first call
         return said
     return f"{said}. As its first call it does not fail: {FIRST_CALL}"
 
@@ -127,6 +127,10 @@ def _check_output(output: object, size: int) -> None:
         raise VerificationError(
             f"PyTorch: the module returns a {type(output).__name__}, expected a tensor of scores; let its forward "
             "return that alone"
+        )
+    if output.layout != torch.strided:
+        raise VerificationError(
+            f"PyTorch: the module returns a tensor of the layout {output.layout}; let its forward end with .to_dense()"
         )
     if output.dtype != torch.float32 or output.ndim != 2 or output.shape[0] != size:
         raise VerificationError(
@@ -138,7 +142,13 @@ def _check_output(output: object, size: int) -> None:
 
 
 def _advice(output: torch.Tensor) -> str:
-    return "" if output.dtype == torch.float32 else "; let its forward end with .float()"
+    if output.dtype == torch.float32:
+        return ""
+    if output.is_complex():
+        return "; let its forward end with real numbers, as .abs() gives them"
+    if output.is_floating_point():
+        return "; let its forward end with .float()"
+    return "; if these are the numbers of classes, let its forward return the scores of which it takes the best"
 
 
 def _check_values(values: Values, batch: Batch) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from tests import factories
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import models
+from tritonrepo.export import models, weights
 from tritonrepo.repository.spec import ModelSpec
 
 
@@ -79,3 +79,15 @@ def test_parameters_of_another_precision_are_made_float32_and_it_is_said(dtype: 
     module, _, _ = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append)
     assert notices == [f"parameters of torch.{dtype} are made float32, in which every model is exported"]
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+
+
+def test_a_program_of_torch_export_has_one_mode_only(tmp_path: Path) -> None:
+    """It refuses `eval`."""
+    made = "torch.export.export(network(), (torch.zeros(2, 3, 32, 32),)).module()"
+    code = "import torch\nfrom tests.factories import network\n"
+    (tmp_path / "mine.py").write_text(f"{code}def build(): return {made}\n")
+    module, _, provenance = load(f"{tmp_path}/mine.py:build")
+    wanted = factories.network()
+    assert provenance.sha256 == weights.of_module(wanted, "", True).sha256
+    example = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(module(example), wanted(example))

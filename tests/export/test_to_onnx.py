@@ -4,6 +4,8 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
+from torch import nn
 
 from tests import factories
 from tritonrepo.export import to_onnx
@@ -42,3 +44,12 @@ def test_a_module_that_onnx_cannot_express_is_refused_in_a_line(tmp_path: Path) 
         to_onnx.convert(module, SHAPE, tmp_path / "model.onnx")
     assert len(str(caught.value)) < 1000
     assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("around", [False, True], ids=["itself", "a part"])
+def test_a_module_of_torch_jit_is_refused_by_name(around: bool, tmp_path: Path) -> None:
+    traced = torch.jit.trace(factories.network(), torch.zeros(2, *SHAPE))  # type: ignore[no-untyped-call]
+    module = nn.Sequential(traced, nn.ReLU()) if around else traced
+    with pytest.raises(ConversionError, match=r"compiled by torch\.jit, .*--formats torchscript"):
+        to_onnx.convert(module, SHAPE, tmp_path / "model.onnx")
