@@ -66,8 +66,6 @@ class Guard:
         self._tls = door.context()
         own = () if door.local else (socket.gethostname(), socket.getfqdn())
         self._names = LOOPBACK | {name.lower() for name in (door.host, *own, *names)}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="guard", daemon=True)
         self._idle: dict[object, float] = {}
         self._busy: set[object] = set()
 
@@ -83,6 +81,8 @@ class Guard:
         Raises:
             PortTakenError: The port is taken, or the address is none of this host's.
         """
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="guard", daemon=True)
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()

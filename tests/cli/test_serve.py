@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,7 +159,12 @@ def test_it_shows_models_urls_and_a_line_that_works_and_ends_at_ctrl_c(onnx_repo
 
 def test_it_ends_at_sigterm(onnx_repository: Path) -> None:
     with serving(onnx_repository) as command:
+        (line,) = [line for line in command.output.splitlines() if "| curl" in line]
+        run_curl(line)
+        began = time.monotonic()
         status, _, errors = command.end(signal.SIGTERM)
+        # tritonserver would wait for the guard's idle connection as long as it may: 30 s.
+        assert time.monotonic() - began < 15
         assert (status, errors) == (0, "")
         assert command.traces() == []
 
@@ -312,7 +318,7 @@ def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_taken_port(capsys: pytest.CaptureFixture[str], tiny_repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        message = fail(capsys, "--repository", str(tiny_repository), "--http-port", "0", "--grpc-port", str(port))
+        message = fail(capsys, "--repository", str(tiny_repository), *ANY_PORTS, "--grpc-port", str(port))
     assert f"port {port} on 127.0.0.1 cannot be used (Address already in use)" in message
 
 
