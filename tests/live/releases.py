@@ -22,13 +22,25 @@ MODEL = "net_onnx"
 
 @dataclass(frozen=True)
 class Release:
-    """What one version promises; its class `i` scores (mean of the picture's channel `i % 3`) times `1 + i // 3`."""
+    """What one version promises; its class `i` scores (mean of the picture's channel `i % 3`) times `1 + i // 3`.
+
+    Attributes:
+        side: Of the input, in pixels.
+        mean: Which the preprocessing takes off each channel.
+        labels: One for each class.
+        most: The largest batch.
+        resize: The short side before the crop, in pixels.
+        scale: By which the weights are multiplied.
+        padding: Bytes by which the artifact is made longer.
+    """
 
     side: int
     mean: float
     labels: Sequence[str]
     most: int = 8
     resize: int = 36
+    scale: float = 1.0
+    padding: int = 0
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -56,7 +68,7 @@ parameters {{ key: "preprocessing" value {{ string_value: "{preprocessing}" }} }
         """[3, classes]."""
         weights = np.zeros((3, len(self.labels)), np.float32)
         for index in range(len(self.labels)):
-            weights[index % 3, index] = 1 + index // 3
+            weights[index % 3, index] = self.scale * (1 + index // 3)
         return weights
 
     def expected(self, picture: Path) -> dict[str, float]:
@@ -77,8 +89,20 @@ parameters {{ key: "preprocessing" value {{ string_value: "{preprocessing}" }} }
         ]
         graph = helper.make_graph(nodes, "net", [x], [y], [numpy_helper.from_array(self.weights(), "weights")])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        model.doc_string = "x" * self.padding
         path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save_model(model, str(path))
+
+
+def draw_pictures(directory: Path, count: int) -> list[Path]:
+    """Pictures of another brightness at the rim than in the middle, so that each crop has its own mean."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[-1:1:60j, -1:1:72j]
+    for number in range(count):
+        distance = np.maximum(abs(rows - rng.uniform(-0.2, 0.2)), abs(columns))[..., None]
+        values = 255 * np.clip(distance * rng.uniform(0.2, 1, 3) + rng.uniform(0, 0.3, 3), 0, 1)
+        Image.fromarray(values.astype(np.uint8)).save(directory / f"{number:02}.png")
+    return sorted(directory.iterdir())
 
 
 def publish(repository: Path, version: int, release: Release) -> None:

@@ -12,12 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.conftest import wait_until
-from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, publish
+from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, draw_pictures, publish
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.datasets import Example, class_index
@@ -34,14 +32,7 @@ OPTIONS = Options(top=10, batch_size=4)
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Of another brightness at the rim than in the middle, so that each crop has its own mean."""
-    directory, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    rows, columns = np.mgrid[-1:1:60j, -1:1:72j]
-    for number in range(PICTURES):
-        distance = np.maximum(abs(rows - rng.uniform(-0.2, 0.2)), abs(columns))[..., None]
-        values = 255 * np.clip(distance * rng.uniform(0.2, 1, 3) + rng.uniform(0, 0.3, 3), 0, 1)
-        Image.fromarray(values.astype(np.uint8)).save(directory / f"{number:02}.png")
-    return sorted(directory.iterdir())
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), PICTURES)
 
 
 @pytest.fixture

@@ -1,0 +1,202 @@
+"""Kill writers at random moments while a server polls their repository, and see what is left."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.kills.publisher import MODEL
+from tests.kills.releases import prepare
+from tritonrepo.repository.layout import version_numbers
+from tritonrepo.serve.triton import TritonServer
+
+COMMAND_MODEL = "tiny_torchscript"
+FACTORIES = ("other_weights", "tiny")
+LOAD_SECONDS = 60.0
+CALM = 2
+"""Publishes that are let through at first; the last tells how long one takes."""
+FAILED_LOAD = re.compile(r"^.*(?:failed to load|Poll failed|failed to poll).*$", re.MULTILINE)
+LOADED = re.compile(r"successfully loaded '")
+
+
+@dataclass
+class Kills:
+    """What was done to the writers, and what the server made of it.
+
+    Attributes:
+        before: Writers that were killed after they began and before their version was live.
+        after: Killed when their version was live, and their own rubbish still there.
+        late: Killed when they had done all.
+        commands: Whole commands among the killed.
+        published: Versions that went live, of both models.
+        unloaded: Versions that the server did not load in time.
+        faults: Writers that ended by themselves and badly.
+        left: Processes that outlived a killed command.
+    """
+
+    before: int = 0
+    after: int = 0
+    late: int = 0
+    commands: int = 0
+    published: int = 0
+    unloaded: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """All kills."""
+        return self.before + self.after + self.late
+
+
+class Killer:
+    """Starts writers of one repository and kills them."""
+
+    def __init__(self, server: TritonServer, place: Path, seed: int) -> None:
+        """Publish undisturbed first, to learn how long that takes.
+
+        Args:
+            server: Polls `place / "models"`.
+            place: Holds the repository, and what is prepared for it.
+            seed: Of the moments.
+        """
+        self.kills = Kills()
+        self._server, self._models, self._prepared = server, place / "models", place / "prepared"
+        self._moments = random.Random(seed)
+        cache = str(place / "cache")  # torch's own, which is meant to stay
+        self._environment = {**os.environ, "TMPDIR": str(place / "temporary"), "TORCHINDUCTOR_CACHE_DIR": cache}
+        self._seconds = [self._calm_publish() for _ in range(CALM)][-1]
+        self._command_seconds = 0.0
+
+    def kill_publish(self) -> None:
+        """Kill one publish at a random moment between its beginning and a little after its end."""
+        moment = self._moments.uniform(0, 1.1 * self._seconds)
+        before = self._newest(MODEL)
+        with self._begin_publish(before + 1) as process:
+            time.sleep(moment)  # the moment of the kill, not a wait for anything
+            process.kill()
+            assert process.stdout is not None
+            ended = process.stdout.read() == b"end\n"
+        if process.returncode not in (0, -signal.SIGKILL):
+            self.kills.faults.append(f"a publish ended with status {process.returncode}")
+        self._note(MODEL, before, ended)
+
+    def kill_command(self) -> None:
+        """Kill one `tritonrepo export`: in turns anywhere in its run, and while it writes."""
+        if not self._command_seconds:
+            self._command_seconds = self._calm_command()
+        number, before = self.kills.commands, self._newest(COMMAND_MODEL)
+        with self._command(number) as process:
+            if number % 2:
+                self._await_writing(process)
+                time.sleep(self._moments.uniform(0, self._seconds))
+            else:
+                time.sleep(self._moments.uniform(0, self._command_seconds))
+            ended = process.poll() is not None
+            others = [] if ended else psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+        if ended and process.returncode:
+            self.kills.faults.append(f"an export ended with status {process.returncode}")
+        _, alive = psutil.wait_procs(others, timeout=10)
+        self.kills.left += map(str, alive)
+        self.kills.commands += 1
+        self._note(COMMAND_MODEL, before, ended)
+
+    def publish(self) -> None:
+        """Publish once more, undisturbed: this clears what the killed left."""
+        self._calm_publish()
+
+    def _note(self, model: str, before: int, ended: bool) -> None:
+        newest = self._newest(model)
+        if ended:
+            self.kills.late += 1
+        elif newest > before:
+            self.kills.after += 1
+        else:
+            self.kills.before += 1
+        self._see_loaded(model, before)
+
+    def _see_loaded(self, model: str, before: int) -> None:
+        """Wait until the server has taken the version that is new, if there is one."""
+        newest = self._newest(model)
+        self.kills.published += newest - before
+        deadline = time.monotonic() + LOAD_SECONDS
+        while newest > before and not self._server.is_ready(model, str(newest)):
+            if time.monotonic() > deadline:
+                self.kills.unloaded.append(f"{model} version {newest}")
+                return
+            time.sleep(0.05)
+
+    def _newest(self, model: str) -> int:
+        return max(version_numbers(self._models / model), default=0)
+
+    def _calm_publish(self) -> float:
+        """Seconds from `begin` to `end`."""
+        before = self._newest(MODEL)
+        with self._begin_publish(before + 1) as process:
+            start = time.monotonic()
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"end\n"
+            seconds = time.monotonic() - start
+        assert self._newest(MODEL) == before + 1
+        self._see_loaded(MODEL, before)
+        return seconds
+
+    def _begin_publish(self, version: int) -> subprocess.Popen[bytes]:
+        """A publisher that has just begun; it begins at a random phase of the server's poll."""
+        prepare(self._prepared, version)
+        words = [sys.executable, "-m", "tests.kills.publisher", str(self._models), str(self._prepared)]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(self._moments.uniform(0, 1))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"begin\n"
+        return process
+
+    def _calm_command(self) -> float:
+        start, before = time.monotonic(), self._newest(COMMAND_MODEL)
+        with self._command(1) as process:
+            assert process.wait() == 0
+        seconds = time.monotonic() - start
+        self._see_loaded(COMMAND_MODEL, before)
+        return seconds
+
+    def _command(self, number: int) -> subprocess.Popen[bytes]:
+        factory = f"tests/factories.py:{FACTORIES[number % 2]}"
+        words = ["--model", factory, "--formats", "torchscript", "--max-batch-size", "2"]
+        words += ["--repository", str(self._models)]
+        command = [sys.executable, "-m", "tritonrepo", "export", *words]
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=self._environment)
+
+    def _await_writing(self, process: subprocess.Popen[bytes]) -> None:
+        staging = self._models.parent / f".{self._models.name}.staging"
+        while process.poll() is None and not list(staging.glob(f"*/{COMMAND_MODEL}")):
+            time.sleep(0.0005)
+
+
+def failed_loads(log: str) -> list[str]:
+    """The lines of a server's log that tell of a model or a repository that could not be loaded."""
+    return FAILED_LOAD.findall(log)
+
+
+def loads(log: str) -> int:
+    """How often a server says that it loaded something."""
+    return len(LOADED.findall(log))
+
+
+def strangers(place: Path, known: Sequence[str]) -> list[str]:
+    """What lies beside the repository, or in the writers' temporary directory, and should not."""
+    beside = [path for path in place.iterdir() if path.name not in known]
+    return sorted(str(path.relative_to(place)) for path in [*beside, *(place / "temporary").iterdir()])

@@ -1,0 +1,83 @@
+"""A whole run: repository, server, clients, kills, and a look at what is left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kills.clients import Answers, Client
+from tests.kills.kill import Killer, Kills, failed_loads, loads, strangers
+from tests.kills.publisher import publish
+from tests.kills.releases import prepare
+from tests.live.releases import draw_pictures
+from tritonrepo.repository.doctor import examine_repository
+from tritonrepo.serve.triton import TritonServer
+
+RELEASE = "26.09"
+PICTURES = 12
+KNOWN = ("models", "cache", "pictures", "prepared", "temporary")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was done and seen.
+
+    Attributes:
+        kills: What was done to the writers.
+        answers: Of each client, by protocol.
+        loads: How often the server loaded a version.
+        failed_loads: Lines of its log.
+        findings: What the doctor says would keep a server from loading.
+        strangers: What lies beside the repository at the end.
+    """
+
+    kills: Kills
+    answers: dict[str, Answers]
+    loads: int
+    failed_loads: list[str]
+    findings: list[str]
+    strangers: list[str]
+
+    def problems(self) -> list[str]:
+        """All that must not be."""
+        kills = self.kills
+        of_clients = [text for one in self.answers.values() for text in (*one.wrong, *one.errors)]
+        of_writers = [*kills.unloaded, *kills.faults, *kills.left]
+        return [*of_clients, *of_writers, *self.failed_loads, *self.findings, *self.strangers]
+
+
+def run(place: Path, count: int, seed: int, every: int) -> Run:
+    """Kill `count` writers of a repository in `place`, with a server that polls it and two clients at work.
+
+    Args:
+        place: An empty directory.
+        count: How many kills.
+        seed: Of their moments.
+        every: Of so many kills one is of a whole command; 0: none is.
+    """
+    for name in KNOWN[1:]:
+        (place / name).mkdir()
+    pictures = draw_pictures(place / "pictures", PICTURES)
+    models = place / "models"
+    prepare(place / "prepared", 1)
+    publish(models, place / "prepared")
+    with TritonServer(models, model_control_mode="poll", repository_poll_secs=1) as server:
+        urls = {"grpc": server.grpc_url, "http": server.http_url}
+        clients = {protocol: Client(url, protocol, pictures) for protocol, url in urls.items()}
+        for client in clients.values():
+            client.start()
+        try:
+            killer = _kill_all(Killer(server, place, seed), count, every)
+        finally:
+            answers = {protocol: client.end() for protocol, client in clients.items()}
+        log = server.log()
+    findings = [f"{one.subject}: {one.text}" for one in examine_repository(models, RELEASE) if one.level == "fail"]
+    return Run(killer.kills, answers, loads(log), failed_loads(log), findings, strangers(place, KNOWN))
+
+
+def _kill_all(killer: Killer, count: int, every: int) -> Killer:
+    for number in range(1, count + 1):
+        if every and number % every == 0:
+            killer.kill_command()
+        else:
+            killer.kill_publish()
+    killer.publish()
+    return killer
