@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast audit fuzz abuse soak overload chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast audit fuzz abuse soak overload kills chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ test-fast: setup ## the tests that take a moment each
 
 soak: setup ## 20,000 requests while models come and go, and a table of answers, latency and memory (15 minutes)
 	$(BIN)/python -m tests.soak $(OPTIONS)
+
+kills: setup ## kill -9 at 200 random moments of an export, with a polling server and clients at work (10 minutes)
+	$(BIN)/python -m tests.kills $(OPTIONS)
 
 overload: setup ## three times the requests that the server can answer, with a bounded queue (2 minutes)
 	$(BIN)/python -m tests.overload $(OPTIONS)

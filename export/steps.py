@@ -43,7 +43,7 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     for format in options.formats:
         _converter(format)
     with (
-        disk_errors("the disk refuses"),
+        disk_errors(f"cannot export to {options.repository}"),
         open_repository(options.repository, options.staging, watcher.notice) as repository,
     ):
         with FreshProcess([format.name for format in options.formats]) as process:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,41 @@ class Kills:
         return self.before + self.after + self.late
 
 
+class Publisher:
+    """`tests.kills.publisher`, which has a process publish when it is told."""
+
+    def __init__(self, models: Path, prepared: Path) -> None:
+        words = [sys.executable, "-m", "tests.kills.publisher", str(models), str(prepared)]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def begin(self) -> int:
+        """The process of a publish that has just begun."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        word, pid = self._read().split()
+        assert word == "begin"
+        return int(pid)
+
+    def await_end(self) -> tuple[bool, int]:
+        """Whether it did all of its work, and its exit status."""
+        line = self._read()
+        ended = line == "end"
+        if ended:
+            line = self._read()
+        return ended, int(line.removeprefix("status "))
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().rstrip()
+        assert line, "the publisher ended"
+        return line
+
+
 class Killer:
     """Starts writers of one repository and kills them."""
 
@@ -70,6 +106,7 @@ class Killer:
         """
         self.kills = Kills()
         self._server, self._models, self._prepared = server, place / "models", place / "prepared"
+        self._publisher = Publisher(self._models, self._prepared)
         self._moments = random.Random(seed)
         cache = str(place / "cache")  # torch's own, which is meant to stay
         self._environment = {**os.environ, "TMPDIR": str(place / "temporary"), "TORCHINDUCTOR_CACHE_DIR": cache}
@@ -80,13 +117,13 @@ class Killer:
         """Kill one publish at a random moment between its beginning and a little after its end."""
         moment = self._moments.uniform(0, 1.1 * self._seconds)
         before = self._newest(MODEL)
-        with self._begin_publish(before + 1) as process:
-            time.sleep(moment)  # the moment of the kill, not a wait for anything
-            process.kill()
-            assert process.stdout is not None
-            ended = process.stdout.read() == b"end\n"
-        if process.returncode not in (0, -signal.SIGKILL):
-            self.kills.faults.append(f"a publish ended with status {process.returncode}")
+        pid = self._begin_publish(before + 1)
+        time.sleep(moment)  # the moment of the kill, not a wait for anything
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        ended, status = self._publisher.await_end()
+        if status not in (0, -signal.SIGKILL):
+            self.kills.faults.append(f"a publish ended with status {status}")
         self._note(MODEL, before, ended)
 
     def kill_command(self) -> None:
@@ -110,9 +147,10 @@ class Killer:
         self.kills.commands += 1
         self._note(COMMAND_MODEL, before, ended)
 
-    def publish(self) -> None:
+    def finish(self) -> None:
         """Publish once more, undisturbed: this clears what the killed left."""
         self._calm_publish()
+        self._publisher.close()
 
     def _note(self, model: str, before: int, ended: bool) -> None:
         newest = self._newest(model)
@@ -141,28 +179,19 @@ class Killer:
     def _calm_publish(self) -> float:
         """Seconds from `begin` to `end`."""
         before = self._newest(MODEL)
-        with self._begin_publish(before + 1) as process:
-            start = time.monotonic()
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"end\n"
-            seconds = time.monotonic() - start
+        self._begin_publish(before + 1)
+        start = time.monotonic()
+        assert self._publisher.await_end() == (True, 0)
+        seconds = time.monotonic() - start
         assert self._newest(MODEL) == before + 1
         self._see_loaded(MODEL, before)
         return seconds
 
-    def _begin_publish(self, version: int) -> subprocess.Popen[bytes]:
-        """A publisher that has just begun; it begins at a random phase of the server's poll."""
+    def _begin_publish(self, version: int) -> int:
+        """The process of a publish that has just begun; it begins at a random phase of the server's poll."""
         prepare(self._prepared, version)
-        words = [sys.executable, "-m", "tests.kills.publisher", str(self._models), str(self._prepared)]
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
         time.sleep(self._moments.uniform(0, 1))
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == b"begin\n"
-        return process
+        return self._publisher.begin()
 
     def _calm_command(self) -> float:
         start, before = time.monotonic(), self._newest(COMMAND_MODEL)

@@ -1,13 +1,17 @@
-"""One publish of a prepared release by the real writer, in a process of its own, to be killed.
+"""Publishes of a prepared release by the real writer, each in a process of its own, to be killed.
 
     python -m tests.kills.publisher REPOSITORY PREPARED
 
-It says `ready`, waits for a line, says `begin`, publishes, and says `end`.
+For each line that it reads it forks a process that publishes, and says `begin PID`; that process says `end` when it has
+done all; when it is no more, `status N` follows. A fork costs no imports.
 """
 
+import os
 import shutil
 import sys
+import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from tests.repository.manifests import manifest_of
 from tritonrepo.repository.publish import Candidate, Publication, open_repository
@@ -30,11 +34,25 @@ def publish(models: Path, prepared: Path) -> Publication:
 
 def main() -> None:
     models, prepared = map(Path, sys.argv[1:])
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print("begin", flush=True)
-    publish(models, prepared)
-    print("end", flush=True)
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _publish_and_exit(models, prepared)
+        print(f"begin {pid}", flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(f"status {os.waitstatus_to_exitcode(status)}", flush=True)
+
+
+def _publish_and_exit(models: Path, prepared: Path) -> NoReturn:
+    status = 1
+    try:
+        publish(models, prepared)
+        os.write(1, b"end\n")
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 if __name__ == "__main__":

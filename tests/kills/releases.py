@@ -24,6 +24,8 @@ def release_of(version: int) -> Release:
 def prepare(directory: Path, version: int) -> None:
     """Write this version's artifact, configuration and labels for the publisher."""
     release = release_of(version)
+    if (directory / "config.pbtxt").exists() and (directory / "config.pbtxt").read_text() == release.config():
+        return
     release.write(directory / "model.onnx")
     (directory / "config.pbtxt").write_text(release.config())
     (directory / "labels.txt").write_text("".join(f"{label}\n" for label in release.labels))

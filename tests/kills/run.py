@@ -79,5 +79,5 @@ def _kill_all(killer: Killer, count: int, every: int) -> Killer:
             killer.kill_command()
         else:
             killer.kill_publish()
-    killer.publish()
+    killer.finish()
     return killer
