@@ -25,6 +25,8 @@ from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, che
 HEADER_SECONDS = 30.0
 """How long a connection may stay without a whole request header."""
 BODY_SECONDS = 60.0
+DRAIN_SECONDS = 30.0
+"""How long requests in flight are waited for at the end."""
 LARGE = 1 << 20
 """Bytes of a body from which on it is checked beside the loop, so that other requests do not wait."""
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-encoding"})
@@ -109,7 +111,12 @@ class Guard:
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(
-            application, access_log=None, logger=_silent(), keepalive_timeout=HEADER_SECONDS, auto_decompress=False
+            application,
+            access_log=None,
+            logger=_silent(),
+            keepalive_timeout=HEADER_SECONDS,
+            auto_decompress=False,
+            shutdown_timeout=DRAIN_SECONDS,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._door.host, self.port, ssl_context=self._tls)
