@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,13 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.client.kept import result, write
 from tests.client.test_contract import config
 from tritonrepo.client.contract import ModelContract, read_contract
 from tritonrepo.client.decode import SCORES, Scores, parse_classification, softmax, top
 from tritonrepo.client.errors import ContractError
 from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.client.result_file import open_to_go_on, read_done
 
 # The same examples each time: a test that fails on some days only helps nobody.
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -168,3 +172,22 @@ def test_a_parameter_with_anything_in_it_is_a_contract_or_an_error(key: str, tex
 @given(value=anything)
 def test_what_is_no_config_is_an_error(value: Any) -> None:
     assert read(value) is None
+
+
+@FEW
+@given(names=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=6), cut=st.floats(0, 1), data=st.data())
+def test_a_result_file_that_was_cut_anywhere_is_gone_on_with(names: list[str], cut: float, data: st.DataObject) -> None:
+    """Nothing is lost and nothing is there twice, whatever the images are called."""
+    suffix = data.draw(st.sampled_from(["jsonl", "csv"]))
+    results = [result(name, number) for number, name in enumerate(names)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"results.{suffix}"
+        whole = write(path, results)
+        path.write_bytes(whole[: int(cut * len(whole))])
+        done = read_done(path)
+        assert [record.image for record in done.records] == names[: len(done.records)]
+        assert path.read_bytes()[: done.size] == whole[: done.size]
+        rest = write(Path(folder) / f"rest.{suffix}", results[len(done.records) :])
+        with open_to_go_on(path, done.size) as file:
+            file.write(rest if suffix == "jsonl" or not done.size else rest.split(b"\n", 1)[1])
+        assert path.read_bytes() == whole
