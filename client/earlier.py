@@ -32,7 +32,9 @@ def read_outcomes(path: Path) -> dict[Record, Outcome]:
             found[record] = replace(one, best=tuple(one.best))
     except EarlierReleaseError as exc:
         raise exc.of(path) from exc
-    except (ValueError, TypeError, AttributeError) as exc:
+    except TypeError as exc:
+        raise UsageError(f"{path} was not written by `evaluate --resume`: its lines are no outcomes") from exc
+    except (ValueError, AttributeError) as exc:
         raise UsageError(f"{path} was not written by `evaluate --resume`: {exc}") from exc
     return found
 

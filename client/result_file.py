@@ -165,6 +165,8 @@ def _read_json(data: bytes) -> Done:
     records = []
     for line, span in numbered(data):
         values = json.loads(line)
+        if "truth" in values:
+            raise ValueError("`evaluate --resume` wrote it, which keeps no predictions")
         image, failed = str(values["image"]), "error" in values
         if "basis" not in values:
             raise EarlierReleaseError

@@ -19,6 +19,18 @@ TO_PYTHON = {aten._local_scalar_dense, aten.item, aten.is_nonzero, aten.equal, a
 """Operators that give a Python value."""
 METHODS_TO_PYTHON = (torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__, torch.Tensor.__dlpack__)
 """The same for methods that read the memory themselves."""
+SIZED_BY_VALUES = {
+    aten.nonzero, aten.masked_select, aten._unique2, aten.unique_dim, aten.unique_consecutive,
+}  # fmt: skip
+"""Operators whose result is as large as their input's values say."""
+SIZES = (
+    vars(torch._C.TensorBase)["shape"].__get__,
+    torch.Tensor.size,
+    torch.Tensor.numel,
+    torch.Tensor.nelement,
+    torch.Tensor.__len__,
+)
+"""What tells a tensor's size."""
 SHAPES_ALONE = {
     aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like, aten.rand_like, aten.randn_like,
     aten.new_empty, aten.new_zeros, aten.new_ones, aten.new_full, aten.sym_size, aten.sym_numel,
@@ -36,7 +48,8 @@ Line = tuple[str, int]
 def find(module: nn.Module, example: torch.Tensor) -> list[Line]:
     """Run the module eagerly, follow what is computed from `example`, and note where it becomes a Python value.
 
-    What depends on shapes alone is no tensor in eager PyTorch, so `if x.shape[2] == 224` is not among the lines.
+    What depends on shapes alone is no tensor in eager PyTorch, so `if x.shape[2] == 224` is not among the lines; a
+    branch on how many values `nonzero` found is.
     Neither is a value that decides on nothing but an error or a message.
 
     Args:
@@ -52,7 +65,8 @@ def find(module: nn.Module, example: torch.Tensor) -> list[Line]:
     calls = _Calls(example.clone())
     with torch.no_grad(), calls, calls.operators:
         module(calls.given)
-    return [line for line in dict.fromkeys(calls.exits) if not _is_harmless(line)]
+    lines = calls.exits + [line for line in calls.sizes if _decides(line)]
+    return [line for line in dict.fromkeys(lines) if not _is_harmless(line)]
 
 
 def describe(line: Line) -> str:
@@ -63,14 +77,27 @@ def describe(line: Line) -> str:
 
 def _is_harmless(line: Line) -> bool:
     """Whether the statement there only checks or tells something."""
+    innermost = _statement(line)
+    return innermost is not None and _only_checks_or_tells(innermost)
+
+
+def _decides(line: Line) -> bool:
+    """Whether the statement there chooses a way."""
+    innermost = _statement(line)
+    if innermost is None or isinstance(innermost, (ast.If, ast.While)):
+        return innermost is not None
+    return any(isinstance(node, ast.IfExp) for node in ast.walk(innermost))
+
+
+def _statement(line: Line) -> ast.stmt | None:
+    """The innermost one there; None where the source cannot be read."""
     file, number = line
     try:
         tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return False
+        return None
     statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= number <= _end(node)]
-    innermost = max(statements, key=lambda node: (node.lineno, -_end(node)), default=None)
-    return innermost is not None and _only_checks_or_tells(innermost)
+    return max(statements, key=lambda node: (node.lineno, -_end(node)), default=None)
 
 
 def _only_checks_or_tells(node: ast.stmt) -> bool:
@@ -119,6 +146,7 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.tainted = _Tainted()
         self.tainted.add(given)
+        self.sized = _Tainted()
         self.left = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -132,7 +160,14 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for value in (*tree_leaves(result), *written):
                 if isinstance(value, torch.Tensor):
                     self.tainted.add(value)
+                    if self._sizes_by_values(func, given):
+                        self.sized.add(value)
         return result
+
+    def _sizes_by_values(self, func: Any, given: list[torch.Tensor]) -> bool:
+        if func.overloadpacket is aten.index:  # by a mask, or by what nonzero found
+            return any(index.dtype == torch.bool or self.sized.holds(index) for index in given[1:])
+        return func.overloadpacket in SIZED_BY_VALUES
 
 
 class _Calls(TorchFunctionMode):
@@ -143,18 +178,22 @@ class _Calls(TorchFunctionMode):
         self.given = given
         self.operators = _Operators(given)
         self.exits: list[Line] = []
+        self.sizes: list[Line] = []
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         before = self.operators.left
         result = func(*args, **(kwargs or {}))
         itself = func in METHODS_TO_PYTHON and self.operators.tainted.holds(args[0])
         if itself or (self.operators.left > before and not isinstance(result, torch.Tensor)):
-            self._note()
+            self._note(self.exits)
+        if func in SIZES and self.operators.sized.holds(args[0]):
+            self._note(self.sizes)
         return result
 
-    def _note(self) -> None:
+    @staticmethod
+    def _note(lines: list[Line]) -> None:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename.startswith((TORCH, __file__)):
             frame = frame.f_back
         if frame is not None:
-            self.exits.append((frame.f_code.co_filename, frame.f_lineno))
+            lines.append((frame.f_code.co_filename, frame.f_lineno))

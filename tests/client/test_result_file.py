@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def test_another_programs_file_is_not_touched(tmp_path: Path, name: str, content
     with pytest.raises(UsageError, match="not a result file"):
         read_done(path)
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("error", [None, "empty file"])
+def test_a_file_of_evaluate_holds_no_predictions(tmp_path: Path, error: str | None) -> None:
+    """Its pictures counted as done, and nobody ever classified them."""
+    path = tmp_path / "outcomes.jsonl"
+    line = {
+        "image": "a.png",
+        "model": "net",
+        "truth": 0,
+        "error": error,
+        "version": "1",
+        "basis": "settings= contract= file=",
+    }
+    path.write_text(json.dumps({key: value for key, value in line.items() if value is not None}) + "\n")
+    with pytest.raises(UsageError, match="`evaluate --resume` wrote it"):
+        read_done(path)
 
 
 def test_the_name_says_the_format(tmp_path: Path) -> None:

@@ -54,7 +54,24 @@ def through_numpy(x: Tensor, scores: Tensor) -> Tensor:
     return torch.from_numpy(scores.numpy() * 2)
 
 
+def by_how_many(x: Tensor, scores: Tensor) -> Tensor:
+    bright = (x.mean((1, 2, 3)) > 2.5).nonzero(as_tuple=True)[0]
+    if len(bright) > 0:
+        return scores.flip(1)
+    return scores
+
+
+def by_a_masks_size(x: Tensor, scores: Tensor) -> Tensor:
+    bright = scores[x.mean((1, 2, 3)) > 2.5]
+    return scores.flip(1) if bright.shape[0] else scores
+
+
+def by_how_many_different(x: Tensor, scores: Tensor) -> Tensor:
+    return scores if torch.unique(x).numel() < 10 else scores.flip(1)
+
+
 WRONG = (
+    by_how_many, by_a_masks_size, by_how_many_different,
     dark_pictures_flip, as_a_number, as_an_index, by_comparison, by_all_close, row_by_row, as_a_list, through_numpy,
 )  # fmt: skip
 
@@ -103,6 +120,13 @@ def told(x: Tensor, scores: Tensor) -> Tensor:
     return scores
 
 
+def of_some_rows(x: Tensor, scores: Tensor) -> Tensor:
+    """A size that values decide on, and no branch on it."""
+    rows = (x.mean((1, 2, 3)) > 0).nonzero()[:, 0]
+    chosen = scores[rows]
+    return scores.index_copy(0, rows, chosen.flip(1).reshape(chosen.shape[0], scores.shape[1]))
+
+
 def by_one_hot(x: Tensor, scores: Tensor) -> Tensor:
     """PyTorch itself looks at the values, of which nothing leaves it."""
     return scores + F.one_hot(scores.argmax(1), factories.CLASSES)
@@ -112,7 +136,7 @@ def by_tensors(x: Tensor, scores: Tensor) -> Tensor:
     return torch.where((x.mean((1, 2, 3)) < -1.5)[:, None], scores.flip(1), scores.clamp(-math.inf, 5))
 
 
-@pytest.mark.parametrize("function", [by_shape, by_constant, checked, told, by_one_hot, by_tensors])
+@pytest.mark.parametrize("function", [by_shape, by_constant, checked, told, of_some_rows, by_one_hot, by_tensors])
 def test_what_a_trace_may_keep_is_let_through(function: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert exits.find(around(function), EXAMPLE) == []
 
