@@ -15,6 +15,9 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.sources import Source, expand, of_name
 from tritonrepo.client.text import read_text, same_name
 
+ARCHIVERS_FOLDER = "__MACOSX"
+"""What macOS puts into a zip file beside its content; it holds no pictures."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -65,7 +68,8 @@ def examples(dataset: Path, classes: Mapping[str, int], left_out: Counter[str] |
 
 
 def _from_folders(dataset: Path, classes: Mapping[str, int], left_out: Counter[str] | None) -> Iterator[Example]:
-    folders = sorted(path for path in dataset.iterdir() if path.is_dir() and not path.name.startswith("."))
+    beside = (".", ARCHIVERS_FOLDER)
+    folders = sorted(path for path in dataset.iterdir() if path.is_dir() and not path.name.startswith(beside))
     if not folders:
         raise UsageError(f"{dataset} has no folders; each class needs one, named by its synset id or label")
     _refuse_unknown((folder.name for folder in folders), classes, dataset)

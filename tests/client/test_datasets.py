@@ -37,6 +37,14 @@ def test_classes_go_by_synset_label_part_and_index_but_not_by_a_shared_name() ->
     assert CLASSES["n03126707"] == 2
 
 
+def test_what_an_archiver_puts_beside_the_folders_is_no_class(tmp_path: Path) -> None:
+    for folder in ("crane", "3", "__MACOSX", ".ipynb_checkpoints"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "a.png")
+    found = [(example.name, example.truth) for example in examples(tmp_path, {"3": 3, "crane": 1})]
+    assert found == [(str(tmp_path / "3" / "a.png"), 3), (str(tmp_path / "crane" / "a.png"), 1)]
+
+
 def test_folders_are_classes(tmp_path: Path) -> None:
     for name in ("n02123045/b.png", "n02123045/a.png", "tench/c.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
