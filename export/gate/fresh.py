@@ -58,7 +58,8 @@ class FreshProcess:
         self._connection, other = multiprocessing.Pipe()
         with other:
             # -I: neither the working directory nor PYTHONPATH is searched for modules, and no user's site-packages.
-            command = [sys.executable, "-I", "-c", BOOTSTRAP, str(ROOT), str(other.fileno()), *self._formats]
+            # -B: on a full disk CPython 3.11 takes a compiled module for written that has been cut, and fails ever after.
+            command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(ROOT), str(other.fileno()), *self._formats]
             nowhere = subprocess.DEVNULL
             self._process = subprocess.Popen(
                 command, pass_fds=[other.fileno()], stdin=nowhere, stdout=nowhere, stderr=nowhere
