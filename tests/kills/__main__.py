@@ -33,7 +33,7 @@ def table(found: Run) -> str:
         ("wrong answers", str(sum(len(one.wrong) for one in answers.values()))),
         ("errors", str(sum(len(one.errors) for one in answers.values()))),
         ("writers that failed by themselves", str(len(kills.faults))),
-        ("processes that outlived a killed command", str(len(kills.left))),
+        ("processes that outlived a killed command by a minute", str(len(kills.left))),
         ("files left beside the repository", str(len(found.strangers))),
     ]
     return "\n".join(["| what | seen |", "| --- | --- |", *(f"| {what} | {seen} |" for what, seen in rows)])

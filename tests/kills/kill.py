@@ -22,6 +22,8 @@ from tritonrepo.serve.triton import TritonServer
 COMMAND_MODEL = "tiny_torchscript"
 FACTORIES = ("other_weights", "tiny")
 LOAD_SECONDS = 60.0
+END_SECONDS = 60.0
+"""A process of a killed command that is importing torch sees only then that it is alone."""
 CALM = 2
 """Publishes that are let through at first; the last tells how long one takes."""
 FAILED_LOAD = re.compile(r"^.*(?:failed to load|Poll failed|failed to poll).*$", re.MULTILINE)
@@ -142,7 +144,7 @@ class Killer:
             process.kill()
         if ended and process.returncode:
             self.kills.faults.append(f"an export ended with status {process.returncode}")
-        _, alive = psutil.wait_procs(others, timeout=10)
+        _, alive = psutil.wait_procs(others, timeout=END_SECONDS)
         self.kills.left += map(str, alive)
         self.kills.commands += 1
         self._note(COMMAND_MODEL, before, ended)
