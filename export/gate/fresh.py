@@ -58,7 +58,7 @@ class FreshProcess:
         self._connection, other = multiprocessing.Pipe()
         with other:
             # -I: neither the working directory nor PYTHONPATH is searched for modules, and no user's site-packages.
-            # -B: on a full disk CPython 3.11 takes a compiled module for written that has been cut, and fails ever after.
+            # -B: where a disk is full, CPython 3.11 leaves a compiled module cut short, and every later start fails.
             command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(ROOT), str(other.fileno()), *self._formats]
             nowhere = subprocess.DEVNULL
             self._process = subprocess.Popen(
