@@ -12,6 +12,9 @@ LARGEST_MEAN = 1.0
 USUAL_DEVIATION = (0.2, 5.0)
 """Of the network's input over photographs: near 1 where they are normalised, 0.27 where they are left in 0 to 1."""
 
+SAME_SUM = 1e-3
+"""Sums that differ by no more than this share are one number."""
+
 
 def advise_on_inputs(preprocessing: Preprocessing, images: NDArray[np.float32]) -> Iterator[str]:
     """Say it where the normalisation seems to be on another scale.
@@ -35,6 +38,21 @@ def advise_on_inputs(preprocessing: Preprocessing, images: NDArray[np.float32]) 
             f"warning: the network's input has a standard deviation of {deviation:.2g} over the verification pictures, "
             f"and most networks want about 1; the mean is {_list(preprocessing.mean)} and the std "
             f"{_list(preprocessing.std)}, of pixels in 0 to 1"
+        )
+
+
+def advise_on_scores(values: NDArray[np.float32]) -> Iterator[str]:
+    """Say it where logits look like probabilities on another scale, such as percent: clients would apply softmax.
+
+    Args:
+        values: FP32 `[N, classes]` that are taken for logits.
+    """
+    sums = values.sum(axis=1, dtype=np.float64)
+    if values.min() >= 0 and np.ptp(sums) <= SAME_SUM * sums.max():
+        yield (
+            f"warning: no score is below 0, and those of each picture add up to {sums.mean():.4g}, like probabilities "
+            "on another scale. They are taken for logits, and clients apply softmax to them; if they are "
+            f"probabilities, let forward divide them by {sums.mean():.4g}"
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from tritonrepo.export import labels, models, photographs
-from tritonrepo.export.advice import advise_on_inputs
+from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 from tritonrepo.export.gate import pictures
 from tritonrepo.export.gate.reference import Reference, observe
 from tritonrepo.export.gate.scores import EXPLANATIONS
@@ -69,3 +69,6 @@ def _tell_scores(spec: ModelSpec, expected: Reference, watcher: Watcher) -> None
             f"scores: {expected.scores}, because {EXPLANATIONS[expected.scores]}; clients show them without another "
             'softmax. If that is wrong, say ModelSpec(..., scores="logits")'
         )
+    else:
+        for sentence in advise_on_scores(expected.values):
+            watcher.notice(sentence)

@@ -5,7 +5,7 @@ import pytest
 
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.export import photographs
-from tritonrepo.export.advice import advise_on_inputs
+from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -43,3 +43,14 @@ def test_the_deviation_of_each_channel_counts_by_itself() -> None:
     images = np.zeros((2, 3, 32, 32), np.float32)
     images[:, 0] = 5  # far apart, and flat
     assert len(list(advise_on_inputs(Preprocessing(), images))) == 1
+
+
+def test_percentages_are_named_and_logits_are_not() -> None:
+    logits = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for size in (100, 2):
+        (said,) = advise_on_scores(shares * size)
+        assert f"add up to {size}, " in said
+        assert said.endswith(f"divide them by {size}")
+    for others in (logits, np.abs(logits), shares * size - 1):
+        assert list(advise_on_scores(others)) == []
