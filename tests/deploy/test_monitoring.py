@@ -17,7 +17,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import yaml
 
-from tests.conftest import TINY_SIDE
+from tests.conftest import TINY_SIDE, wait_until
 from tests.programs import require
 from tritonrepo.serve.ports import reserve_ports
 from tritonrepo.serve.triton import TritonServer
@@ -123,10 +123,19 @@ def prometheus(tiny_server: TritonServer, tmp_path_factory: pytest.TempPathFacto
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
+        wait_until(lambda: is_ready(address), DEADLINE_SECONDS)
         yield address
     finally:
         process.terminate()
         process.wait(timeout=DEADLINE_SECONDS)
+
+
+def is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def query(address: str, expression: str) -> list[dict[str, Any]]:
@@ -166,8 +175,6 @@ def test_every_panel_has_data_in_a_real_prometheus(tiny_server: TritonServer, pr
                     del waiting[expression]
             except urllib.error.HTTPError as error:
                 pytest.fail(f"Prometheus cannot read {expression}: {error}")
-            except urllib.error.URLError:
-                break  # It is still starting.
 
 
 def test_gpu_panels_are_queries_that_prometheus_reads(prometheus: str, tiny_server: TritonServer) -> None:
