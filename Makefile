@@ -64,8 +64,8 @@ lint: setup ## ruff, strict mypy and the import rules
 system-packages: ## install, or name, the programs beside Python that the tests use
 	@.ci/system-packages
 
-test: setup system-packages ## all tests, live ones included
-	$(BIN)/python -m pytest
+test: setup system-packages ## all tests, live ones included, a file at a time on each of two workers
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 audit: setup ## known vulnerabilities of the installed packages; says so where no data base is within reach
 	$(BIN)/python .ci/audit.py

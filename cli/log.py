@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from tritonrepo.serve.triton import TritonServer
+if TYPE_CHECKING:
+    from tritonrepo.serve.triton import TritonServer
 
 FOLLOW_SECONDS = 0.2
 

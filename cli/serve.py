@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -17,7 +18,8 @@ from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, whole_number
 from tritonrepo.cli.log import follow
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
-from tritonrepo.client.errors import UsageError
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.install import install_command
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.changes import Changes
@@ -26,12 +28,12 @@ from tritonrepo.serve.endpoint import READY as READINESS
 from tritonrepo.serve.endpoint import Endpoint, check
 from tritonrepo.serve.errors import NoAnswerError, ServeError
 from tritonrepo.serve.example import make_curl
-from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
-from tritonrepo.serve.pages import make_pages
 from tritonrepo.serve.ports import ADDRESS
-from tritonrepo.serve.supervisor import Care, Supervisor
-from tritonrepo.serve.triton import TritonServer
+
+if TYPE_CHECKING:
+    from tritonrepo.serve.supervisor import Supervisor
+    from tritonrepo.serve.triton import TritonServer
 
 SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1 unless told otherwise, until Ctrl-C."
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002, "supervisor": 8003}
@@ -109,6 +111,14 @@ def run(args: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
+    try:  # Here, since they need what the extra brings along, and `--help` does not.
+        from tritonrepo.serve.guard import Guard
+        from tritonrepo.serve.pages import make_pages
+        from tritonrepo.serve.supervisor import Care, Supervisor
+        from tritonrepo.serve.triton import TritonServer
+    except ModuleNotFoundError as error:
+        raise MissingError(f"the package {error.name} is not installed: {install_command('serve')}") from error
+
     if not read_repository(options.repository):
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
     door = Door(options.host, options.cert, options.key)

@@ -16,7 +16,7 @@ from tritonrepo.client.sources import expand
 # What takes addresses, and what names neither.
 OTHERS = {
     "--url", "images", "--format", "--formats", "--name", "--reference", "--models", "names", "shell",
-    "--triton-release",
+    "--triton-release", "--check", "--host", "--known-as",
 }  # fmt: skip
 ADDRESSES = ("s3://bucket/models", "gs://bucket/x", "as://account/x", "http://user:secret@host/x", "S3://B", "hdfs:/x")
 

@@ -55,6 +55,18 @@ def test_every_help_and_the_completion_work_without_any_extra() -> None:
     assert "tritonrepo.cli.doctor" in loaded(script)
 
 
+def test_serve_names_the_package_that_is_missing(tmp_path: Path) -> None:
+    model = tmp_path / "net_onnx"
+    model.mkdir()
+    (model / "config.pbtxt").write_text('name: "net_onnx"')
+    words = ["serve", "--repository", str(tmp_path)]
+    script = f"import sys\nsys.modules['psutil'] = None\nfrom tritonrepo.cli.main import main\nsys.exit(main({words}))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "the package psutil is not installed: pip install" in " ".join(done.stderr.split())
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_the_light_commands_need_nothing_heavy(tiny_server: TritonServer, tmp_path: Path, protocol: str) -> None:

@@ -10,7 +10,7 @@ from tests.fuzz.answers import KINDS, hostile_answers, hostile_grpc_answers
 from tests.fuzz.damage import VARIANTS
 from tests.fuzz.pictures import damaged_pictures, note, odd_files
 from tests.fuzz.tally import Tally, table
-from tests.fuzz.worker import Outcome, Worker
+from tests.fuzz.worker import Outcome, Worker, peak_memory
 
 pytestmark = pytest.mark.slow
 PEAK = 1200.0
@@ -36,12 +36,13 @@ def test_what_is_no_picture_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_hostile_server_gets_nothing_but_named_errors() -> None:
+    before = peak_memory()  # This process has run other tests.
     rows = list(hostile_answers(1, 3))
     assert len(rows) == 2 * len(KINDS)
     rows += hostile_grpc_answers(1, 60)
     for row in rows:
         assert row.survived, row
-        assert row.peak < PEAK
+        assert row.peak < max(PEAK, before + PEAK / 4)
 
 
 def test_a_crash_and_a_hang_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
