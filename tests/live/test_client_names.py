@@ -59,8 +59,9 @@ def test_classify_shows_names_as_they_are(
     out, err = said(capfd)
     assert out.startswith(f"{MODEL}\nThe weights of {MODEL} are untrained")
     # A long path is folded.
-    assert all(name in out.replace("\n", "") for name in (*FILES, *LABELS))
-    assert "[torn]:fire:.png\n  error: not an image in a known format" in out
+    unfolded = out.replace("\n", "")
+    assert all(name in unfolded for name in (*FILES, *LABELS))
+    assert "[torn]:fire:.png  error: not an image in a known format" in unfolded
     assert err == "1 of 5 images could not be classified\n"
     assert all(label in page.read_text() for label in LABELS)
     assert main([*words, "--format", "csv"]) == 1
