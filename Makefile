@@ -74,7 +74,7 @@ fuzz: setup ## 5,000 damaged pictures and a hostile server: no hang, no crash, e
 	$(BIN)/python -m tests.fuzz $(OPTIONS)
 
 test-fast: setup ## the tests that take a moment each
-	$(BIN)/python -m pytest -m "not live and not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not live and not slow"
 
 soak: setup ## 20,000 requests while models come and go, and a table of answers, latency and memory (15 minutes)
 	$(BIN)/python -m tests.soak $(OPTIONS)

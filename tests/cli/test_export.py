@@ -13,6 +13,8 @@ from tests import factories
 from tritonrepo.cli.main import main
 from tritonrepo.repository.layout import version_numbers
 
+pytestmark = pytest.mark.slow  # each export starts a process that runs the artifacts
+
 ROOT = Path(__file__).parents[2]
 FACTORIES = "tests/factories.py"
 RAISING_LINE = factories.raises.__code__.co_firstlineno + 1
