@@ -43,9 +43,7 @@ class Endpoint(ThreadingHTTPServer):
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
-            raise PortTakenError(
-                f"port {port} on {ADDRESS} cannot be used ({error.strerror}); stop what listens there or choose another"
-            ) from None
+            raise PortTakenError(port, ADDRESS, error) from None
         self._thread = threading.Thread(target=self.serve_forever, name="endpoint", daemon=True)
 
     def __enter__(self) -> "Endpoint":

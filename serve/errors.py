@@ -12,7 +12,12 @@ class InstallationError(ServeError):
 
 
 class PortTakenError(ServeError):
-    """Another program listens on a port that was asked for."""
+    """A port that was asked for cannot be used: another program has it, or the address is none of this host's."""
+
+    def __init__(self, port: int, host: str, error: OSError) -> None:
+        super().__init__(
+            f"port {port} on {host} cannot be used ({error.strerror}); stop what listens there or choose another"
+        )
 
 
 class StartError(ServeError):

@@ -19,6 +19,7 @@ from yarl import URL
 
 from tritonrepo.client.server_key import HTTP_HEADER
 from tritonrepo.serve.door import Door
+from tritonrepo.serve.endpoint import READY
 from tritonrepo.serve.errors import PortTakenError
 from tritonrepo.serve.screening import LARGEST_BODY, LOOPBACK, RefusedError, check_body, check_site, is_open, unpack
 
@@ -31,7 +32,6 @@ LARGE = 1 << 20
 """Bytes of a body from which on it is checked beside the loop, so that other requests do not wait."""
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-encoding"})
 """Headers of one connection (RFC 9110, 7.6.1), and the encoding of a body that is passed on decoded."""
-READY = "/v2/health/ready"
 
 
 class Guard:
@@ -90,10 +90,7 @@ class Guard:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
         except OSError as error:
             self._end_thread()
-            raise PortTakenError(
-                f"port {self.port} on {self._door.host} cannot be used ({error.strerror}); stop what listens there or "
-                "choose another"
-            ) from None
+            raise PortTakenError(self.port, self._door.host, error) from None
         return self
 
     def __exit__(

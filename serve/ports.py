@@ -36,7 +36,5 @@ def bind(port: int, host: str = ADDRESS) -> socket.socket:
         listener.listen(1)
     except OSError as error:
         listener.close()
-        raise PortTakenError(
-            f"port {port} on {host} cannot be used ({error.strerror}); stop what listens there or choose another"
-        ) from None
+        raise PortTakenError(port, host, error) from None
     return listener

@@ -12,17 +12,7 @@ from pathlib import Path
 from tests.abuse.attack import SLOW_CONNECTIONS, Result, attack
 from tests.abuse.requests import make
 from tests.abuse.served import served
-from tests.conftest import export_tiny_onnx, tiny_config
-
-
-def repository(place: Path) -> Path:
-    """A model repository with the tiny model alone."""
-    version = place / "models" / "tiny_onnx" / "1"
-    version.mkdir(parents=True)
-    (version.parent / "config.pbtxt").write_text(tiny_config("tiny_onnx", "onnxruntime", "model.onnx"))
-    (version.parent / "labels.txt").write_text("".join(f"{index}\n" for index in range(10)))
-    export_tiny_onnx(version / "model.onnx")
-    return place / "models"
+from tests.chaos.served import make_repository
 
 
 def table(result: Result) -> str:
@@ -48,7 +38,7 @@ def main() -> int:
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp())
     try:
-        with served(repository(place)) as target:
+        with served(make_repository(place / "models")) as target:
             attack(target, make(options.seed + 1, 100))  # warms up
             result = attack(target, make(options.seed, options.count))
     finally:

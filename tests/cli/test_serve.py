@@ -22,6 +22,7 @@ import trustme
 from PIL import Image
 from rich.console import Console
 
+from tests.certificates import write_pair
 from tests.conftest import TINY_LABELS, heed_interrupts, traces, wait_until
 from tritonrepo.cli.main import main
 from tritonrepo.cli.serve import make_table
@@ -239,12 +240,10 @@ def test_another_address_needs_tls_or_somebody_who_knows(
 
 def test_tls_over_both_protocols(onnx_repository: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
-    issued = authority.issue_cert("localhost", "127.0.0.1")
-    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate, key = write_pair(authority, tmp_path, "server", "localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
-    with serving(onnx_repository, "--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")) as command:
+    with serving(onnx_repository, "--cert", str(certificate), "--key", str(key)) as command:
         addresses = {"http": re.search(r"^HTTP +https://(\S+)", command.output, re.MULTILINE)}
         addresses["grpc"] = re.search(r"^gRPC +(\S+)", command.output, re.MULTILINE)
         for protocol, found in addresses.items():

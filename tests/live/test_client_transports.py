@@ -15,6 +15,7 @@ import pytest
 import trustme
 from PIL import Image
 
+from tests.certificates import write_pair
 from tests.conftest import TINY_LABELS
 from tritonrepo.cli.arguments import HEADERS_VARIABLE
 from tritonrepo.cli.main import main
@@ -53,17 +54,9 @@ class Certificates:
         authority, self.server = trustme.CA(), None
         self.ca = directory / "ca.pem"
         authority.cert_pem.write_to_path(str(self.ca))
-        self.server_pair = self._issue(authority, directory, "server", "localhost", "127.0.0.1")
-        self.client_pair = self._issue(authority, directory, "client", "client")
-        self.stranger = self._issue(trustme.CA(), directory, "stranger", "client")
-
-    @staticmethod
-    def _issue(authority: trustme.CA, directory: Path, name: str, *identities: str) -> tuple[Path, Path]:
-        issued = authority.issue_cert(*identities)
-        certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
-        issued.private_key_pem.write_to_path(str(key))
-        certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-        return certificate, key
+        self.server_pair = write_pair(authority, directory, "server", "localhost", "127.0.0.1")
+        self.client_pair = write_pair(authority, directory, "client", "client")
+        self.stranger = write_pair(trustme.CA(), directory, "stranger", "client")
 
 
 @pytest.fixture(scope="module")

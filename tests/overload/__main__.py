@@ -8,33 +8,25 @@ by a closed load, then requests come at three times that rate, and at last the c
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.overload.load import Overload, capacity, offer, rate
+from tests.pretrained import MODEL, export_pretrained, table
 from tritonrepo.client import Classifier
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.transport import Inference, open_transport
 from tritonrepo.export import photographs
 from tritonrepo.serve.triton import TritonServer
 
-MODEL = "efficientnet_lite0_onnx"
-FACTORY = "examples/efficientnet_lite0.py:efficientnet_lite0"
 FACTOR = 3
 
 
-def export(root: Path, queue: int) -> None:
-    """The pretrained network as ONNX, with a bounded queue."""
-    words = ["--model", FACTORY, "--formats", "onnx", "--repository", str(root), "--max-queue-size", str(queue)]
-    subprocess.run([sys.executable, "-m", "tritonrepo", "export", *words], check=True)
-
-
-def table(calm: Overload, busy: Overload, seconds: float, classified: tuple[int, int]) -> str:
-    """What was seen, as a table of Markdown."""
-    rows = [
+def rows(calm: Overload, busy: Overload, seconds: float, classified: tuple[int, int]) -> list[tuple[str, str]]:
+    """What was seen."""
+    return [
         ("capacity, requests a second", f"{rate(calm, seconds):.1f}"),
         ("p95 at capacity, ms", f"{calm.p95():.0f}"),
         (f"offered at {FACTOR} times that: accepted a second", f"{rate(busy, seconds):.1f}"),
@@ -43,7 +35,6 @@ def table(calm: Overload, busy: Overload, seconds: float, classified: tuple[int,
         ("99% of the refused knew within, ms", f"{busy.slowest_refusal():.0f}"),
         ("pictures that the client classified meanwhile", f"{classified[0]} of {classified[1]}"),
     ]
-    return "\n".join(["| what | seen |", "| --- | --- |", *(f"| {what} | {seen} |" for what, seen in rows)])
 
 
 def classify(url: str, count: int) -> tuple[int, int]:
@@ -62,7 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp())
     try:
-        export(place / "models", options.queue)
+        export_pretrained(place / "models", "--max-queue-size", str(options.queue))
         image = photographs.batch(photographs.find(), Preprocessing(), 1)
         request = Inference(MODEL, "INPUT__0", "OUTPUT__0", image)
         with TritonServer(place / "models") as server, ThreadPoolExecutor(1) as pool:
@@ -71,7 +62,7 @@ def main() -> int:
             calm = capacity(transport, request, options.concurrency - 1, options.seconds)
             classified = pool.submit(classify, server.grpc_url, 100)
             busy = offer(transport, request, FACTOR * rate(calm, options.seconds), options.seconds)
-            print(table(calm, busy, options.seconds, classified.result()))
+            print(table(rows(calm, busy, options.seconds, classified.result())))
             transport.close()
     finally:
         shutil.rmtree(place)

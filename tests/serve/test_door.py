@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.certificates import write_pair
 from tritonrepo.client.errors import UsageError
 from tritonrepo.serve.door import Door
 
@@ -30,16 +31,14 @@ def test_a_certificate_without_a_key() -> None:
 
 
 def test_a_pair_makes_a_context(tmp_path: Path) -> None:
-    issued = trustme.CA().issue_cert("localhost")
-    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    door = Door("gpu1", tmp_path / "cert.pem", tmp_path / "key.pem")
+    certificate, key = write_pair(trustme.CA(), tmp_path, "server", "localhost")
+    door = Door("gpu1", certificate, key)
     assert door.context() is not None
     assert door.grpc_words() == [
         "--grpc-address=gpu1",
         "--grpc-use-ssl=true",
-        f"--grpc-server-cert={tmp_path / 'cert.pem'}",
-        f"--grpc-server-key={tmp_path / 'key.pem'}",
+        f"--grpc-server-cert={certificate}",
+        f"--grpc-server-key={key}",
     ]
     assert Door().context() is None
 

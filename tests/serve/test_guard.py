@@ -13,6 +13,7 @@ import pytest
 import tritonclient.http as triton
 import trustme
 
+from tests.certificates import write_pair
 from tests.conftest import TINY_SIDE
 from tritonrepo.serve import guard as guards
 from tritonrepo.serve.door import Door
@@ -159,11 +160,8 @@ def test_readiness_is_the_callers_to_say(server: TritonServer) -> None:
 
 def test_https(server: TritonServer, tmp_path: Path) -> None:
     authority, trusting = trustme.CA(), ssl.create_default_context()
-    issued = authority.issue_cert("localhost")
-    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     authority.configure_trust(trusting)
-    door = Door("localhost", tmp_path / "cert.pem", tmp_path / "key.pem")
+    door = Door("localhost", *write_pair(authority, tmp_path, "server", "localhost"))
     with Guard(lambda: (server.http_url, server.key), door, 0) as guard:
         assert guard.url == f"https://{ADDRESS}:{guard.port}"
         connection = http.client.HTTPSConnection("localhost", guard.port, timeout=30, context=trusting)

@@ -5,7 +5,6 @@ python -m tests.soak --count 20000
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,29 +12,28 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.pretrained import MODEL, export_pretrained, table
 from tests.soak.load import Soak, soak
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.export import photographs
 from tritonrepo.serve.triton import TritonServer
 
-MODELS = ("efficientnet_lite0_onnx", "passer_by")
-FACTORY = "examples/efficientnet_lite0.py:efficientnet_lite0"
+MODELS = (MODEL, "passer_by")
 IMAGES = 12
 
 
 def repository(place: Path) -> Path:
     """The pretrained network as ONNX, twice."""
     root = place / "models"
-    words = ("export", "--model", FACTORY, "--formats", "onnx", "--repository", str(root))
-    subprocess.run([sys.executable, "-m", "tritonrepo", *words], check=True)
+    export_pretrained(root)
     other = Path(shutil.copytree(root / MODELS[0], root / MODELS[1])) / "config.pbtxt"
     other.write_text(other.read_text().replace(MODELS[0], MODELS[1]))
     return root
 
 
-def table(found: Soak, seconds: float) -> str:
-    """What was seen, as a table of Markdown."""
-    rows = [
+def rows(found: Soak, seconds: float) -> list[tuple[str, str]]:
+    """What was seen."""
+    return [
         ("answered requests", f"{len(found.seconds):,}"),
         ("requests a second", f"{len(found.seconds) / seconds:.1f}"),
         ("errors", str(len(found.errors))),
@@ -53,7 +51,6 @@ def table(found: Soak, seconds: float) -> str:
             for name, (before, after) in found.memory.items()
         ),
     ]
-    return "\n".join(["| what | seen |", "| --- | --- |", *(f"| {what} | {seen} |" for what, seen in rows)])
 
 
 def main() -> int:
@@ -75,9 +72,8 @@ def main() -> int:
         shutil.rmtree(place)
     for error in sorted(set(found.errors))[:10]:
         print(f"error: {error}")
-    print(
-        f"{options.count:,} requests at concurrency {options.concurrency}, {seconds:.0f} s\n\n{table(found, seconds)}"
-    )
+    print(f"{options.count:,} requests at concurrency {options.concurrency}, {seconds:.0f} s\n")
+    print(table(rows(found, seconds)))
     return 1 if found.errors or found.wrong else 0
 
 
