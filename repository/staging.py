@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,12 +65,20 @@ def _check_paths(root: Path, place: Path, private: Path) -> None:
     if place.is_relative_to(root):
         raise UsageError(f"--staging {place}: lies inside the repository {root}; Triton would take it for a model")
     for path, option in ((root, "--repository"), (place, "--staging"), (private, "the staging directory")):
-        if path.exists() and not path.is_dir():
+        if _is_no_directory(path):
             raise UsageError(f"{option} {path}: is not a directory")
 
 
+def _is_no_directory(path: Path) -> bool:
+    """Whether something else is there: one look, because other writers make and remove the directory meanwhile."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _make_both(root: Path, place: Path) -> None:
-    if not root.exists():
+    with suppress(FileExistsError):  # another writer may make it at the same time
         root.mkdir(parents=True)
         let_all_read(root)
     place.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from tests.conftest import wait_until
 from tests.repository.releases import candidate, release
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.repository.publish import open_repository
-from tritonrepo.repository.staging import open_staging
+from tritonrepo.repository.staging import _check_paths, open_staging
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,3 +142,36 @@ def test_repositories_of_one_name_share_a_staging_place_in_turn(tmp_path: Path) 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, ("a", "b", "c", "d")))
     assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_a_directory_that_others_make_and_remove_is_never_taken_for_something_else(tmp_path: Path) -> None:
+    """Every writer of the same staging place looks at it, while the one before removes it."""
+    place = tmp_path / "place"
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            (place / ".models.staging").mkdir(parents=True)
+            (place / ".models.staging").rmdir()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            for _ in range(5000):
+                _check_paths(tmp_path / "models", place, place / ".models.staging")
+        finally:
+            done.set()
+        other.result()
+
+
+def test_two_writers_make_the_same_new_repository(tmp_path: Path) -> None:
+    for turn in range(50):
+        start = threading.Barrier(4)
+
+        def write(_: int, root: Path = tmp_path / f"{turn}" / "models", start: threading.Barrier = start) -> None:
+            start.wait()
+            with open_staging(root, root.parent, lambda _: None):
+                pass
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
