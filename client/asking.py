@@ -47,7 +47,7 @@ def prepare(source: Source, contract: ModelContract, options: Options, out: NDAr
     Raises:
         ImageError: It cannot be used.
     """
-    least_side = contract.preprocessing.resize if options.decode == "fast" else None
+    least_side = contract.preprocessing.least_side if options.decode == "fast" else None
     image = to_rgb(source.load(orient=options.orient, least_side=least_side))
     preprocess(image, contract.preprocessing, out)
     return image

@@ -42,16 +42,40 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
 
 
+def _box(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0)
+
+
+def _hamming(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    x = np.abs(x) * np.pi
+    return np.where(x < np.pi, np.sinc(x / np.pi) * (0.54 + 0.46 * np.cos(x)), 0.0)
+
+
+def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where((x >= -3.0) & (x < 3.0), np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
 FILTERS = {
     "bilinear": Filter(Image.Resampling.BILINEAR, _triangle, 1.0),
     "bicubic": Filter(Image.Resampling.BICUBIC, _cubic, 2.0),
+    "box": Filter(Image.Resampling.BOX, _box, 0.5),
+    "hamming": Filter(Image.Resampling.HAMMING, _hamming, 1.0),
+    "lanczos": Filter(Image.Resampling.LANCZOS, _lanczos, 3.0),
 }
+NEAREST = "nearest"
+INTERPOLATIONS = (*FILTERS, NEAREST)
+
+
+def resample(image: Image.Image, size: tuple[int, int], interpolation: str) -> Image.Image:
+    """The picture at this width and height, by one of INTERPOLATIONS."""
+    chosen = FILTERS.get(interpolation)
+    return image.resize(size, chosen.resample if chosen else Image.Resampling.NEAREST)
 
 
 def resample_region(
-    image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int], chosen: Filter
+    image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int], interpolation: str
 ) -> Pixels:
-    """A part of `image.resize(size)`, bit for bit.
+    """A part of what `resample` gives, bit for bit.
 
     Only for pictures that grow. Where one shrinks, Pillow chooses which axis it resamples first, by rules that differ
     between its releases, and the rounding between the two passes shows the order.
@@ -59,22 +83,39 @@ def resample_region(
     `resize(box=…)` would not do: it keeps the box in single precision, which moves the samples of a long picture.
 
     Args:
-        image: An RGB picture.
+        image: An RGB picture, or one of a single channel.
         size: Width and height of the whole resized picture, neither below the image's.
         box: The part's left, top, right and bottom there.
-        chosen: The filter.
+        interpolation: One of INTERPOLATIONS.
 
     Returns:
-        [height, width, 3] uint8.
+        [height, width, 3] uint8; [height, width] for a single channel.
     """
     left, top, right, bottom = box
+    if interpolation == NEAREST:
+        columns = _nearest(image.width, size[0], left, right)
+        rows = _nearest(image.height, size[1], top, bottom)
+        region = image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        return np.asarray(region)[rows - rows[0]][:, columns - columns[0]]
+    chosen = FILTERS[interpolation]
     columns, column_weights = _taps(image.width, size[0], left, right - left, chosen)
     rows, row_weights = _taps(image.height, size[1], top, bottom - top, chosen)
     region = image.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
     pixels = np.asarray(region)
     # Horizontal first and 8 bits between the passes: Pillow's order and rounding.
-    pixels = _weigh(pixels.transpose(1, 0, 2), columns - columns.min(), column_weights).transpose(1, 0, 2)
+    pixels = _weigh(pixels.swapaxes(0, 1), columns - columns.min(), column_weights).swapaxes(0, 1)
     return _weigh(pixels, rows - rows.min(), row_weights)
+
+
+def _nearest(in_size: int, out_size: int, start: int, stop: int) -> NDArray[np.int64]:
+    """Input positions of output positions start..stop.
+
+    Pillow's `ImagingScaleAffine`: it adds the scale up, one pixel after the other.
+    """
+    scale = in_size / out_size
+    centres = np.full(stop, scale)
+    centres[0] = scale * 0.5
+    return np.minimum(np.add.accumulate(centres).astype(np.int64), in_size - 1)[start:]
 
 
 def _taps(

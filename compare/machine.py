@@ -8,7 +8,6 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -86,7 +85,7 @@ def describe_model(transport: Transport, contract: ModelContract, repository: Pa
         max_batch_size=contract.max_batch_size,
         trained=contract.trained,
         weights=_json_or_text(parameters.get("weights", "")),
-        preprocessing=asdict(contract.preprocessing),
+        preprocessing=json.loads(contract.preprocessing.to_json()),
         manifests={number: _manifest(repository, contract.name, number) for number in versions},
     )
 

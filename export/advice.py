@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.steps import Normalise, Scale, listed
 
 LARGEST_MEAN = 1.0
 """Pixels are in 0 to 1 when the mean is taken off and the standard deviation divided by."""
@@ -21,23 +22,18 @@ def advise_on_inputs(preprocessing: Preprocessing, images: NDArray[np.float32]) 
 
     Args:
         preprocessing: The model's.
-        images: FP32 `[N, 3, H, W]`, preprocessed.
+        images: FP32 `[N, channels, H, W]`, preprocessed.
     """
-    for name in ("mean", "std"):
-        values = getattr(preprocessing, name)
-        if max(values) > LARGEST_MEAN:
-            shown = ", ".join(f"{value / 255:.4g}" for value in values)
-            yield (
-                f"warning: the {name} {_list(values)} looks like one of pixels in 0 to 255. It is applied to pixels in "
-                f"0 to 1; if so, divide it by 255: ({shown})"
-            )
+    steps = preprocessing.steps
+    for number, step in enumerate(steps):
+        if isinstance(step, Normalise) and any(isinstance(before, Scale) for before in steps[:number]):
+            yield from _of_another_scale(step)
     deviation = float(images.std(axis=(0, 2, 3), dtype=np.float64).mean())
     low, high = USUAL_DEVIATION
     if not low <= deviation <= high:
         yield (
             f"warning: the network's input has a standard deviation of {deviation:.2g} over the verification pictures, "
-            f"and most networks want about 1; the mean is {_list(preprocessing.mean)} and the std "
-            f"{_list(preprocessing.std)}, of pixels in 0 to 1"
+            f"and most networks want about 1; its preprocessing is: {preprocessing}"
         )
 
 
@@ -56,5 +52,11 @@ def advise_on_scores(values: NDArray[np.float32]) -> Iterator[str]:
         )
 
 
-def _list(values: tuple[float, float, float]) -> str:
-    return f"({', '.join(f'{value:g}' for value in values)})"
+def _of_another_scale(step: Normalise) -> Iterator[str]:
+    for name, values in (("mean", step.mean), ("std", step.std)):
+        if max(values) > LARGEST_MEAN:
+            shown = ", ".join(f"{value / 255:.4g}" for value in values)
+            yield (
+                f"warning: the {name} {listed(values)} looks like one of pixels in 0 to 255. It is applied to pixels "
+                f"in 0 to 1; if so, divide it by 255: ({shown})"
+            )

@@ -44,7 +44,7 @@ def find(directory: Path | None = None) -> list[Path]:
 
 
 def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDArray[np.float32]:
-    """`size` different preprocessed images, FP32 `[size, 3, crop, crop]`.
+    """`size` different preprocessed images, FP32 `[size, channels, height, width]`.
 
     When there are fewer photographs than `size`, they come again mirrored and rotated (the eight symmetries of the
     square); past eight times their number they repeat.
@@ -52,7 +52,7 @@ def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDA
     Raises:
         UsageError: A file is not an image.
     """
-    images = np.empty((size, 3, preprocessing.crop, preprocessing.crop), np.float32)
+    images = np.empty((size, *preprocessing.shape), np.float32)
     for image, view in zip(images, views(paths, size), strict=True):
         preprocess(view, preprocessing, out=image)
     return images

@@ -64,8 +64,8 @@ class ModelSpec:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape of one preprocessed image, `[3, crop, crop]`."""
-        return (3, self.preprocessing.crop, self.preprocessing.crop)
+        """Shape of one preprocessed image, `[channels, height, width]`."""
+        return self.preprocessing.shape
 
     def _check_preprocessing(self) -> None:
         if not isinstance(self.preprocessing, Preprocessing):

@@ -30,15 +30,15 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
         max_batch_size: Of the model; so many pictures are made, and `FEWEST` at least.
 
     Returns:
-        FP32 `[N, 3, crop, crop]`.
+        FP32 `[N, channels, height, width]`.
 
     Raises:
         UsageError: A file is not an image.
     """
     count = max(max_batch_size, FEWEST)
-    extremes = _extremes(photographs.read(paths[0]), preprocessing.resize)
+    extremes = _extremes(photographs.read(paths[0]), preprocessing.first_size)
     rest = iter(photographs.views(paths, count - len(extremes)))
-    images = np.empty((count, 3, preprocessing.crop, preprocessing.crop), np.float32)
+    images = np.empty((count, *preprocessing.shape), np.float32)
     for index in range(count):
         extreme = index - FIRST_EXTREME
         picture = extremes[extreme] if 0 <= extreme < len(extremes) else next(rest)
@@ -46,8 +46,8 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
     return images
 
 
-def _extremes(photograph: Image.Image, side: int) -> list[Image.Image]:
-    """Black, white, noise, dark. `side`: what preprocessing resizes to; noise of another size would be smoothed."""
-    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-    black, white = (Image.new("RGB", (side, side), (level, level, level)) for level in (0, 255))
+def _extremes(photograph: Image.Image, size: tuple[int, int]) -> list[Image.Image]:
+    """Black, white, noise, dark. `size`: height and width that no resize changes, or noise would be smoothed."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    black, white = (Image.new("RGB", size[::-1], (level, level, level)) for level in (0, 255))
     return [black, white, Image.fromarray(noise), photograph.convert("RGB").point(lambda level: level // DARKNESS)]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tritonrepo.client.errors import ContractError
 from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.client.steps import Normalise
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -69,15 +70,16 @@ def test_nonsense_is_refused(text: str, message: str) -> None:
 def test_any_three_numbers_are_a_mean(mean: tuple[float, float, float]) -> None:
     spec = Preprocessing(mean=mean, std=mean)
     assert spec == Preprocessing(mean=(0.5, 0.25, 1.0), std=(0.5, 0.25, 1.0))
-    assert {type(value) for value in spec.mean} == {float}
+    assert spec.steps[-1] == Normalise((0.5, 0.25, 1.0), (0.5, 0.25, 1.0))
+    assert {type(value) for value in spec.steps[-1].mean} == {float}
     assert hash(spec) == hash(Preprocessing.from_json(spec.to_json()))
     assert preprocess(noise(300, 300), spec).shape == (3, 224, 224)
 
 
 def test_a_side_may_be_numpys() -> None:
     spec = Preprocessing(resize=np.int64(36), crop=np.uint8(32))  # type: ignore[arg-type]
-    assert (type(spec.resize), type(spec.crop)) == (int, int)
     assert spec == Preprocessing(36, 32)
+    assert {type(side) for side in (*spec.first_size, *spec.size)} == {int}
     assert Preprocessing.from_json(spec.to_json()) == spec
     for wrong in (36.0, "36", None, math.nan, np.bool_(True)):
         with pytest.raises(ContractError, match="not a whole number from 1 to 4096"):
@@ -95,11 +97,10 @@ def test_values_go_into_the_given_buffer() -> None:
 
 
 def test_normalisation_is_that_of_its_definition() -> None:
-    spec = Preprocessing(resize=8, crop=8)
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    spec = Preprocessing(resize=8, crop=8, mean=mean, std=std)
     picture = noise(8, 8)
-    expected = (np.asarray(picture).transpose(2, 0, 1) / 255 - np.reshape(spec.mean, (3, 1, 1))) / np.reshape(
-        spec.std, (3, 1, 1)
-    )
+    expected = (np.asarray(picture).transpose(2, 0, 1) / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
     assert np.abs(preprocess(picture, spec) - expected).max() < 1e-6
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tritonrepo.client.preprocess import MAX_GROWN_PIXELS, Preprocessing, preprocess
-from tritonrepo.client.resample import FILTERS, resample_region
+from tritonrepo.client.place import MAX_GROWN_PIXELS
+from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.client.resample import INTERPOLATIONS, resample, resample_region
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -22,17 +23,24 @@ def resized(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     return int(short_side * width / height), short_side
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(
     "size", [(33, 500), (500, 33), (2000, 3), (3, 2000), (1, 1), (255, 256), (4000, 250), (100, 110), (1, 300)]
 )
 def test_a_region_is_pillows_resize_bit_for_bit(size: tuple[int, int], interpolation: str) -> None:
-    picture, filter_ = noise(*size), FILTERS[interpolation]
+    picture = noise(*size)
     whole = resized(size, 256)
     left, top = (whole[0] - 224) // 2, (whole[1] - 220) // 2
     box = (left, top, left + 224, top + 220)
-    expected = np.asarray(picture.resize(whole, filter_.resample).crop(box))
-    assert np.array_equal(resample_region(picture, whole, box, filter_), expected)
+    expected = np.asarray(resample(picture, whole, interpolation).crop(box))
+    assert np.array_equal(resample_region(picture, whole, box, interpolation), expected)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_a_region_of_one_channel_is_exact_too(interpolation: str) -> None:
+    picture, box = noise(33, 500).convert("L"), (7, 2000, 207, 2150)
+    expected = np.asarray(resample(picture, (256, 3878), interpolation).crop(box))
+    assert np.array_equal(resample_region(picture, (256, 3878), box, interpolation), expected)
 
 
 SIZES = (
@@ -56,7 +64,7 @@ def test_wide_and_tall_pictures_are_exact(size: tuple[int, int], resize: int, cr
     """Every pair of resize and crop, shrinking and growing, within and beyond what is resized as a whole."""
     picture, whole = noise(*size), resized(size, resize)
     left, top = (round((side - crop) / 2) if side >= crop else -((crop - side) // 2) for side in whole)
-    expected = picture.resize(whole, FILTERS[interpolation].resample).crop((left, top, left + crop, top + crop))
+    expected = resample(picture, whole, interpolation).crop((left, top, left + crop, top + crop))
     spec = Preprocessing(resize, crop, interpolation, mean=(0, 0, 0), std=(1 / 255,) * 3)
     found = np.rint(preprocess(picture, spec)).astype(np.uint8).transpose(1, 2, 0)
     assert np.array_equal(found, np.asarray(expected))

@@ -100,8 +100,8 @@ def peak_memory() -> float:
 def _prepared(path: Path, as_bytes: bool, fast: bool) -> tuple[str, str]:
     try:
         source = Source(path.name, path.read_bytes() if as_bytes else path)
-        image = to_rgb(source.load(least_side=_SPEC.resize if fast else None))
-        preprocess(image, _SPEC, np.empty((3, _SPEC.crop, _SPEC.crop), np.float32))
+        image = to_rgb(source.load(least_side=_SPEC.least_side if fast else None))
+        preprocess(image, _SPEC, np.empty(_SPEC.shape, np.float32))
     except ImageError as exc:
         return "named", exc.reason
     except BaseException as exc:
