@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from tritonrepo.client.class_sets import synsets
 from tritonrepo.client.decode import SCORES, Scores, parse_classification
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
@@ -178,7 +179,7 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
         output=output,
         preprocessing=preprocessing,
         trained=parameters.get("trained", "true").lower() != "false",
-        synsets=tuple(parameters.get("synsets", "").split()),
+        synsets=_synsets(parameters),
         scores=_scores(name, parameters.get("scores", "logits")),
     )
     _check(contract)
@@ -193,6 +194,11 @@ def _scores(model: str, declared: str) -> Scores:
     raise ContractError(
         f"{model}: its scores are {declared!r}, and this client knows {', '.join(SCORES)}; install a later release"
     )
+
+
+def _synsets(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the class set that is named; else the ids themselves, as earlier releases wrote ImageNet's."""
+    return synsets(parameters.get("class_set", "")) or tuple(parameters.get("synsets", "").split())
 
 
 def _only_input(model: str, config: dict[str, Any]) -> dict[str, Any]:

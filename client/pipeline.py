@@ -68,7 +68,7 @@ class _Batch:
 class Buffers(Protocol):
     """Where batch buffers come from; shared memory has its own."""
 
-    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """An array, with whatever is in it."""
 
     def release(self, buffers: Iterable[NDArray[Any]]) -> None:
@@ -78,7 +78,7 @@ class Buffers(Protocol):
 class HeapBuffers:
     """Ordinary memory."""
 
-    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """An array, with whatever is in it."""
         return np.empty(shape, dtype)
 

@@ -42,7 +42,7 @@ SCHEMA = 2
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 """What the tensor's channels are; L is luminance alone."""
 LAYOUTS = ("NCHW", "NHWC")
-_DTYPES: dict[str, type[np.floating[Any]] | type[np.uint8]] = {
+_DTYPES: dict[str, type[np.generic]] = {
     "FP32": np.float32,
     "FP16": np.float16,
     "UINT8": np.uint8,
@@ -150,7 +150,7 @@ class Preprocessing:
         return (channels, height, width) if self.layout == "NCHW" else (height, width, channels)
 
     @property
-    def numpy_dtype(self) -> type[np.floating[Any]] | type[np.uint8]:
+    def numpy_dtype(self) -> type[np.generic]:
         """The tensor's type in numpy."""
         return _DTYPES[self.dtype]
 
@@ -187,7 +187,7 @@ class Preprocessing:
             return None
         numbers = normalise.mean, normalise.std
         values = (resize.height, crop.height, resize.interpolation, *numbers, self.layout, self.dtype)  # type: ignore[union-attr]
-        written = dict(zip(_FIRST_SCHEMA, values, strict=True))
+        written: dict[str, Any] = dict(zip(_FIRST_SCHEMA, values, strict=True))
         usual = self.channels == "RGB" and Preprocessing(**written) == self
         return written if usual else None
 

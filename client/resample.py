@@ -96,7 +96,8 @@ def resample_region(
         columns = _nearest(image.width, size[0], left, right)
         rows = _nearest(image.height, size[1], top, bottom)
         region = image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-        return np.asarray(region)[rows - rows[0]][:, columns - columns[0]]
+        nearest: Pixels = np.asarray(region)[rows - rows[0]][:, columns - columns[0]]
+        return nearest
     chosen = FILTERS[interpolation]
     columns, column_weights = _taps(image.width, size[0], left, right - left, chosen)
     rows, row_weights = _taps(image.height, size[1], top, bottom - top, chosen)

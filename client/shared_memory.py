@@ -41,7 +41,7 @@ class SharedBuffers:
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, _destroy, self._mappings, self._idle)
 
-    def allocate(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def allocate(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         """An array in a region of its own, perhaps one that was released.
 
         Raises:
@@ -54,7 +54,7 @@ class SharedBuffers:
                     return buffer
             return self._create(shape, dtype)
 
-    def _create(self, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def _create(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         # The system hands out more than it has, and kills the program that then writes there.
         free = shutil.disk_usage(_DEVICE).free

@@ -1,6 +1,7 @@
 """Export a PyTorch image classifier into a verified Triton model repository.
 
-A factory's file needs `ModelSpec` and `Preprocessing`. The whole export as a function:
+A factory's file needs `ModelSpec` and `Preprocessing`, and the steps if its pipeline is not the usual one. The whole
+export as a function:
 
     from tritonrepo.export import FORMATS, Options, build
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tritonrepo.client.preprocess import Preprocessing
+    from tritonrepo.client.steps import Crop, Normalise, Resize, Scale
     from tritonrepo.export.options import EngineOptions, Options, Watcher
     from tritonrepo.export.steps import build
     from tritonrepo.repository.formats import FORMATS
@@ -23,15 +25,32 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "FORMATS": "repository.formats",
+    "Crop": "client.steps",
     "EngineOptions": "export.options",
     "ModelSpec": "repository.spec",
+    "Normalise": "client.steps",
     "Options": "export.options",
     "Preprocessing": "client.preprocess",
+    "Resize": "client.steps",
+    "Scale": "client.steps",
     "Serving": "repository.serving",
     "Watcher": "export.options",
     "build": "export.steps",
 }
-__all__ = ["FORMATS", "EngineOptions", "ModelSpec", "Options", "Preprocessing", "Serving", "Watcher", "build"]
+__all__ = [
+    "FORMATS",
+    "Crop",
+    "EngineOptions",
+    "ModelSpec",
+    "Normalise",
+    "Options",
+    "Preprocessing",
+    "Resize",
+    "Scale",
+    "Serving",
+    "Watcher",
+    "build",
+]
 
 if __name__ == "export":  # In a checkout this folder answers to `python -m export` too, and no module has two names.
     __path__ = [f"{__path__[0]}/../cli/checkout"]

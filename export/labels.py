@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from tritonrepo.client.class_sets import IMAGENET, synsets
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import read_lines
 from tritonrepo.export import imagenet, network
@@ -24,7 +25,7 @@ def choose(spec: ModelSpec, classes: int, given: tuple[str, ...] | None) -> tupl
     if spec.labels:
         return _fit(spec, spec.labels, classes, f"the spec of {spec.name}"), "labels: those of the model's spec"
     if classes == imagenet.CLASSES:
-        named = replace(spec, labels=imagenet.labels(), synsets=imagenet.synsets())
+        named = replace(spec, labels=imagenet.labels(), synsets=synsets(IMAGENET))
         return named, f"labels: ImageNet's {classes}, {_why_imagenets(spec)}"
     numbered = replace(spec, labels=tuple(f"class {index}" for index in range(classes)))
     return (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup, ModelQueuePolicy
 
+from tritonrepo.client.class_sets import name_of
 from tritonrepo.repository.formats import TENSORRT, Format
 from tritonrepo.repository.layout import LABELS_FILENAME
 from tritonrepo.repository.manifest import Weights
@@ -140,7 +141,9 @@ def _contract(spec: ModelSpec, weights: Weights) -> Mapping[str, str]:
         "trained": "true" if weights.trained else "false",
         "weights": json.dumps({"source": weights.source, "sha256": weights.sha256}),
     }
-    if spec.synsets:
+    if class_set := name_of(spec.synsets):
+        contract["class_set"] = class_set
+    elif spec.synsets:
         contract["synsets"] = " ".join(spec.synsets)
     if spec.scores not in (None, "logits"):  # clients take it for logits where nothing is said
         contract["scores"] = str(spec.scores)

@@ -9,6 +9,7 @@ import pytest
 from tritonrepo.client.contract import choose_model, parse_contract, read_labels
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.steps import Crop, Resize, Scale, Step
 from tritonrepo.client.transport import ModelStatus
 
 
@@ -129,6 +130,27 @@ def test_a_model_with_its_own_batch_axis_is_batched() -> None:
 def test_a_broken_contract_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         parse_contract(config(**changes))
+
+
+def test_imagenets_ids_are_the_clients_own_where_the_contract_names_the_class_set() -> None:
+    named = {**config()["parameters"], "class_set": {"string_value": "imagenet-1k"}}
+    assert parse_contract(config(parameters=named)).synsets[285] == "n02124075"
+    ids = " ".join(f"n{index:08}" for index in range(1000))
+    written_out = {**config()["parameters"], "synsets": {"string_value": ids}}
+    assert parse_contract(config(parameters=written_out)).synsets[285] == "n00000285"
+    later = {**config()["parameters"], "class_set": {"string_value": "imagenet-22k"}}
+    assert parse_contract(config(parameters=later)).synsets == ()
+
+
+def test_a_contract_of_schema_2_is_held_to_the_input() -> None:
+    steps: list[Step] = [Resize(96, 160, "contain"), Crop(96, 160, fill=(9, 9, 9)), Scale(127.5, -1.0)]
+    parameters = {"preprocessing": {"string_value": Preprocessing.of_steps(steps, channels="BGR").to_json()}}
+    wide = {"name": "INPUT__0", "data_type": "TYPE_FP32", "dims": [3, 96, 160]}
+    contract = parse_contract(config(parameters=parameters, input=[wide]))
+    assert contract.preprocessing.steps == tuple(steps)
+    assert contract.input.shape == (3, 96, 160)
+    with pytest.raises(ContractError, match=r"the preprocessing gives FP32 \[3, 96, 160\], input INPUT__0 takes FP32"):
+        parse_contract(config(parameters=parameters))
 
 
 def test_of_several_outputs_the_labelled_one_is_the_scores() -> None:

@@ -30,7 +30,7 @@ def pixels(picture: Image.Image, *steps: Step, channels: str = "RGB") -> NDArray
 
 
 def test_what_schema_1_can_say_is_written_in_schema_1() -> None:
-    usual = [Resize(235, 235, "cover", "bicubic"), Crop(224, 224), Scale(), HALF]
+    usual: list[Step] = [Resize(235, 235, "cover", "bicubic"), Crop(224, 224), Scale(), HALF]
     spec = Preprocessing.of_steps(usual, layout="NHWC", dtype="FP16")
     assert spec == Preprocessing(235, 224, "bicubic", (0.5,) * 3, (0.5,) * 3, "NHWC", "FP16")
     assert json.loads(spec.to_json()).keys() == {
@@ -219,7 +219,8 @@ def test_one_channel_is_pillows_luminance(mode: str) -> None:
 
 
 def test_values_may_be_scaled_shifted_and_normalised_twice() -> None:
-    steps = [Resize(8, 8), Scale(127.5, -1.0), Normalise((0.5,) * 3, (0.25,) * 3), Normalise((0,) * 3, (2,) * 3)]
+    steps: list[Step] = [Resize(8, 8), Scale(127.5, -1.0), Normalise((0.5,) * 3, (0.25,) * 3)]
+    steps.append(Normalise((0,) * 3, (2,) * 3))
     picture = noise(8, 8)
     expected = (np.asarray(picture).transpose(2, 0, 1) / 127.5 - 1 - 0.5) / 0.25 / 2
     assert np.abs(preprocess(picture, Preprocessing.of_steps(steps)) - expected).max() < 1e-6

@@ -7,8 +7,10 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from tritonrepo.client.class_sets import IMAGENET, synsets
 from tritonrepo.client.decode import Scores
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
 from tritonrepo.repository.config import model_config, to_text
 from tritonrepo.repository.formats import ONNX, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
@@ -43,6 +45,22 @@ def test_the_contract_is_in_the_parameters() -> None:
     assert Preprocessing.from_json(parameters["preprocessing"].string_value) == SPEC.preprocessing
     assert parameters["trained"].string_value == "false"
     assert parameters["synsets"].string_value == "n1 n2 n3"
+
+
+def test_imagenets_classes_are_named_as_a_set_and_not_written_out() -> None:
+    labels = tuple(f"label {index}" for index in range(1000))
+    imagenets = replace(SPEC, labels=labels, synsets=synsets(IMAGENET))
+    parameters = model_config(imagenets, ONNX, Serving(), WEIGHTS).parameters
+    assert parameters["class_set"].string_value == "imagenet-1k"
+    assert "synsets" not in parameters
+
+
+def test_a_preprocessing_of_schema_2_is_written_with_the_input_that_it_fills() -> None:
+    steps: list[Step] = [Resize(96, 160, "contain"), Crop(96, 160), Scale(), Normalise((0.5,), (0.5,))]
+    spec = replace(SPEC, preprocessing=Preprocessing.of_steps(steps, channels="L"))
+    config = model_config(spec, ONNX, Serving(), WEIGHTS)
+    assert list(config.input[0].dims) == [1, 96, 160]
+    assert Preprocessing.from_json(config.parameters["preprocessing"].string_value) == spec.preprocessing
 
 
 @pytest.mark.parametrize("scores", ["probabilities", "log-probabilities", "independent"])
