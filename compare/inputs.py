@@ -15,7 +15,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 from tritonrepo.client.sources import expand
 
-Tensors: TypeAlias = NDArray[np.floating[Any]]
+Tensors: TypeAlias = NDArray[Any]
 
 MOST_IMAGES = 64
 

@@ -6,13 +6,18 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from re import fullmatch, search
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tritonrepo.client.errors import MissingError
+from tritonrepo.client.install import install_command
 from tritonrepo.export.errors import WeightsError
 
 KEYS_LISTED = 10
+PREFIXES = ("module.", "model.", "_orig_mod.")
+"""What DataParallel, Lightning and torch.compile put before each key, in whatever order."""
 MOST_COPIES = 8
 """How many times the network's size may be in a file: FP64 for FP32, with Adam's two averages and a moving one."""
 _ROOM = 64 << 20
@@ -23,17 +28,18 @@ _UNUSED = "num_batches_tracked"
 def load(module: nn.Module, path: Path) -> None:
     """Copy the checkpoint's tensors into `module`.
 
-    Accepts a tensor dictionary or `{"state_dict": …}`, `module.` prefixes, and the `layerN` names of NVIDIA's 20.06.0
-    checkpoints.
+    Accepts a tensor dictionary or `{"state_dict": …}`, PREFIXES, and the `layerN` names of NVIDIA's 20.06.0
+    checkpoints where the network has no such name itself.
 
     Raises:
         WeightsError: It is anything else; missing, unexpected and misshapen keys are listed by name.
     """
     expected = module.state_dict()
     content = read(path, sum(value.nbytes for value in expected.values()))
-    state = {_canonical(key): value for key, value in content.items()}
+    names = {key: _canonical(key, expected) for key in content}
+    state = {names[key]: value for key, value in content.items()}
     if len(state) < len(content):
-        twice = [key for key in content if key != _canonical(key) and _canonical(key) in content]
+        twice = [key for key in content if key != names[key] and names[key] in content]
         raise WeightsError(f"{path}: holds these keys twice, with a prefix and without: {_some(twice)}")
     state = {key: _fit(value, expected[key]) if key in expected else value for key, value in state.items()}
     problems = _problems(state, expected)
@@ -59,9 +65,9 @@ def read(path: Path, needed: int) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: no such checkpoint file; --weights takes ngc, auto, seeded[:N] or a file's path")
     _refuse_bomb(path, needed)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    except MissingError:
+        raise
     except pickle.UnpicklingError as exc:
         raise WeightsError(
             f"{path}: refused, it is not a file of plain tensors{_forbidden(exc)}; loading it could run code. "
@@ -81,6 +87,20 @@ def read(path: Path, needed: int) -> dict[str, Tensor]:
             f"{path}: not a dictionary of real tensors; these entries are something else: {_some(foreign)}"
         )
     return dict(content)
+
+
+def _pickled(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as exc:
+        raise MissingError(f"{path}: the package safetensors is not installed: {install_command('sources')}") from exc
+    return load_file(path)
 
 
 def _refuse_bomb(path: Path, needed: int) -> None:
@@ -111,11 +131,14 @@ def _forbidden(exc: Exception) -> str:
     return f" (it names {found[1]})" if found else ""
 
 
-def _canonical(key: str) -> str:
-    key = key.removeprefix("module.")
-    if match := fullmatch(r"layer(\d+)\.(.*)", key):
+def _canonical(key: str, expected: Mapping[str, Tensor]) -> str:
+    """The network's name for a key: as it stands, if the network has it; else without what was put before it."""
+    bare = key
+    while bare not in expected and (prefix := next((one for one in PREFIXES if bare.startswith(one)), None)):
+        bare = bare.removeprefix(prefix)
+    if bare not in expected and (match := fullmatch(r"layer(\d+)\.(.*)", bare)):
         return f"layers.{int(match[1]) - 1}.{match[2]}"
-    return key
+    return bare
 
 
 def _fit(value: Tensor, expected: Tensor) -> Tensor:

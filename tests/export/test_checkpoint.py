@@ -38,10 +38,11 @@ def ngc_2006(key: str) -> str:
         lambda state: {"state_dict": state, "epoch": 90},
         lambda state: {f"module.{key}": value for key, value in state.items()},
         lambda state: {"state_dict": {f"module.{ngc_2006(key)}": value for key, value in state.items()}},
+        lambda state: {"state_dict": {f"model._orig_mod.module.{key}": value for key, value in state.items()}},
         lambda state: {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
         lambda state: {k: v[..., None, None] if ".squeeze." in k and v.ndim == 2 else v for k, v in state.items()},
     ],
-    ids=["plain", "state_dict", "module", "ngc", "no counters", "convolutional squeeze"],
+    ids=["plain", "state_dict", "module", "ngc", "three prefixes", "no counters", "convolutional squeeze"],
 )
 def test_known_spellings_are_accepted(variant: Any, tmp_path: Path) -> None:
     source, target = network(1), network(2)
@@ -155,3 +156,20 @@ def test_damage_anywhere_is_refused_without_a_traceback(tmp_path: Path) -> None:
         (tmp_path / "spoiled.pth").write_bytes(spoiled)
         with pytest.raises(WeightsError):
             checkpoint.load(network(), tmp_path / "spoiled.pth")
+
+
+class AsTorchvision(nn.Module):
+    """Names that look like NVIDIA's, and a part that is called like a prefix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer1 = nn.Linear(2, 2)
+        self.model = nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "model."])
+def test_names_that_the_network_has_are_left_alone(prefix: str, tmp_path: Path) -> None:
+    source, target = AsTorchvision(), AsTorchvision()
+    torch.save({prefix + key: value for key, value in source.state_dict().items()}, tmp_path / "a.pth")
+    checkpoint.load(target, tmp_path / "a.pth")
+    assert all(torch.equal(value, target.state_dict()[key]) for key, value in source.state_dict().items())
