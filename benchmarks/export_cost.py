@@ -64,7 +64,8 @@ def bare(model: str, directory: Path) -> list[tuple[str, float, float]]:
     from tritonrepo.export import models, to_onnx, to_torchscript
 
     stopwatch.begin("network and weights")
-    module, spec, _ = models.load(model, "seeded", lambda _, __: None, lambda _: None)
+    loaded = models.load(model, "seeded", lambda _, __: None, lambda _: None)
+    module, spec = loaded.module, loaded.spec
     stopwatch.begin("torchscript: convert")
     to_torchscript.convert(module, spec.image_shape, directory / "model.pt")
     stopwatch.begin("onnx: convert")

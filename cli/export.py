@@ -50,19 +50,21 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="resnext101_32x4d",
         type=word,
-        metavar="NAME|FILE.py:FACTORY",
-        help="resnet50, resnext101_32x4d, se_resnext101_32x4d, or your own: FACTORY() returns a torch.nn.Module, or a "
-        "pair of one and a tritonrepo.export.ModelSpec",
+        metavar="NAME|LIBRARY:NAME|FILE.py:FACTORY|FILE.pt2",
+        help="resnet50, resnext101_32x4d, se_resnext101_32x4d; timm:NAME, timm:DIR, torchvision:NAME[:WEIGHTS] or "
+        "hf:DIR; package.module:FACTORY or a file's FACTORY, which returns a torch.nn.Module, or a pair of one and a "
+        "tritonrepo.export.ModelSpec; an exported program, with --spec",
     )
     add(
         "--weights",
         type=word,
         metavar="ngc|auto|seeded[:N]|PATH",
-        help="where the weights come from; without it NGC, or the factory's own",
+        help="where the weights come from; without it NGC, or the source's own",
     )
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
     add("--labels", type=path, metavar="FILE", help="one label a line, in the order of the logits")
+    add("--spec", type=path, metavar="FILE", help="TOML: name, labels and preprocessing of an exported program")
     add("--images", type=path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
 
 

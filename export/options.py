@@ -38,12 +38,13 @@ class Options:
     """What to export, and where to.
 
     Attributes:
-        model: The name of a network that we know, or `FILE.py:FACTORY`.
-        weights: `ngc`, `auto`, `seeded`, `seeded:N` or a checkpoint's path. None: NGC's, or the factory's own.
+        model: As in `--model`.
+        weights: `ngc`, `auto`, `seeded`, `seeded:N` or a checkpoint's path. None: NGC's, or the source's own.
         formats: What to make of it.
         repository: The model repository; made if it is not there.
         serving: What ends in config.pbtxt.
         labels: A file with one label a line.
+        spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
         images: A directory of photographs to verify on. None: those of scikit-image.
         keep: How many versions of each model to keep.
@@ -57,6 +58,7 @@ class Options:
     repository: Path
     serving: Serving = field(default_factory=Serving)
     labels: Path | None = None
+    spec: Path | None = None
     name: str | None = None
     images: Path | None = None
     keep: int = 2

@@ -40,7 +40,7 @@ def load(name: str, source: str, progress: Progress, notice: Callable[[str], Non
             notice(f"NVIDIA's checkpoint cannot be had here ({exc.reason}): taking the untrained, seeded network")
         return load(name, "seeded", progress, notice)
     if source == "seeded" or source.startswith("seeded:"):
-        return _seeded(name, _seed(source))
+        return _seeded(name, seed(source))
     module = network.build(name)
     if source == "ngc":
         url = ngc.CHECKPOINTS[name]
@@ -57,6 +57,20 @@ def from_file(module: nn.Module, path: Path, source: str) -> tuple[nn.Module, We
     checkpoint.load(module, path)
     module.eval()
     return module, Weights(source, sha256(path), trained=True)
+
+
+def from_path(module: nn.Module, source: str, model: str) -> tuple[nn.Module, Weights]:
+    """As `from_file`, of what `--weights` says of a network that is the user's.
+
+    Raises:
+        UsageError: It is a word for the networks that we know.
+        WeightsError: The file does not fit.
+    """
+    if source in ("ngc", "auto") or source.split(":")[0] == "seeded":
+        raise UsageError(
+            f"--weights {source}: is for the networks that we know; with --model {model} take a file's path"
+        )
+    return from_file(module, Path(source), f"file {Path(source).name}")
 
 
 def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
@@ -76,7 +90,8 @@ def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
     return Weights(source, digest.hexdigest(), trained)
 
 
-def _seed(source: str) -> int:
+def seed(source: str) -> int:
+    """The number in `seeded` or `seeded:N`. Raises `UsageError`."""
     text = source.removeprefix("seeded").removeprefix(":") or "0"
     if not text.isdecimal() or int(text) >= 2**63:
         raise UsageError(f"--weights {source}: the seed is a whole number from 0 to 2**63 - 1, as in seeded:7")

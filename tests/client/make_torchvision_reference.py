@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torchvision import transforms  # type: ignore[import-not-found]
+from torchvision import transforms
 
 from tests.client.reference_images import PIPELINES, reference_images
 

@@ -1,5 +1,6 @@
 """Modules that users bring, and the labels of a model."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,27 +9,28 @@ import pytest
 import torch
 
 from tests import factories
-from tritonrepo.client.errors import UsageError
+from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.export import models, weights
+from tritonrepo.export.sources.loaded import Loaded
 from tritonrepo.repository.spec import ModelSpec
 
 
-def load(model: str, source: str | None = None) -> models.Loaded:
+def load(model: str, source: str | None = None) -> Loaded:
     return models.load(model, source, lambda *_: None, lambda _: None)
 
 
 def test_a_factory_may_import_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "neighbour_of_the_test.py").write_text("from tests.factories import network\n")
     (tmp_path / "mine.py").write_text("from neighbour_of_the_test import network\ndef build(): return network(3)\n")
-    module, spec, weights = load(f"{tmp_path}/mine.py:build")
-    assert spec == ModelSpec("build")
-    assert weights.source == "factory mine.py:build"
-    assert weights.trained
-    assert not module.training
+    loaded = load(f"{tmp_path}/mine.py:build")
+    assert loaded.spec == ModelSpec("build")
+    assert loaded.weights.source == "factory mine.py:build"
+    assert loaded.weights.trained
+    assert not loaded.module.training
 
 
 def test_the_hash_of_a_factory_is_of_its_tensors() -> None:
-    first, again, other = (load(f"tests/factories.py:{name}")[2] for name in ("tiny", "tiny", "other_weights"))
+    first, again, other = (load(f"tests/factories.py:{name}").weights for name in ("tiny", "tiny", "other_weights"))
     assert first == again
     assert first.sha256 != other.sha256
     assert first.trained is False
@@ -41,7 +43,7 @@ def test_a_name_that_is_no_module_is_refused_with_what_was_returned() -> None:
 
 
 def test_a_spec_keeps_its_own_name() -> None:
-    _, spec, _ = load("tests/factories.py:tiny")
+    spec = load("tests/factories.py:tiny").spec
     assert spec == replace(factories.spec(), name="tiny")
 
 
@@ -65,7 +67,7 @@ def test_defaults_that_a_file_sets_are_not_the_servers(line: str, said: str, tmp
     code = f"import torch\nfrom tests.factories import network\ndef build():\n    module = network()\n    {line}\n"
     (tmp_path / "mine.py").write_text(f"{code}    return module\n")
     notices: list[str] = []
-    module, _, _ = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append)
+    module = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append).module
     assert any(said in notice for notice in notices)
     assert (torch.zeros(1).dtype, torch.zeros(1).device.type) == (torch.float32, "cpu")
     assert module(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
@@ -76,7 +78,7 @@ def test_parameters_of_another_precision_are_made_float32_and_it_is_said(dtype: 
     code = "import torch\nfrom tests.factories import network\n"
     (tmp_path / "mine.py").write_text(f"{code}def build(): return network().to(torch.{dtype})\n")
     notices: list[str] = []
-    module, _, _ = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append)
+    module = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append).module
     assert notices == [f"parameters of torch.{dtype} are made float32, in which every model is exported"]
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
 
@@ -86,8 +88,43 @@ def test_a_program_of_torch_export_has_one_mode_only(tmp_path: Path) -> None:
     made = "torch.export.export(network(), (torch.zeros(2, 3, 32, 32),)).module()"
     code = "import torch\nfrom tests.factories import network\n"
     (tmp_path / "mine.py").write_text(f"{code}def build(): return {made}\n")
-    module, _, provenance = load(f"{tmp_path}/mine.py:build")
+    loaded = load(f"{tmp_path}/mine.py:build")
     wanted = factories.network()
-    assert provenance.sha256 == weights.of_module(wanted, "", True).sha256
+    assert loaded.weights.sha256 == weights.of_module(wanted, "", True).sha256
     example = torch.rand(2, 3, 32, 32)
-    torch.testing.assert_close(module(example), wanted(example))
+    torch.testing.assert_close(loaded.module(example), wanted(example))
+
+
+def test_a_factory_may_be_in_a_module_by_its_name() -> None:
+    loaded = load("tests.factories:tiny")
+    assert loaded.weights.source == "factory tests.factories:tiny"
+    assert loaded.weights.sha256 == load("tests/factories.py:tiny").weights.sha256
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("tests.factories:nothing", "the module defines no function 'nothing'"),
+        ("tests.no_such_module:build", "ModuleNotFoundError"),
+        ("nonsense", r"unknown; take one of resnet50, .* timm:NAME or timm:DIR, torchvision:NAME, hf:DIR"),
+        ("timm:", "unknown; take one of"),
+        ("nowhere.pt2", "say how images are prepared; do it with --spec FILE.toml"),
+    ],
+)
+def test_what_is_no_model_is_refused_by_its_name(model: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(model)
+
+
+def test_a_spec_is_for_programs_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="describes an exported program, and --model resnet50 is none"):
+        models.load("resnet50", None, lambda *_: None, lambda _: None, tmp_path / "spec.toml")
+
+
+@pytest.mark.parametrize("name", ["timm", "transformers"])
+def test_a_library_that_is_missing_is_named_with_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)  # as Python marks what cannot be imported
+    monkeypatch.delitem(sys.modules, f"tritonrepo.export.sources.of_{name}", raising=False)
+    word = {"timm": "timm", "transformers": "hf"}[name]
+    with pytest.raises(MissingError, match=rf"the package {name} is not installed: pip install .*\[sources\]"):
+        load(f"{word}:anything")

@@ -1,0 +1,1 @@
+"""Where a classifier comes from: a module for each kind of source, its library imported there and nowhere else."""

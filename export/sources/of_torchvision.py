@@ -1,0 +1,93 @@
+"""torchvision's networks, by name and weights. The only importer of torchvision."""
+
+from difflib import get_close_matches
+
+import numpy as np
+import torchvision
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
+from torchvision.transforms._presets import ImageClassification
+
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
+from tritonrepo.export.sources.loaded import Loaded, Notice, Transform
+from tritonrepo.export.sources.parameters import Network, fill
+from tritonrepo.repository.spec import ModelSpec
+
+
+def load(wanted: str, source: str | None, notice: Notice) -> Loaded:
+    """The network `NAME[:WEIGHTS]`; without WEIGHTS, the library's best.
+
+    WEIGHTS also say how images are prepared, so that they count with another `--weights` too.
+
+    Args:
+        wanted: As in `resnet50:IMAGENET1K_V2`.
+        source: As in `--weights`.
+        notice: Takes a sentence.
+
+    Raises:
+        UsageError: torchvision has no such network or weights, or it is no classifier of images.
+        TritonRepoError: As `fill` raises it.
+    """
+    name, _, tag = wanted.partition(":")
+    chosen = _weights(name, tag)
+    network = Network(
+        f"torchvision:{wanted}",
+        f"torchvision {name} {chosen.name}",
+        lambda: get_model(name, weights=chosen),
+        lambda: get_model(name, weights=None),
+    )
+    transform = chosen.transforms()
+    if not isinstance(transform, ImageClassification):
+        raise UsageError(f"--model torchvision:{wanted}: prepares its input by {type(transform).__name__}, no picture")
+    if source is not None:
+        notice(f"the images are prepared as for torchvision's {chosen.name}")
+    module, weights = fill(network, source)
+    # torchvision writes ImageNet's names in short; the WordNet names are those of its 1000 classes too.
+    categories = chosen.meta["categories"]
+    labels = () if len(categories) == 1000 else tuple(categories)
+    spec = ModelSpec(name, labels, preprocessing=describe(transform), trained=weights.trained)
+    return Loaded(module, spec, weights, _transform(transform))
+
+
+def _weights(name: str, tag: str) -> WeightsEnum:
+    known = list_models(module=torchvision.models)
+    if name not in known:
+        near = ", ".join(get_close_matches(name, known))
+        raise UsageError(
+            f"--model torchvision:{name}: torchvision {torchvision.__version__} has no such classifier; near: "
+            f"{near or 'none'}"
+        )
+    members = get_model_weights(name)
+    try:
+        chosen: WeightsEnum = members[tag or "DEFAULT"]
+    except KeyError:
+        tags = ", ".join(member.name for member in members)
+        raise UsageError(f"--model torchvision:{name}:{tag}: there are no such weights; take {tags}") from None
+    return chosen
+
+
+def describe(transform: ImageClassification) -> Preprocessing:
+    """What torchvision's preset for classification does, as steps.
+
+    Raises:
+        ContractError: It is none that a contract can say; the message names it.
+    """
+    (resize,), (crop,) = transform.resize_size, transform.crop_size
+    steps: list[Step] = [
+        Resize(resize, resize, "cover", transform.interpolation.value),
+        Crop(crop, crop),
+        Scale(),
+        Normalise(tuple(transform.mean), tuple(transform.std)),
+    ]
+    return Preprocessing.of_steps(steps)
+
+
+def _transform(own: ImageClassification) -> Transform:
+    def run(picture: Image.Image) -> NDArray[np.float32]:
+        tensor: NDArray[np.float32] = own(picture.convert("RGB")).numpy()
+        return tensor
+
+    return Transform(f"torchvision {torchvision.__version__}", run)

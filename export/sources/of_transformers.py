@@ -1,0 +1,169 @@
+"""Image classifiers of transformers, from a directory or by their id. The only importer of transformers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers.image_processing_backends import PilBackend
+
+from tritonrepo.client.errors import ContractError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
+from tritonrepo.export.sources.loaded import Loaded, Notice, Transform
+from tritonrepo.export.sources.parameters import Network, fill
+from tritonrepo.repository.spec import ModelSpec
+
+CONVNEXT = "ConvNextImageProcessorPil"
+ATTENTION = "eager"
+"""The attention that is written out: the ONNX exporter cannot follow Swin's fused one with an open batch."""
+WARPED_FROM = 384
+"""From this side on ConvNeXt's processor keeps no aspect."""
+_METHODS = ("_preprocess", "resize", "center_crop", "rescale", "normalize", "pad", "process_image")
+_RULES = {
+    CONVNEXT: {"_preprocess", "resize"},
+    "EfficientNetImageProcessorPil": {"_preprocess", "rescale"},
+    "MobileViTImageProcessorPil": {"_preprocess"},
+}
+"""The processors that do some of it in their own way, and what `describe` knows of that."""
+
+
+class Scores(nn.Module):
+    """A classifier of transformers that answers with its logits alone, or, for several labels, with their sigmoids."""
+
+    def __init__(self, model: nn.Module, independent: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.independent = independent
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`[N, channels, height, width]` -> `[N, classes]`."""
+        logits: Tensor = self.model(pixel_values=images).logits
+        return logits.sigmoid() if self.independent else logits
+
+
+def load(name: str, source: str | None, notice: Notice) -> Loaded:
+    """The classifier of a directory, with its image processor.
+
+    Args:
+        name: The directory, or an id that transformers finds in its cache or downloads.
+        source: As in `--weights`.
+        notice: Takes a sentence.
+
+    Raises:
+        UsageError: There is no image processor, or it does what no contract can say.
+        TritonRepoError: As `fill` raises it.
+    """
+    network = Network(
+        f"hf:{name}",
+        f"transformers {Path(name).name}",
+        lambda: AutoModelForImageClassification.from_pretrained(
+            name, dtype=torch.float32, attn_implementation=ATTENTION
+        ),
+        lambda: AutoModelForImageClassification.from_config(
+            transformers.AutoConfig.from_pretrained(name), attn_implementation=ATTENTION
+        ),
+    )
+    model, provenance = fill(network, source)
+    config: Any = model.config
+    try:
+        own = AutoImageProcessor.from_pretrained(name, backend="pil")
+        default = AutoImageProcessor.from_pretrained(name)
+    except (OSError, ValueError, ImportError) as exc:
+        raise UsageError(f"--model hf:{name}: its image processor cannot be had: {exc}") from exc
+    if not isinstance(own, PilBackend):
+        raise UsageError(f"--model hf:{name}: {type(own).__name__} resizes tensors, and a contract resizes pictures")
+    channels = getattr(config, "num_channels", 3)
+    try:
+        preprocessing = describe(own, channels)
+    except ContractError as exc:
+        raise UsageError(f"--model hf:{name}: {type(own).__name__}: {exc}") from exc
+    independent = config.problem_type == "multi_label_classification"
+    spec = ModelSpec(
+        Path(name).name,
+        _labels(config.id2label),
+        preprocessing=preprocessing,
+        trained=provenance.trained,
+        scores="independent" if independent else None,
+    )
+    transform = _transform(own, default, "L" if channels == 1 else "RGB")
+    return Loaded(Scores(model, independent).eval(), spec, provenance, transform)
+
+
+def _labels(names: Mapping[int, str]) -> tuple[str, ...]:
+    """In the order of the logits; none where nobody gave them names."""
+    labels = tuple(str(names[index]) for index in range(len(names)))
+    return () if labels == tuple(f"LABEL_{index}" for index in range(len(names))) else labels
+
+
+def describe(own: Any, channels: int) -> Preprocessing:
+    """What an image processor on PIL images does, as steps.
+
+    Args:
+        own: The processor.
+        channels: That the network takes.
+
+    Raises:
+        ContractError: It is none that a contract can say; the message names what.
+    """
+    kind = type(own)
+    changed = {name for name in _METHODS if getattr(kind, name) is not getattr(PilBackend, name)}
+    if not changed <= _RULES.get(kind.__name__, set()):
+        raise ContractError(f"it has a {', '.join(sorted(changed))} of its own, and no rule here knows what it does")
+    if own.do_pad:
+        raise ContractError("do_pad: it pads at the right and at the bottom, and no step of a contract does that")
+    steps: list[Step] = [*_resize(own)] if own.do_resize else []
+    if own.do_center_crop:
+        steps.append(Crop(own.crop_size.height, own.crop_size.width, "down"))
+    if own.do_rescale:
+        steps.append(Scale(1 / own.rescale_factor, -1.0 if getattr(own, "rescale_offset", False) else 0.0))
+    if own.do_normalize:
+        steps.append(Normalise(_each(own.image_mean, channels), _each(own.image_std, channels)))
+    if getattr(own, "include_top", False):
+        steps.append(Normalise((0.0,) * channels, _each(own.image_std, channels)))
+    flipped = getattr(own, "do_flip_channel_order", False)
+    return Preprocessing.of_steps(steps, channels="L" if channels == 1 else "BGR" if flipped else "RGB")
+
+
+def _resize(own: Any) -> Iterator[Step]:
+    size, interpolation = own.size, Image.Resampling(int(own.resample)).name.lower()
+    short = size.shortest_edge
+    if short and size.longest_edge:
+        raise ContractError("size: a shortest_edge with a longest_edge leaves the size of the tensor open")
+    if short and type(own).__name__ == CONVNEXT:
+        if short < WARPED_FROM:
+            larger = int(short / own.crop_pct)
+            yield Resize(larger, larger, "cover", interpolation)
+            yield Crop(short, short, "down")
+        else:
+            yield Resize(short, short, "exact", interpolation)
+    elif short:
+        yield Resize(short, short, "cover", interpolation)
+    elif size.height and size.width:
+        yield Resize(size.height, size.width, "exact", interpolation)
+    else:
+        raise ContractError(f"size: {dict(size)} is neither a shortest_edge nor a height and a width")
+
+
+def _each(value: Any, channels: int) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else (float(value),) * channels
+
+
+def _transform(own: Any, default: Any, mode: str) -> Transform:
+    """That of the processor on pictures, and beside it that of the default one, if it resizes tensors."""
+    on_tensors = None if isinstance(default, PilBackend) else _runner(default, mode)
+    return Transform(f"transformers {transformers.__version__}", _runner(own, mode), on_tensors)
+
+
+def _runner(processor: Any, mode: str) -> Callable[[Image.Image], NDArray[np.float32]]:
+    def run(picture: Image.Image) -> NDArray[np.float32]:
+        found = processor(picture.convert("RGB").convert(mode), return_tensors="np")["pixel_values"][0]
+        return np.asarray(found, np.float32)
+
+    return run

@@ -1,0 +1,87 @@
+"""torchvision's networks and their preprocessing, held to torchvision's own transforms."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms._presets import ImageClassification
+
+from tests.sources.loading import gate, load
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.export import photographs
+from tritonrepo.export.errors import VerificationError
+from tritonrepo.export.gate import preparation
+from tritonrepo.export.sources import of_torchvision
+from tritonrepo.export.sources.loaded import Transform
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_v2_s", "swin_t"])
+def test_a_network_comes_by_its_name(name: str) -> None:
+    loaded = load(f"torchvision:{name}", "seeded")
+    assert loaded.spec.name == name
+    assert loaded.weights.trained is False
+    assert gate(loaded) <= 1e-6
+    with torch.no_grad():
+        assert loaded.module(torch.zeros(2, *loaded.spec.image_shape)).shape == (2, 1000)
+
+
+def test_every_classifier_of_torchvision_can_be_said() -> None:
+    presets = {}
+    for name in list_models(module=torchvision.models):
+        for weights in get_model_weights(name):
+            own = weights.transforms()
+            presets[repr(own)] = own
+    assert len(presets) > 15
+    for own in presets.values():
+        assert gate((of_torchvision._transform(own), of_torchvision.describe(own)), few=True) <= 1e-6
+
+
+def test_the_weights_say_how_images_are_prepared() -> None:
+    first, second = (load(f"torchvision:resnet50:IMAGENET1K_V{number}", "seeded").spec for number in (1, 2))
+    assert (first.preprocessing, second.preprocessing) == (Preprocessing(), Preprocessing(resize=232))
+
+
+def test_its_own_state_dict_fits_though_its_names_look_like_nvidias(tmp_path: Path) -> None:
+    source = get_model("resnet18", weights=None)
+    torch.save(source.state_dict(), tmp_path / "a.pth")
+    loaded = load("torchvision:resnet18", str(tmp_path / "a.pth"))
+    assert (loaded.weights.source, loaded.weights.trained) == ("file a.pth", True)
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in loaded.module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        (ImageClassification(crop_size=224, interpolation=InterpolationMode.BICUBIC), "interpolation bicubic"),
+        (ImageClassification(crop_size=224, mean=(0.5, 0.5, 0.5)), "scale, mean or std is another"),
+        (ImageClassification(crop_size=224, resize_size=258), "the size 258x258"),
+    ],
+)
+def test_another_transform_is_refused(own: ImageClassification, sentence: str) -> None:
+    with pytest.raises(VerificationError, match=sentence):
+        gate((of_torchvision._transform(own), Preprocessing()))
+
+
+def test_tensors_that_are_resized_are_told_from_pictures() -> None:
+    own = ImageClassification(crop_size=224)
+    as_tensors = Transform(
+        "torchvision on tensors",
+        lambda picture: own(torchvision.transforms.functional.pil_to_tensor(picture.convert("RGB"))).numpy(),
+    )
+    with pytest.raises(VerificationError, match="as where the source resizes tensors"):
+        preparation.check(as_tensors, Preprocessing(), photographs.find()[:1])
+
+
+def test_what_cannot_be_had_is_named() -> None:
+    with pytest.raises(UsageError, match=r"has no such classifier; near: resnet18, resnet1"):
+        load("torchvision:resnet118", "seeded")
+    with pytest.raises(UsageError, match=r"there are no such weights; take IMAGENET1K_V1, IMAGENET1K_V2"):
+        load("torchvision:resnet50:V3", "seeded")
+    with pytest.raises(
+        MissingError, match=r"--model torchvision:squeezenet1_1: .*; give its weights with --weights FILE"
+    ):
+        load("torchvision:squeezenet1_1")  # no network here

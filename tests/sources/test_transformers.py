@@ -1,0 +1,179 @@
+"""Image classifiers of transformers from directories in its own layout, held to its own image processors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tr
+from PIL import Image
+
+from tests.sources.loading import PATHS, gate, load
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.preprocess import preprocess
+from tritonrepo.export import photographs
+from tritonrepo.export.gate import preparation
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+ATTENTIONS = 1e-6
+"""The attention that is written out adds up in another order than the fused one; these logits are below 1."""
+SIDE = {"height": 64, "width": 64}
+
+
+def vit(**changes: Any) -> Any:
+    config = {"image_size": 64, "patch_size": 16, "num_labels": 5, **SMALL, **changes}
+    return tr.ViTForImageClassification(tr.ViTConfig(**config))
+
+
+def convnext() -> Any:
+    config = tr.ConvNextConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], num_labels=5)
+    return tr.ConvNextForImageClassification(config)
+
+
+def swin() -> Any:
+    config = tr.SwinConfig(
+        image_size=64, patch_size=4, embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=4, num_labels=5
+    )
+    return tr.SwinForImageClassification(config)
+
+
+def mobilevit() -> Any:
+    return tr.MobileViTForImageClassification(tr.MobileViTConfig(image_size=64, num_labels=5))
+
+
+MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
+    "ViT": (vit, lambda: tr.ViTImageProcessor(size=SIDE), "resize to 64 (bilinear), / 255, mean"),
+    "ViT, lanczos": (vit, lambda: tr.ViTImageProcessor(size=SIDE, resample=1), "resize to 64 (lanczos)"),
+    "ViT, not normalised": (vit, lambda: tr.ViTImageProcessor(size=SIDE, do_normalize=False), "/ 255, RGB NCHW"),
+    "ConvNeXt under 384": (
+        convnext,
+        lambda: tr.ConvNextImageProcessor(size={"shortest_edge": 65}, crop_pct=0.9),
+        "short side 72 (bicubic), crop 65",
+    ),
+    "ConvNeXt from 384": (
+        convnext, lambda: tr.ConvNextImageProcessor(size={"shortest_edge": 384}), "resize to 384 (bicubic)",
+    ),
+    "Swin": (swin, lambda: tr.ViTImageProcessor(size=SIDE, resample=3), "resize to 64 (bicubic)"),
+    "EfficientNet's processor": (
+        vit,
+        lambda: tr.EfficientNetImageProcessor(size=SIDE, resample=0, rescale_factor=1 / 127.5, rescale_offset=True),
+        "resize to 64 (nearest), / 127.5 - 1, mean",
+    ),
+    "crop of odd rest": (
+        vit,
+        lambda: tr.DeiTImageProcessor(size={"height": 71, "width": 75}, crop_size=SIDE),
+        "resize to 71x75 (bicubic), crop 64",
+    ),
+    "crop larger than the picture": (
+        vit,
+        lambda: tr.DeiTImageProcessor(size={"height": 61, "width": 75}, crop_size=SIDE),
+        "resize to 61x75 (bicubic), crop 64",
+    ),
+    "MobileViT, BGR": (
+        mobilevit,
+        lambda: tr.MobileViTImageProcessor(size={"shortest_edge": 74}, crop_size=SIDE),
+        "short side 74 (bicubic), crop 64, / 255, BGR NCHW",
+    ),
+    "one channel": (
+        lambda: vit(num_channels=1),
+        lambda: tr.ViTImageProcessor(size=SIDE, image_mean=[0.1307], image_std=[0.3081]),
+        "resize to 64 (bilinear), / 255, mean (0.1307), std (0.3081), L NCHW",
+    ),
+}  # fmt: skip
+
+
+def saved(path: Path, model: Any, processor: Any) -> str:
+    model.save_pretrained(path)
+    processor.save_pretrained(path)
+    return f"hf:{path}"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_classifier_comes_from_its_directory(name: str, tmp_path: Path) -> None:
+    model, processor, said = MODELS[name]
+    own = model().eval()
+    loaded = load(saved(tmp_path / "mine", own, processor()))
+    assert (loaded.spec.name, loaded.weights.source, loaded.weights.trained) == ("mine", "transformers mine", True)
+    assert said in str(loaded.spec.preprocessing)
+    assert gate(loaded) <= 1e-6
+    images = torch.randn(2, *loaded.spec.image_shape)
+    with torch.no_grad():
+        assert torch.allclose(loaded.module(images), own(pixel_values=images).logits, rtol=0, atol=ATTENTIONS)
+
+
+def test_the_difference_of_its_resize_of_tensors_is_known(tmp_path: Path) -> None:
+    """Of a grey level or two, each of 1 / 127.5 here; the gate would refuse it as a contract."""
+    transform = load(saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))).transform
+    assert transform is not None
+    apart = preparation.apart_on_tensors(transform, PATHS)
+    assert apart is not None
+    assert 1 / 128 < apart < 3 / 127
+
+
+def test_names_are_those_of_the_head_where_somebody_gave_them(tmp_path: Path) -> None:
+    named = vit(id2label=dict(enumerate(["ant", "bee", "cat", "dog", "eel"])))
+    assert load(saved(tmp_path / "a", named, tr.ViTImageProcessor(size=SIDE))).spec.labels == (
+        "ant", "bee", "cat", "dog", "eel",
+    )  # fmt: skip
+    assert load(saved(tmp_path / "b", vit(), tr.ViTImageProcessor(size=SIDE))).spec.labels == ()
+
+
+def test_several_labels_are_independent_scores(tmp_path: Path) -> None:
+    own = vit(problem_type="multi_label_classification").eval()
+    loaded = load(saved(tmp_path, own, tr.ViTImageProcessor(size=SIDE)))
+    assert loaded.spec.scores == "independent"
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(loaded.module(images), own(pixel_values=images).logits.sigmoid(), rtol=0, atol=ATTENTIONS)
+
+
+def test_the_whole_is_the_librarys_own_pipeline(tmp_path: Path) -> None:
+    """From the picture to the probabilities."""
+    name = saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))
+    loaded = load(name)
+    processor = tr.AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
+    model = tr.AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    for path in PATHS:
+        picture = photographs.read(path).convert("RGB")
+        with torch.no_grad():
+            expected = model(**processor(picture, return_tensors="pt")).logits.softmax(-1)
+            images = torch.from_numpy(preprocess(picture, loaded.spec.preprocessing)[None])
+            assert float((loaded.module(images).softmax(-1) - expected).abs().max()) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("processor", "sentence"),
+    [
+        (lambda: tr.ViTImageProcessor(size={"shortest_edge": 64}), "step 1 (resize) keeps the aspect"),
+        (
+            lambda: tr.ViTImageProcessor(size={"shortest_edge": 64, "longest_edge": 99}),
+            "size: a shortest_edge with a longest_edge",
+        ),
+        (lambda: tr.ViTImageProcessor(size=SIDE, do_pad=True), "do_pad: it pads at the right"),
+        (lambda: tr.ViTImageProcessor(do_resize=False), "no step says the size of the tensor"),
+        (lambda: tr.LevitImageProcessor(), "of its own, and no rule here knows what it does"),
+    ],
+)
+def test_what_a_contract_cannot_say_is_refused_by_its_name(
+    processor: Callable[[], Any], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(saved(tmp_path, vit(), processor()))
+    assert sentence in str(caught.value)
+
+
+def test_a_directory_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=f"--model hf:{tmp_path}: "):
+        load(f"hf:{tmp_path}")
+    vit().save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="its image processor cannot be had"):
+        load(f"hf:{tmp_path}")
+
+
+def test_a_picture_with_one_channel_is_repeated_for_a_network_of_three(tmp_path: Path) -> None:
+    loaded = load(saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE)))
+    grey = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (64, 1)))
+    assert loaded.transform is not None
+    assert np.array_equal(loaded.transform.run(grey), preprocess(grey, loaded.spec.preprocessing))
