@@ -77,7 +77,7 @@ def _tell(loaded: Loaded, paths: Sequence[Path], watcher: Watcher) -> None:
     if (apart := preparation.apart_on_tensors(loaded.transform, paths)) is not None:
         watcher.notice(
             f"{loaded.transform.name} resizes tensors instead of pictures by default; the contract is that of its "
-            f"resize of pictures, and on {len(paths)} photographs the two differ by {apart:.2g} at most"
+            f"resize of pictures, and on photographs the two differ by {apart:.2g} at most"
         )
 
 

@@ -68,14 +68,14 @@ def check(own: Transform, preprocessing: Preprocessing, paths: Sequence[Path]) -
 
 
 def apart_on_tensors(own: Transform, paths: Sequence[Path]) -> float | None:
-    """The largest difference on the photographs between the source's two ways; None where it has one.
+    """The largest difference on MOST_PHOTOGRAPHS between the source's two ways; None where it has one.
 
     Raises:
         UsageError: A file is not an image.
     """
     if own.on_tensors is None:
         return None
-    pictures = [photographs.read(path) for path in paths]
+    pictures = [photographs.read(path) for path in paths[:MOST_PHOTOGRAPHS]]
     return max(difference(own.run(picture), own.on_tensors(picture)) for picture in pictures)
 
 
