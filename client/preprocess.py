@@ -264,11 +264,12 @@ def preprocess(image: Image.Image, spec: Preprocessing, out: Tensor | None = Non
 def _table(steps: tuple[Step, ...], channels: int) -> NDArray[np.float32]:
     """[channels, 256] FP32: what becomes of each 8-bit value, in ToTensor's and Normalize's order of operations."""
     values = np.tile(np.arange(256, dtype=np.float32), (channels, 1))
-    for step in steps:
-        if isinstance(step, Scale):
-            values = values / np.float32(step.divisor)
-            if step.offset:
-                values = values + np.float32(step.offset)
-        elif isinstance(step, Normalise):
-            values = (values - np.array([step.mean], np.float32).T) / np.array([step.std], np.float32).T
+    with np.errstate(over="ignore", invalid="ignore"):  # what a nonsensical contract makes of them is its own affair
+        for step in steps:
+            if isinstance(step, Scale):
+                values = values / np.float32(step.divisor)
+                if step.offset:
+                    values = values + np.float32(step.offset)
+            elif isinstance(step, Normalise):
+                values = (values - np.array([step.mean], np.float32).T) / np.array([step.std], np.float32).T
     return values

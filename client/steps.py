@@ -21,6 +21,8 @@ BLACK = (0, 0, 0)
 FITS = ("exact", "cover", "contain")
 RESIZE_ROUNDINGS = ("down", "nearest")
 CROP_ROUNDINGS = ("nearest", "down")
+_LARGEST, _SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+"""What FP32 holds: all that is below the second becomes 0, by which nothing can be divided."""
 A_SIDE = f"not a whole number from 1 to {MAX_SIDE}"
 
 
@@ -147,7 +149,7 @@ class Scale:
                 problems.append(f"{field.name} is {getattr(self, field.name)!r}, not a finite number")
             else:
                 object.__setattr__(self, field.name, value[0])
-        refuse(problems or ([] if self.divisor > 0 else [f"divisor is {self.divisor!r}: it must be positive"]))
+        refuse(problems or ([] if self.divisor >= _SMALLEST else [f"divisor is {self.divisor!r}: it must be positive"]))
 
     def __str__(self) -> str:
         return f"/ {self.divisor:g}" + (
@@ -182,7 +184,7 @@ class Normalise:
                 object.__setattr__(self, name, value)
         if not problems and len(self.mean) != len(self.std):
             problems.append(f"mean has {len(self.mean)} numbers and std {len(self.std)}")
-        if not problems and min(self.std) <= 0:
+        if not problems and min(self.std) < _SMALLEST:
             problems.append(f"std is {self.std!r}: it divides, so each value must be positive")
         refuse(problems)
 
@@ -258,7 +260,7 @@ def side(value: Any) -> int | None:
 
 
 def numbers(values: Any) -> Numbers | None:
-    """Finite numbers, of whatever type and in whatever sequence, as a tuple of float; None for anything else."""
+    """Finite numbers of FP32, of whatever type and in whatever sequence, as floats; None for anything else."""
     if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, (str, bytes)):
         return None
     if any(isinstance(item, (bool, str)) for item in values):
@@ -267,7 +269,7 @@ def numbers(values: Any) -> Numbers | None:
         found = tuple(float(item) for item in values)
     except (TypeError, ValueError, OverflowError):
         return None
-    return found if found and all(map(math.isfinite, found)) else None
+    return found if found and all(math.isfinite(item) and abs(item) <= _LARGEST for item in found) else None
 
 
 def listed(values: Numbers) -> str:

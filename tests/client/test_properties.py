@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from tritonrepo.client.contract import ModelContract, read_contract
 from tritonrepo.client.decode import SCORES, Scores, parse_classification, softmax, top
 from tritonrepo.client.errors import ContractError
 from tritonrepo.client.preprocess import Preprocessing, preprocess
+from tritonrepo.client.resample import INTERPOLATIONS
 from tritonrepo.client.result_file import open_to_go_on, read_done
-from tritonrepo.client.steps import Normalise
+from tritonrepo.client.steps import FITS, KINDS, RESIZE_ROUNDINGS, Normalise, Step
 
 # The same examples each time: a test that fails on some days only helps nobody.
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -124,6 +126,7 @@ anything = st.recursive(
     max_leaves=8,
 )
 FIELDS = ("name", "max_batch_size", "input", "output", "parameters")
+DTYPES = ("FP32", "FP16", "UINT8")
 INNER = ("name", "data_type", "dims", "label_filename")
 
 
@@ -169,6 +172,44 @@ def test_a_parameter_with_anything_in_it_is_a_contract_or_an_error(key: str, tex
     whole["parameters"][key] = {"string_value": text}
     contract = read(whole)
     assert contract is None or contract.scores in SCORES
+
+
+triples = st.lists(st.floats(0.5, 300, width=32), min_size=3, max_size=3)
+RIGHT = {
+    "height": st.integers(1, 9), "width": st.integers(1, 9), "fit": st.sampled_from(FITS),
+    "interpolation": st.sampled_from(INTERPOLATIONS), "fill": st.lists(st.integers(0, 255), min_size=3, max_size=3),
+    "rounding": st.sampled_from(RESIZE_ROUNDINGS), "divisor": st.floats(0.5, 300), "offset": st.floats(-2, 2),
+    "mean": triples, "std": triples,
+}  # fmt: skip
+
+
+def some(kind: type[Step], wrong: bool) -> st.SearchStrategy[dict[str, Any]]:
+    values = {field.name: RIGHT[field.name] | anything if wrong else RIGHT[field.name] for field in fields(kind)}
+    return st.fixed_dictionaries({"step": st.just(kind.name), **values})
+
+
+some_steps = st.lists(
+    st.tuples(st.sampled_from(list(KINDS.values())), st.sampled_from([False, False, False, True])).flatmap(
+        lambda chosen: some(*chosen)
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@PROPERTY
+@given(
+    steps=some_steps | anything, channels=st.sampled_from(["RGB", "RGB", "BGR", "L", 5]), dtype=st.sampled_from(DTYPES)
+)
+def test_steps_with_anything_in_them_prepare_a_picture_or_are_an_error(steps: Any, channels: Any, dtype: str) -> None:
+    text = json.dumps({"schema": 2, "steps": steps, "channels": channels, "dtype": dtype})
+    try:
+        spec = Preprocessing.from_json(text)
+    except ContractError:
+        return
+    assert Preprocessing.from_json(spec.to_json()) == spec
+    tensor = preprocess(Image.new("RGB", (7, 5), "white"), spec)
+    assert (tensor.shape, tensor.dtype) == (spec.shape, np.dtype(spec.numpy_dtype))
 
 
 @PROPERTY
