@@ -6,7 +6,7 @@ SOURCES := .venv-sources
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast test-sources audit fuzz abuse soak overload kills chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast test-sources audit fuzz abuse soak overload kills rollout chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ soak: setup ## 20,000 requests while models come and go, and a table of answers,
 
 kills: setup ## kill -9 at 200 random moments of an export, with a polling server and clients at work (10 minutes)
 	$(BIN)/python -m tests.kills $(OPTIONS)
+
+rollout: setup ## releases that change all of a model, on two servers one after the other, under clients at work (6 minutes)
+	$(BIN)/python -m tests.versions $(OPTIONS)
 
 overload: setup ## three times the requests that the server can answer, with a bounded queue (2 minutes)
 	$(BIN)/python -m tests.overload $(OPTIONS)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tritonrepo import __version__
 from tritonrepo.client.connection import (
     COMPRESSIONS,
     LONGEST_DEADLINE,
@@ -126,6 +127,44 @@ def _number(text: str) -> float:
         return math.nan
 
 
+class _Version(argparse.Action):
+    """`--version N` is the model's; without a number it is the program's, as in every other verb."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if values is None:
+            print(f"tritonrepo {__version__}")
+            parser.exit()
+        setattr(namespace, self.dest, values)
+
+
+def add_version_option(parser: argparse.ArgumentParser) -> None:
+    """Which version of the model; `classifier` reads it."""
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs="?",
+        type=whole_number(1, 2**63 - 1),
+        metavar="N",
+        help="ask this version of the model and no other (default: the newest that is ready, also after a release); "
+        "without N, show this program's version and exit",
+    )
+
+
+def add_redo_option(parser: argparse.ArgumentParser) -> None:
+    """What to do with results of another contract."""
+    parser.add_argument(
+        "--redo",
+        action="store_true",
+        help="with --resume, ask again for what another version's contract or other labels gave",
+    )
+
+
 def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     """How images are prepared and sent; `options` reads them."""
     group = parser.add_argument_group("pipeline")
@@ -211,6 +250,7 @@ def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
     return Classifier(
         args.url,
         model,
+        version=args.version,
         connection=connection(args),
         labels=read_lines(args.labels) if args.labels else None,
         patience=args.patience,

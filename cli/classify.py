@@ -47,7 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
     add("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
-    add("--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)")
+    arguments.add_version_option(parser)
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)"
+    )
+    chosen.add_argument(
+        "--threshold",
+        type=arguments.share_or_all,
+        metavar="P",
+        help="instead: every class with a probability of at least P, for multi-label models",
+    )
     add("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
     add(
         "--csv-escape",
@@ -64,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write to this .jsonl or .csv file, and go on where it ends if it is there",
     )
+    arguments.add_redo_option(parser)
     arguments.add_pipeline_options(parser)
     arguments.add_connection_options(parser)
 
@@ -71,11 +82,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classify; the exit status."""
     terminate_as_interrupt()
+    if args.redo and not args.resume:
+        raise UsageError("--redo is about the file of --resume")
     if args.resume and args.gallery:
         raise UsageError("--gallery shows one run's images, so it does not go with --resume")
     options = dataclasses.replace(
         arguments.options(args),
         top=args.top,
+        threshold=args.threshold,
         server_top=args.server_top_n,
         thumbnails=args.gallery is not None,
         basis=args.resume is not None,
@@ -85,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         classifier = stack.enter_context(arguments.classifier(args, args.model))
         if done and done.records:
-            done = _what_holds(args.resume, done, Present.of(classifier.versions, options))
+            done = _what_holds(args.resume, done, Present.of(classifier.versions, options, args.redo))
         console = terminal.console()
         emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
         gallery = stack.enter_context(_gallery(args.gallery, classifier.contract)) if args.gallery else None

@@ -21,6 +21,7 @@ from tritonrepo.client.connection import addresses
 from tritonrepo.client.contract import ready_models
 from tritonrepo.client.datasets import Example, class_index, examples
 from tritonrepo.client.earlier import read_outcomes, settle
+from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.records import untrained_warning
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders named by class, or a csv with the columns image, label",
     )
     add("--model", default="all", metavar="A,B|all", help="default: all that are ready")
+    arguments.add_version_option(parser)
     add("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add("--labels", type=arguments.path, metavar="FILE", help="a label a line, instead of the server's")
     add(
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--min-top1", type=arguments.share_or_all, metavar="0..1", help="exit status 1 if a model's top-1 is below")
     add("--resume", type=arguments.path, metavar="FILE", help="keep each image's outcome in this .jsonl file")
+    arguments.add_redo_option(parser)
     arguments.add_pipeline_options(parser)
     arguments.add_connection_options(parser)
 
@@ -61,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; the exit status."""
     terminate_as_interrupt()
+    if args.redo and not args.resume:
+        raise UsageError("--redo is about the file of --resume")
     if args.resume:
         read_outcomes(args.resume)  # before any work: it may be another program's
     reports: dict[str, tuple[Score, Sequence[str]]] = {}
@@ -116,7 +121,7 @@ def _evaluate_model(
     chosen = partial(examples, args.dataset, classes)
     done: Counter[str] = Counter()
     if args.resume:
-        for old in _what_holds(args, Present.of(versions, options), chosen()):
+        for old in _what_holds(args, Present.of(versions, options, args.redo), chosen()):
             score.add(old)
             done[old.image] += 1
     with (

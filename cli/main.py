@@ -124,10 +124,10 @@ class _Help(RichHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes no abbreviations: `--version` is not `--version-compatible`. Knows `--version`."""
+    """Takes no abbreviations: `--version` is not `--version-compatible`. Knows `--version`, if a verb has no other."""
 
     def __init__(self, prog: str, **rest: Any) -> None:
-        super().__init__(prog, formatter_class=_Help, allow_abbrev=False, **rest)
+        super().__init__(prog, formatter_class=_Help, allow_abbrev=False, conflict_handler="resolve", **rest)
         self.add_argument(
             "--version", action="version", version=f"tritonrepo {__version__}", help="show the version and exit"
         )

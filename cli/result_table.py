@@ -18,8 +18,12 @@ _BAR_WIDTH = 30
 def as_table(result: Result) -> RenderableType:
     """One image's block: its name, then a line with a bar for each prediction."""
     name = Text(printable(result.image), style="bold", overflow="fold")
+    if result.multi_label:
+        name.append("  each class by itself", style="not bold dim")
     if result.error is not None:
         return Group(name, Text(f"  error: {printable(result.error)}", style="red", overflow="fold"))
+    if not result.predictions:
+        return Group(name, Text("  no class reaches the threshold", style="dim"))
     lines = Table.grid(padding=(0, 1))
     lines.add_column(width=4, justify="right")
     lines.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")

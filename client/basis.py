@@ -25,8 +25,7 @@ class Basis:
     def of(cls, options: Options, contract: str, file: str) -> Basis:
         """That of a result of this run."""
         orientation = "exif" if options.orient else "ignored"
-        top = f"{options.top}-by-server" if options.server_top else str(options.top)
-        return cls(f"decode:{options.decode},orientation:{orientation},top:{top}", contract, file)
+        return cls(f"decode:{options.decode},orientation:{orientation},{_chosen(options)}", contract, file)
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in asdict(self).items())
@@ -42,3 +41,10 @@ class Basis:
         if values.keys() != {"settings", "contract", "file"}:
             raise ValueError(f"not what a result depends on: {text!r}")
         return cls(**values)
+
+
+def _chosen(options: Options) -> str:
+    """Which classes a result has."""
+    if options.threshold is not None:
+        return f"threshold:{float(options.threshold)}"
+    return f"top:{options.top}" + ("-by-server" if options.server_top else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from types import TracebackType
 
@@ -32,6 +33,8 @@ class Classifier:
             model: requests go to each in turn and, when one fails, to the others.
         model: By default the only one that is ready.
         connection: Protocol, deadline, TLS and headers; by default what the address says, else gRPC without TLS.
+        version: The only version of the model to ask, by its number; by default the newest that is ready, and its
+            successors when they take over.
         labels: To use instead of the server's, one for each class.
         patience: Seconds to go on trying while no server answers in the middle of the work.
         shared_memory: Hand images over in shared memory, for servers on the same host; `close` removes it.
@@ -43,7 +46,7 @@ class Classifier:
     Raises:
         UsageError: An argument makes no sense, or the model is not there.
         ServerUnavailableError: No server answers.
-        ModelUnavailableError: The model is there and not ready.
+        ModelUnavailableError: The model is there and not ready, or that version is not.
         ContractError: The model is not an image classifier as `tritonrepo export` makes them.
         RequestError: The server refused to answer.
     """
@@ -53,12 +56,13 @@ class Classifier:
         url: str | Sequence[str] = "localhost",
         model: str | None = None,
         *,
+        version: int | str | None = None,
         connection: Connection | None = None,
         labels: Sequence[str] | None = None,
         patience: float = PATIENCE,
         shared_memory: bool = False,
     ) -> None:
-        _check(labels, patience)
+        _check(version, labels, patience)
         urls = addresses(url)
         connection = connection or implied_connection(urls[0])
         transports = [open_transport(one, connection) for one in urls]
@@ -67,14 +71,15 @@ class Classifier:
             transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]
         self.transport: Transport = Servers(transports, patience)
         try:
-            self.versions = Versions(self.transport, choose_model(self.transport.models(), model), labels)
+            name = choose_model(self.transport.models(), model)
+            self.versions = Versions(self.transport, name, labels, None if version is None else str(version))
         except BaseException:
             self.close()
             raise
 
     @property
     def contract(self) -> ModelContract:
-        """What the version promises that answered last."""
+        """What the version promises for which images are prepared now."""
         return self.versions.current
 
     @property
@@ -141,13 +146,20 @@ class AsyncClassifier:
         url: str | Sequence[str] = "localhost",
         model: str | None = None,
         *,
+        version: int | str | None = None,
         connection: Connection | None = None,
         labels: Sequence[str] | None = None,
         patience: float = PATIENCE,
         shared_memory: bool = False,
     ) -> None:
         self._open = lambda: Classifier(
-            url, model, connection=connection, labels=labels, patience=patience, shared_memory=shared_memory
+            url,
+            model,
+            version=version,
+            connection=connection,
+            labels=labels,
+            patience=patience,
+            shared_memory=shared_memory,
         )
         self._classifier: Classifier | None = None
 
@@ -185,7 +197,9 @@ class AsyncClassifier:
         return self._classifier
 
 
-def _check(labels: Sequence[str] | None, patience: float) -> None:
+def _check(version: int | str | None, labels: Sequence[str] | None, patience: float) -> None:
+    if version is not None and not re.fullmatch(r"[1-9]\d{0,18}", str(version), re.ASCII):
+        raise UsageError(f"version is {version!r}, it must be a whole number from 1")
     if isinstance(labels, str):
         raise UsageError("labels is one string: give a list with a label for each class")
     if not patience >= 0:

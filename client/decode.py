@@ -80,8 +80,21 @@ def check(values: NDArray[Any], scores: Scores) -> None:
         raise ContractError(f"the model answered with -inf for {ruled_out.sum()} of {values.size} classes")
 
 
-def top(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores = "logits") -> tuple[Prediction, ...]:
-    """The `count` best of one image's [classes] values; of equal ones the lower index comes first.
+def top(
+    values: NDArray[Any],
+    labels: Sequence[str],
+    count: int,
+    scores: Scores = "logits",
+    threshold: float | None = None,
+) -> tuple[Prediction, ...]:
+    """The best of one image's [classes] values, in order; of equal ones the lower index comes first.
+
+    Args:
+        values: One image's.
+        labels: One for each class.
+        count: How many predictions.
+        scores: What the values are.
+        threshold: Instead of `count`, the least probability of a prediction.
 
     Raises:
         ContractError: The values are not as many as the labels, or as `check`.
@@ -91,7 +104,8 @@ def top(values: NDArray[Any], labels: Sequence[str], count: int, scores: Scores 
     check(values, scores)
     shown = probabilities(values, scores)
     # Ordered by the values: two that differ may round to one probability.
-    best = np.argsort(-values.astype(np.float64), kind="stable")[:count]
+    best = np.argsort(-values.astype(np.float64), kind="stable")
+    best = best[:count] if threshold is None else best[shown[best] >= threshold]
     return tuple(Prediction(int(i), labels[i], float(shown[i]), float(values[i])) for i in best)
 
 

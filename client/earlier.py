@@ -58,7 +58,7 @@ def settle(path: Path, earlier: Mapping[Record, Outcome], chosen: Iterable[Examp
     """Hold an earlier run's outcomes of one model against the data set and the server of today.
 
     Raises:
-        UsageError: They were made with other options.
+        UsageError: They were made with other options, or by another contract.
     """
     waiting: dict[str, list[Record]] = {}
     for record in earlier:
@@ -69,7 +69,10 @@ def settle(path: Path, earlier: Mapping[Record, Outcome], chosen: Iterable[Examp
         if not waiting.get(example.name):
             continue
         record = waiting[example.name].pop(0)
-        if why := present.why_again(path, record, example.source.identity()):
+        why = present.why_again(path, record, example.source.identity())
+        if not why and record.version not in ("", present.version):
+            why = f"by another version of the model than {present.version}"  # A figure is one version's.
+        if why:
             settled.again[record] = why
         else:
             settled.kept.append(earlier[record].under(example.truth))

@@ -43,6 +43,10 @@ class ModelUnavailableError(MissingError):
     """The server knows the model and cannot run it now: not ready, or its backend died."""
 
 
+class VersionGoneError(ModelUnavailableError):
+    """The version that was asked for is no longer there, and another is: a release happened."""
+
+
 class RequestError(MissingError):
     """The server refused or failed the request. Trying the same again would give the same answer."""
 

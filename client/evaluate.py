@@ -82,7 +82,7 @@ def outcomes(
             truths.append(example.truth)
             yield example.source
 
-    for result in classifier.run(listed(), replace(options, top=TOP)):
+    for result in classifier.run(listed(), replace(options, top=TOP, threshold=None)):
         other = result.version
         if other not in ("", version) and (versions.labels(other), versions.contract(other).synsets) != names:
             result = replace(

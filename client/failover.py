@@ -6,9 +6,17 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from tritonrepo.client.errors import ModelUnavailableError, ServerUnavailableError
+from tritonrepo.client.errors import (
+    ModelUnavailableError,
+    RequestError,
+    ServerUnavailableError,
+    TritonRepoError,
+    VersionGoneError,
+)
+from tritonrepo.client.messages import ready_versions
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region, Transport
 
 T = TypeVar("T")
@@ -25,6 +33,7 @@ class Servers:
     Every request goes to the next server in turn. One that does not answer is passed over for a while, and the request
     goes to the others; when none answers, it is tried again with doubled, jittered delays until `patience` seconds have
     passed since the first failure, and a server that says when to come again (Retry-After) is left alone until then.
+    Servers may have different versions for a while: a request that names one goes to those first that seem to have it.
     Questions about the server (`models`, `config`, …) are asked of each server once, without patience: at the start the
     answer "not running" is wanted at once.
     """
@@ -33,9 +42,11 @@ class Servers:
         self.url = ",".join(transport.url for transport in transports)
         self._transports = tuple(transports)
         self._patience = patience
-        self._turn = 0
-        self._away_until = dict.fromkeys(range(len(transports)), 0.0)
-        self._shut_until = dict(self._away_until)
+        # Requests and questions each have turns of their own: where one follows the other, each would meet one server.
+        self._turns = {True: 0, False: 0}
+        # By server, and by server and version where that version is what is missing.
+        self._away_until: dict[int | tuple[int, str], float] = {}
+        self._shut_until = dict.fromkeys(range(len(transports)), 0.0)
         self._refusals: dict[int, ServerUnavailableError] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -50,15 +61,30 @@ class Servers:
 
     def config(self, model: str, version: str = "") -> dict[str, Any]:
         """The model's config."""
-        return self._ask(lambda transport: transport.config(model, version))
+        return self._ask(lambda transport: transport.config(model, version), version)
 
     def statistics(self, model: str) -> dict[str, Any]:
         """The model's counters, or those of all that is ready."""
         return self._ask(lambda transport: transport.statistics(model))
 
     def infer(self, request: Inference) -> Answer:
-        """One request, of whichever server answers it."""
-        return self._persist(lambda transport: transport.infer(request), pinned=bool(request.version))
+        """One request, of whichever server answers it.
+
+        Raises:
+            VersionGoneError: No server has the version that it names, and one has another.
+        """
+        delay, give_up = FIRST_DELAY, None
+        while True:
+            try:
+                return self._ask(lambda transport: transport.infer(request), request.version, obedient=True)
+            except _WORTH_ANOTHER_TRY as exc:
+                if isinstance(exc, ModelUnavailableError) and self._is_gone(request):
+                    raise VersionGoneError(str(exc)) from exc
+                give_up = give_up or time.monotonic() + self._patience
+                wait = max(delay * random.uniform(0.5, 1.0), min(self._shut_until.values()) - time.monotonic())
+                if time.monotonic() + wait > give_up or self._closed.wait(wait):
+                    raise
+                delay = min(2 * delay, LONGEST_DELAY)
 
     def register(self, region: Region, key: str) -> None:
         """Let every server map a shared memory object."""
@@ -76,29 +102,31 @@ class Servers:
         for transport in self._transports:
             transport.close()
 
-    def _persist(self, ask: Callable[[Transport], T], *, pinned: bool = False) -> T:
-        delay, give_up = FIRST_DELAY, None
-        while True:
-            try:
-                return self._ask(ask, obedient=True)
-            except _WORTH_ANOTHER_TRY as exc:
-                if pinned and isinstance(exc, ModelUnavailableError):
-                    raise  # The version that was asked for is gone, on every server, and will not come back.
-                give_up = give_up or time.monotonic() + self._patience
-                wait = max(delay * random.uniform(0.5, 1.0), min(self._shut_until.values()) - time.monotonic())
-                if time.monotonic() + wait > give_up or self._closed.wait(wait):
-                    raise
-                delay = min(2 * delay, LONGEST_DELAY)
+    def _is_gone(self, request: Inference) -> bool:
+        """Whether no server within reach has this version, and one has another.
 
-    def _ask(self, ask: Callable[[Transport], T], *, obedient: bool = False) -> T:
+        A version that is listed as ready and does not answer is about to: its process died, or it is loaded again.
+        """
+        if not request.version:
+            return False
+        ready: set[str] = set()
+        for number, transport in enumerate(self._transports):
+            if self._away_until.get(number, 0.0) > time.monotonic():
+                continue  # It was asked a moment ago, and may be slow to say nothing.
+            with suppress(*_WORTH_ANOTHER_TRY, RequestError):
+                ready.update(ready_versions(transport.statistics(request.model), request.model))
+        return bool(ready) and request.version not in ready
+
+    def _ask(self, ask: Callable[[Transport], T], version: str = "", *, obedient: bool = False) -> T:
         """One round: each server once, those that were away last. Raises the last failure.
 
         Args:
             ask: What is asked.
+            version: Of the model, where it is asked for by its number.
             obedient: Leave a server alone for as long as it asked for.
         """
-        failure: Exception | None = None
-        for number in self._order():
+        failure: TritonRepoError | None = None
+        for number in self._order(version, obedient):
             if obedient and self._shut_until[number] > time.monotonic():
                 failure = failure or self._refusals[number]
                 continue
@@ -106,10 +134,11 @@ class Servers:
                 answer = ask(self._transports[number])
             except _WORTH_ANOTHER_TRY as exc:
                 failure = exc
-                self._away_until[number] = time.monotonic() + LONGEST_DELAY
+                lacking = version and isinstance(exc, ModelUnavailableError)
+                self._away_until[(number, version) if lacking else number] = time.monotonic() + LONGEST_DELAY
                 self._heed(number, exc)
             else:
-                self._away_until[number] = 0.0
+                self._away_until[number] = self._away_until[number, version] = 0.0
                 return answer
         assert failure is not None, "there is at least one server"
         raise failure
@@ -120,9 +149,11 @@ class Servers:
             self._refusals[number] = failure
             self._shut_until[number] = time.monotonic() + failure.retry_after
 
-    def _order(self) -> list[int]:
+    def _order(self, version: str, request: bool) -> list[int]:
+        """The servers in turn, those last that were away, or had not this version, a moment ago."""
         with self._lock:
-            turn, self._turn = self._turn, self._turn + 1
-        now, count = time.monotonic(), len(self._transports)
+            turn = self._turns[request]
+            self._turns[request] += 1
+        now, count, away = time.monotonic(), len(self._transports), self._away_until
         numbers = [(turn + offset) % count for offset in range(count)]
-        return sorted(numbers, key=lambda number: self._away_until[number] > now)
+        return sorted(numbers, key=lambda number: max(away.get(number, 0.0), away.get((number, version), 0.0)) > now)

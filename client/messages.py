@@ -135,3 +135,9 @@ def statuses(statistics: Mapping[str, Any], index: Iterable[Mapping[str, str]]) 
         return (*ready, *(status for status in listed if (status.name, status.version) not in known))
     except (KeyError, TypeError, AttributeError) as exc:
         raise RequestError("the server's list of its models is not as Triton's; is it Triton?") from exc
+
+
+def ready_versions(statistics: Mapping[str, Any], model: str) -> list[str]:
+    """The versions of a model that are ready, by their numbers; its statistics are kept for these alone."""
+    found = {one.version for one in statuses(statistics, []) if one.name == model}
+    return sorted(found, key=lambda version: (len(version), version))

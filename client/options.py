@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 from tritonrepo.client.errors import UsageError
 
@@ -16,6 +16,8 @@ class Options:
 
     Attributes:
         top: Predictions per image.
+        threshold: Give every class whose probability is at least this instead of the `top` best, however many there
+            are; for models whose scores are independent, of which several classes may be true.
         batch_size: Images per request, at most the model's maximum; by default 8 or that.
         concurrency: Requests in flight.
         workers: Decoding threads; by default one per CPU.
@@ -30,6 +32,7 @@ class Options:
     """
 
     top: int = 5
+    threshold: float | None = None
     batch_size: int | None = None
     concurrency: int = 4
     workers: int | None = None
@@ -44,5 +47,14 @@ class Options:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
                 raise UsageError(f"{name.replace('_', ' ')} is {value}, it must be a whole number from 1")
+        if self.threshold is not None:
+            _check_threshold(self.threshold, self.server_top)
         if self.decode not in DECODERS:
             raise UsageError(f"decode {self.decode!r} is not one of {', '.join(DECODERS)}")
+
+
+def _check_threshold(threshold: float, server_top: bool) -> None:
+    if not (isinstance(threshold, Real) and 0 <= threshold <= 1):
+        raise UsageError(f"threshold is {threshold!r}, it must be a number from 0 to 1")
+    if server_top:
+        raise UsageError("a threshold needs the score of every class, and the server would send the best ones alone")

@@ -27,7 +27,7 @@ from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
 from tritonrepo.client.sources import Source
 from tritonrepo.client.transport import Transport
-from tritonrepo.client.versions import Versions
+from tritonrepo.client.versions import Held, Versions
 
 THUMBNAIL_SIDE = 256
 DEFAULT_BATCH_SIZE = 8
@@ -56,10 +56,10 @@ class _Decoded:
 
 @dataclass
 class _Batch:
-    """Images on their way, prepared by `contract`."""
+    """Images on their way, prepared for the version that is held."""
 
     sources: list[Source]
-    contract: ModelContract
+    held: Held
     buffer: NDArray[Any]
     decoded: list[Future[_Decoded]]
     answer: Future[list[Result]] | None = None
@@ -120,6 +120,7 @@ class Pipeline:
         Raises:
             MissingError: The server is gone for good; what was yielded before stands.
         """
+        self._versions.look()
         remaining = iter(sources)
         underway: deque[_Batch] = deque()
         try:
@@ -140,10 +141,10 @@ class Pipeline:
             self._origin.release(self._idle)
 
     def _start(self, sources: list[Source]) -> _Batch:
-        contract = self._versions.current
-        buffer = self._buffer(contract)
-        decoded = [self._decoders.submit(self._decode, one, contract, buffer[i]) for i, one in enumerate(sources)]
-        batch = _Batch(sources, contract, buffer, decoded)
+        held = self._versions.held
+        buffer = self._buffer(held.contract)
+        decoded = [self._decoders.submit(self._decode, one, held.contract, buffer[i]) for i, one in enumerate(sources)]
+        batch = _Batch(sources, held, buffer, decoded)
         # Requests are taken up in order, as are the decodings that they wait for: no wait is in vain.
         batch.answer = self._requests.submit(self._classify, batch)
         return batch
@@ -169,7 +170,7 @@ class Pipeline:
         good = [i for i, one in enumerate(decoded) if one.error is None]
         # A plain slice where nothing failed: no copy, and still the shared memory that the server knows.
         tensor = batch.buffer[: len(good)] if good == list(range(len(good))) else batch.buffer[good]
-        answers = self._asker.ask(tensor, [batch.sources[i] for i in good], batch.contract) if good else []
+        answers = self._asker.ask(tensor, [batch.sources[i] for i in good], batch.held) if good else []
         predicted = dict(zip(good, answers, strict=True))
         return [
             self._result(source, one, predicted.get(i) or Predicted(error=one.error))
@@ -181,7 +182,7 @@ class Pipeline:
         if self._options.basis:
             basis = Basis.of(self._options, said.digest, decoded.identity)
         name, model = source.name, self._versions.current.name
-        return Result(name, model, said.version, said.predictions, said.error, decoded.thumbnail, basis)
+        return Result(name, model, said.version, said.predictions, said.error, decoded.thumbnail, basis, said.scores)
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:

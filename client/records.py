@@ -39,7 +39,7 @@ def as_json(result: Result) -> str:
 
 
 def as_csv(result: Result, escape: bool = True) -> str:
-    """A line for each prediction, or one with the error; without the final line end.
+    """A line for each prediction, or one with the error or with nothing; without the final line end.
 
     Args:
         result: One image's.
@@ -79,8 +79,8 @@ def unescaped(cell: str) -> str:
 def _csv_rows(result: Result) -> Iterator[tuple[object, ...]]:
     """Those of one image; what it depends on is in the first, in files that are kept."""
     last: tuple[object, ...] = () if result.basis is None else (str(result.basis),)
-    if result.error is not None:
-        yield (result.image, result.model, result.version, "", "", "", "", "", result.error, *last)
+    if not result.predictions:
+        yield (result.image, result.model, result.version, "", "", "", "", "", result.error or "", *last)
     for rank, p in enumerate(result.predictions, 1):
         probability = "" if p.probability is None else p.probability
         score = p.score if math.isfinite(p.score) else ""

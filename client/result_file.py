@@ -18,7 +18,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.records import CSV_COLUMNS, RESUMED_COLUMNS, csv_header, csv_line, unescaped
 
 SUFFIXES = {".jsonl": "json", ".json": "json", ".csv": "csv"}
-_RANK, _BASIS = RESUMED_COLUMNS.index("rank"), RESUMED_COLUMNS.index("basis")
+_RANK, _ERROR, _BASIS = (RESUMED_COLUMNS.index(name) for name in ("rank", "error", "basis"))
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,8 @@ def _bytes(row: list[str]) -> int:
 
 
 def _begins(row: list[str]) -> bool:
-    return row[_RANK] == "1" or _has_failed(row)
+    return row[_RANK] in ("1", "")
 
 
 def _has_failed(row: list[str]) -> bool:
-    return row[_RANK] == ""
+    return row[_ERROR] != ""

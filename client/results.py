@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tritonrepo.client.basis import Basis
-from tritonrepo.client.decode import Prediction
+from tritonrepo.client.decode import Prediction, Scores
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,11 @@ class Result:
         image: The name that it was given by.
         model: Who was asked.
         version: Of the model that answered.
-        predictions: Best first; empty when `error` says why there are none.
+        predictions: Best first; empty when `error` says why there are none, or none reaches the threshold.
         error: Why the image could not be classified.
         thumbnail: A small WebP picture, where thumbnails were asked for.
         basis: What the predictions depend on, where that was asked for.
+        scores: Of which kind they are: where they are `independent`, each class was judged by itself.
     """
 
     image: str
@@ -31,15 +32,23 @@ class Result:
     error: str | None = None
     thumbnail: bytes | None = None
     basis: Basis | None = None
+    scores: Scores = "logits"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether several classes may be true at once, so that the probabilities do not add up to 1."""
+        return self.scores == "independent"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of `--format json`; a class that the model rules out, by -inf, has no score."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
+        kind = {"scores": self.scores} if self.multi_label else {}
         return {
             "image": self.image,
             "model": self.model,
             "version": self.version,
+            **kind,
             "predictions": [_prediction(p) for p in self.predictions],
         }
 

@@ -35,17 +35,19 @@ class Present:
         model: Its name.
         version: The version that answers.
         basis: What a result depends on, but for the file.
+        redo: Whether to ask again for what another contract gave, which else is refused.
     """
 
     model: str
     version: str
     basis: Basis
+    redo: bool = False
 
     @classmethod
-    def of(cls, versions: Versions, options: Options) -> Present:
+    def of(cls, versions: Versions, options: Options, redo: bool = False) -> Present:
         """By asking the server."""
         version = versions.answering()
-        return cls(versions.current.name, version, Basis.of(options, versions.digest(version), ""))
+        return cls(versions.current.name, version, Basis.of(options, versions.digest(version), ""), redo)
 
     def why_again(self, path: Path, record: Record, file: str) -> str | None:
         """Why the record no longer holds; None where it does.
@@ -56,7 +58,8 @@ class Present:
             file: The image's identity now.
 
         Raises:
-            UsageError: The record is another model's or was made with other options, so that the file is another's.
+            UsageError: The record is another model's or contract's, or was made with other options, so that the file
+                is another's.
         """
         if (record.model, record.basis.settings) != (self.model, self.basis.settings):
             raise UsageError(
@@ -65,11 +68,22 @@ class Present:
             )
         if record.basis.file != file:
             return "whose picture has changed"
-        if record.version not in ("", self.version):
-            return f"by another version of the model than {self.version}"
         if record.basis.contract not in ("", self.basis.contract):
+            if not self.redo:
+                raise UsageError(self._refusal(path, record.version))
             return "by another contract or other labels"
+        if record.failed and record.version not in ("", self.version):
+            return f"that another version than {self.version} could not classify"
         return None
+
+    def _refusal(self, path: Path, version: str) -> str:
+        """What to say of results by another contract, and what to do."""
+        held = "" if version == self.version else f"--version {version} goes on with that version while it is served, "
+        return (
+            f"{path} holds results of version {version} of {self.model} by another contract or other labels than those "
+            f"of version {self.version}, which would answer now. --redo asks for them again, {held}and another file "
+            "leaves them as they are."
+        )
 
 
 def identity(name: str) -> str:

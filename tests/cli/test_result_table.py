@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import RenderableType
@@ -52,3 +53,10 @@ def test_names_are_no_markup_and_no_emoji(name: str) -> None:
     block = shown(as_table(Result(name, name, "1", (Prediction(0, name, 1.0, 1.0),))))
     assert block.count(name) == 2
     assert shown(as_table(Result(name, name, error=name))) == f"{name}\n  error: {name}\n"
+
+
+def test_several_classes_are_shown_as_such_and_none_is_said() -> None:
+    both = replace(CAT, scores="independent")
+    assert shown(as_table(both)).splitlines()[0] == "cat.jpg  each class by itself"
+    assert shown(as_table(replace(both, predictions=()))).splitlines()[1] == "  no class reaches the threshold"
+    assert "each class" not in shown(as_table(CAT))

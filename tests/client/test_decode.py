@@ -126,3 +126,17 @@ def test_a_logarithm_of_more_than_one_is_refused() -> None:
 def test_labels_of_a_foreign_servers_file_are_clean() -> None:
     entries = np.array(["1:0:\ufefftench  ".encode(), b"1:1:crane\r", b"1:2: ", b"1:3:a\xc2\xa0b"], object)
     assert [p.label for p in parse_classification(entries)] == ["tench", "crane", "2", "a\xa0b"]
+
+
+def test_a_threshold_gives_every_class_that_reaches_it_and_no_other() -> None:
+    scores = np.array([0.25, 0.75, 0.5, 0.125, 0.875], np.float32)
+    found = top(scores, list("abcde"), 1, "independent", threshold=0.5)
+    assert [(p.label, p.probability) for p in found] == [("e", 0.875), ("b", 0.75), ("c", 0.5)]
+    assert top(scores, list("abcde"), 1, "independent", threshold=0.9) == ()
+    assert len(top(scores, list("abcde"), 1, "independent", threshold=0.0)) == 5
+
+
+def test_a_threshold_is_of_the_probability_whatever_the_scores_are() -> None:
+    logits = np.log(np.array([0.5, 0.3, 0.2], np.float64))
+    assert [p.index for p in top(logits + 7, list("abc"), 9, "logits", threshold=0.25)] == [0, 1]
+    assert [p.index for p in top(logits, list("abc"), 9, "log-probabilities", threshold=0.25)] == [0, 1]

@@ -86,7 +86,10 @@ def test_what_no_longer_holds_is_done_again(tmp_path: Path, pictures: list[Path]
     )
     path = write(tmp_path / "outcomes.jsonl", *outcomes)
     pictures[3].write_bytes(b"another picture")
-    settled = settle(path, read_outcomes(path), [example(picture, 0) for picture in pictures], NOW)
+    chosen = [example(picture, 0) for picture in pictures]
+    with pytest.raises(UsageError, match="--redo"):
+        settle(path, read_outcomes(path), chosen, NOW)
+    settled = settle(path, read_outcomes(path), chosen, dataclasses.replace(NOW, redo=True))
     assert [one.image for one in settled.kept] == ["a.png"]
     assert {record.image: why for record, why in settled.again.items()} == {
         "b.png": "by another version of the model than 1",

@@ -17,6 +17,7 @@ from tritonrepo.client.errors import (
     RequestError,
     ServerUnavailableError,
     TritonRepoError,
+    VersionGoneError,
 )
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
@@ -27,8 +28,9 @@ REQUEST = Inference("m", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32))
 class ScriptedTransport:
     """A server that answers as its script says, and for ever as the last entry."""
 
-    def __init__(self, url: str, script: Sequence[TritonRepoError | None] = (None,)) -> None:
+    def __init__(self, url: str, script: Sequence[TritonRepoError | None] = (None,), ready: str = "1") -> None:
         self.url = url
+        self.ready = ready
         self.asked = 0
         self._script = script
 
@@ -50,7 +52,7 @@ class ScriptedTransport:
         return {"name": model}
 
     def statistics(self, model: str) -> dict[str, Any]:
-        return {"model_stats": []}
+        return {"model_stats": [{"name": model, "version": self.ready}]}
 
     def register(self, region: Region, key: str) -> None: ...
 
@@ -159,10 +161,25 @@ def test_closing_ends_a_wait_between_attempts() -> None:
 
 def test_a_version_that_is_gone_everywhere_is_not_waited_for() -> None:
     gone = [ModelUnavailableError("version 1 is not found")]
-    one, two = ScriptedTransport("one", gone), ScriptedTransport("two", gone)
-    with pytest.raises(ModelUnavailableError, match="version 1"):
+    one, two = ScriptedTransport("one", gone, ready="2"), ScriptedTransport("two", gone, ready="3")
+    with pytest.raises(VersionGoneError, match="version 1"):
         Servers([one, two], patience=3600).infer(replace(REQUEST, version="1"))
     assert (one.asked, two.asked) == (1, 1)
+
+
+def test_a_version_that_is_ready_and_does_not_answer_is_waited_for() -> None:
+    """Its process died, and is started again; on the other server it was never."""
+    gone, dead = ModelUnavailableError("version 1 is not found"), ModelUnavailableError("Stub process is not healthy")
+    other = ScriptedTransport("other", [gone], ready="2")
+    servers = Servers([ScriptedTransport("one", [dead, dead, None]), other])
+    assert servers.infer(replace(REQUEST, version="1")).version == "one"
+
+
+def test_one_that_is_not_within_reach_does_not_hold_a_version() -> None:
+    away = ScriptedTransport("away", [ServerUnavailableError("gone")])
+    other = ScriptedTransport("other", [ModelUnavailableError("version 1 is not found")], ready="2")
+    with pytest.raises(VersionGoneError):
+        Servers([away, other], patience=3600).infer(replace(REQUEST, version="1"))
 
 
 def test_a_version_may_be_on_one_server_alone() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.chromium import Page, chromium
 from tritonrepo.client.contract import ModelContract, parse_contract
 from tritonrepo.client.decode import Prediction
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.gallery import Gallery
+from tritonrepo.client.gallery import Gallery, card
 from tritonrepo.client.pipeline import thumbnail
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.results import Result
@@ -161,3 +162,10 @@ def test_the_notebook_runs_and_shows_pictures_beside_predictions(
     if folder := os.environ.get("SCREENSHOTS"):
         page.run("document.querySelector('.tc-card').scrollIntoView()")
         page.screenshot(Path(folder) / "notebook.png")
+
+
+def test_several_classes_are_shown_as_such_and_none_is_said() -> None:
+    both = replace(result(0), scores="independent")
+    assert "each class by itself" in card(both)
+    assert "no class reaches the threshold" in card(replace(both, predictions=()))
+    assert "tc-note" not in card(result(0))

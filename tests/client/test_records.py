@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -77,3 +78,11 @@ def test_a_kept_result_says_what_it_depends_on() -> None:
     }  # fmt: skip
     rows = list(csv.DictReader([csv_header(RESUMED_COLUMNS), *as_csv(kept).splitlines()]))
     assert [row["basis"] for row in rows] == [text, ""]
+
+
+def test_results_of_several_classes_say_so_and_may_have_none() -> None:
+    both = replace(CAT, scores="independent")
+    assert json.loads(as_json(both)) == {**json.loads(as_json(CAT)), "scores": "independent"}
+    none = replace(both, predictions=())
+    assert json.loads(as_json(none))["predictions"] == []
+    assert as_csv(none) == "cat.jpg,net_onnx,2,,,,,,"

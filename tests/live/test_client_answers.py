@@ -25,6 +25,7 @@ from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
 NET = Release(32, 0.5, LETTERS)
+MULTI_LABEL = Release(32, 0.5, LETTERS, scale=0.3)
 FORMULAS = ("=1+2", "+beta", "-3.5", "@delta", "epsilon")
 
 
@@ -82,6 +83,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     add(repository, "nan", plain, weights=spoilt(np.nan, slice(None)))
     add(repository, "one_nan", plain, weights=spoilt(np.nan, slice(2, 3)))
     add(repository, "infinite", plain, weights=spoilt(np.inf, slice(1, 2)))
+    independent = 'parameters { key: "scores" value { string_value: "independent" } }\ninstance_group'
+    add(repository, "multi_label", plain, ("instance_group", independent), weights=MULTI_LABEL.weights())
     with TritonServer(repository) as server:
         yield server
 
@@ -246,3 +249,47 @@ def test_evaluate_goes_on_with_the_truth_of_today(
     report = json.loads(captured.out)
     assert (report["images"], report["top1"]) == (2, 1.0)
     assert "1 outcomes of pictures that are not in" in " ".join(captured.err.split())
+
+
+def test_of_a_multi_label_model_every_class_that_reaches_the_threshold_is_shown(
+    server: TritonServer, picture: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Scores as they are: neither a softmax, nor the best N."""
+    scores = sorted(MULTI_LABEL.expected(picture).items(), key=lambda item: -item[1])
+    assert all(0 < score < 1 for _, score in scores)
+    limit = (scores[2][1] + scores[3][1]) / 2
+    page, words = tmp_path / "page.html", ["classify", str(picture), "--url", server.grpc_url, "--model", "multi_label"]
+    words += ["--threshold", str(limit)]
+    assert main([*words, "--format", "json"]) == 0
+    line = json.loads(capfd.readouterr().out)
+    assert line["scores"] == "independent"
+    assert [one["label"] for one in line["predictions"]] == [label for label, _ in scores[:3]]
+    for one, (_, score) in zip(line["predictions"], scores, strict=False):
+        assert one["probability"] == one["score"] == pytest.approx(score, abs=1e-4)
+    assert main([*words, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert [row["label"] for row in rows] == [label for label, _ in scores[:3]]
+    assert main([*words, "--gallery", str(page)]) == 0
+    shown = capfd.readouterr().out
+    assert "each class by itself" in shown
+    assert [label in shown for label, _ in scores] == [True] * 3 + [False] * 2
+    assert [f">{label}<" in page.read_text() for label, _ in scores] == [True] * 3 + [False] * 2
+    assert main([*words[:-1], "1"]) == 0
+    assert "no class reaches the threshold" in capfd.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*words, "--top", "3"])
+    assert main([*words, "--server-top-n"]) == 2
+
+
+def test_results_without_a_class_are_done(
+    server: TritonServer, picture: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["classify", str(picture), str(picture), "--url", server.grpc_url, "--model", "multi_label"]
+    for name in ("results.jsonl", "results.csv"):
+        path = tmp_path / name
+        again = [*words, "--threshold", "1", "--resume", str(path)]
+        assert main(again) == 0
+        written = path.read_bytes()
+        assert main(again) == 0  # of a csv file the last image is done again
+        assert path.read_bytes() == written
+        assert "0 could not be classified" in capfd.readouterr().err

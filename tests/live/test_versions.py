@@ -175,7 +175,12 @@ def test_a_running_classify_goes_on_with_the_next_version(
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         first = [json.loads(line) for line in results.read_text().splitlines()]
-        again = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True, timeout=120)
+        kept = results.read_bytes()
+        refused = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+        assert refused.returncode == 2
+        assert "results of version 1 of net_onnx by another contract" in refused.stderr
+        assert results.read_bytes() == kept
+        again = subprocess.run([*command, "--redo"], stderr=subprocess.PIPE, text=True, check=True, timeout=120)
     assert [line["image"] for line in first] == names
     counts = Counter(line["version"] for line in first)
     assert counts.keys() == {"1", "2"}
