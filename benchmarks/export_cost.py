@@ -62,9 +62,10 @@ def bare(model: str, directory: Path) -> list[tuple[str, float, float]]:
     """The conversions alone."""
     stopwatch = Stopwatch()
     from tritonrepo.export import models, to_onnx, to_torchscript
+    from tritonrepo.export.options import Options, Watcher
 
     stopwatch.begin("network and weights")
-    loaded = models.load(model, "seeded", lambda _, __: None, lambda _: None)
+    loaded = models.load(Options(model, "seeded", (), directory), Watcher())
     module, spec = loaded.module, loaded.spec
     stopwatch.begin("torchscript: convert")
     to_torchscript.convert(module, spec.image_shape, directory / "model.pt")

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     """What to export."""
-    add = parser.add_argument
+    add = parser.add_argument_group("the model").add_argument
     add(
         "--model",
         default="resnext101_32x4d",
@@ -61,9 +61,23 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="ngc|auto|seeded[:N]|PATH",
         help="where the weights come from; without it NGC, or the source's own",
     )
+    add("--ema", action="store_true", help="the moving averages of a checkpoint's weights, not the weights themselves")
+    add(
+        "--classes",
+        type=whole_number(2, 1_000_000),
+        metavar="N",
+        help="classes of the head; without it those of the checkpoint's, or of the network's own",
+    )
+    add("--output", type=word, metavar="KEY", help="key, attribute or index of the scores in what the network returns")
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
-    add("--labels", type=path, metavar="FILE", help="one label a line, in the order of the logits")
+    add(
+        "--labels",
+        type=path,
+        metavar="FILE|DIR",
+        help="a label a line in the order of the logits, a .csv, a .json of index and name, or a directory of class "
+        "folders",
+    )
     add("--spec", type=path, metavar="FILE", help="TOML: name, labels and preprocessing of an exported program")
     add("--images", type=path, metavar="DIR", help="photographs to verify on; without it, those of scikit-image")
 

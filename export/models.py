@@ -11,41 +11,40 @@ from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.export import network
 from tritonrepo.export.blame import gist
-from tritonrepo.export.options import Progress
+from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.sources import exported, factory, known
-from tritonrepo.export.sources.loaded import Loaded, Notice
+from tritonrepo.export.sources.loaded import Loaded
 
 LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
 """The words before a colon, and whose networks they name."""
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
-def load(model: str, source: str | None, progress: Progress, notice: Notice, described: Path | None = None) -> Loaded:
+def load(options: Options, watcher: Watcher) -> Loaded:
     """The classifier that `--model` names.
 
     Args:
-        model: As in `--model`.
-        source: As in `--weights`; without it a known network comes from NGC, and the rest keep what they come with.
-        progress: Takes how far a download is.
-        notice: Takes a sentence.
-        described: As in `--spec`: what is known of an exported program.
+        options: The model, its weights, and what is said of them. Without `--weights` a known network comes from NGC,
+            and the rest keep what they come with.
+        watcher: Is told what is chosen, and how far a download is.
 
     Raises:
         UsageError: The model cannot be had.
         TritonRepoError: As the source raises it.
     """
+    model, described = options.model, options.spec
     if described is not None and not model.endswith(".pt2"):
         raise UsageError(f"--spec {described}: describes an exported program, and --model {model} is none")
     kind, _, name = model.partition(":")
     if kind in LIBRARIES and name:
-        loaded: Loaded = _library(model, LIBRARIES[kind]).load(name, source, notice)
+        loaded: Loaded = _library(model, LIBRARIES[kind]).load(name, options, watcher.notice)
         return loaded
     if model.endswith(".pt2"):
-        return exported.load(Path(model), described, source)
+        return exported.load(Path(model), options)
     if ".py:" in model or _DOTTED.fullmatch(model):
-        return factory.load(model, source, notice)
+        return factory.load(model, options, watcher.notice)
     if model in network.ARCHITECTURES:
-        return known.load(model, source, progress, notice)
+        return known.load(model, options, watcher)
     raise UsageError(
         f"--model {model}: unknown; take one of {', '.join(network.ARCHITECTURES)}, timm:NAME or timm:DIR, "
         "torchvision:NAME, hf:DIR, FILE.pt2, or FILE.py:FACTORY or package.module:FACTORY for your own"

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 STEM_CHANNELS = 64
+CLASSES = 1000
+"""Those of ImageNet."""
 SQUEEZE_CHANNELS = 16
 """NVIDIA squeezes every block to 16 channels, whatever its width."""
 
@@ -92,7 +94,7 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """Images `[N, 3, H, W]`, FP32, normalised -> logits `[N, classes]`, FP32."""
 
-    def __init__(self, architecture: Architecture, classes: int = 1000) -> None:
+    def __init__(self, architecture: Architecture, classes: int = CLASSES) -> None:
         super().__init__()
         self.conv1 = _convolution(3, STEM_CHANNELS, 7, stride=2)
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
@@ -117,6 +119,6 @@ class ResNet(nn.Module):
         return logits
 
 
-def build(name: str) -> ResNet:
+def build(name: str, classes: int = CLASSES) -> ResNet:
     """A freshly initialised network of `ARCHITECTURES`, in training mode. Raises `KeyError` for an unknown name."""
-    return ResNet(ARCHITECTURES[name])
+    return ResNet(ARCHITECTURES[name], classes)

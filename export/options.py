@@ -10,6 +10,8 @@ from tritonrepo.repository.serving import Serving
 
 Progress = Callable[[int, int | None], None]
 """Is told the bytes of a download that are here, and how many there are in all, where the server says."""
+Notice = Callable[[str], None]
+"""Is told a sentence."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Options:
         formats: What to make of it.
         repository: The model repository; made if it is not there.
         serving: What ends in config.pbtxt.
-        labels: A file with one label a line.
+        labels: A text file with one label a line, a csv, a JSON file, or a directory of class folders.
+        ema: Take the moving averages of a checkpoint's weights.
+        classes: How many classes the head has. None: as many as that of the checkpoint, or of the network itself.
+        output: The key, attribute or index of the scores in what the network returns. None: see `outputs`.
         spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
         images: A directory of photographs to verify on. None: those of scikit-image.
@@ -58,6 +63,9 @@ class Options:
     repository: Path
     serving: Serving = field(default_factory=Serving)
     labels: Path | None = None
+    ema: bool = False
+    classes: int | None = None
+    output: str | None = None
     spec: Path | None = None
     name: str | None = None
     images: Path | None = None
@@ -78,7 +86,7 @@ class Watcher:
             failure; what went wrong is in what they raise.
     """
 
-    notice: Callable[[str], None] = lambda _: None
+    notice: Notice = lambda _: None
     step: Callable[[str], None] = lambda _: None
     progress: Progress = lambda _, __: None
     silence: Callable[[], AbstractContextManager[None]] = nullcontext

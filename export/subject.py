@@ -1,14 +1,15 @@
 """What is exported: the module with all that is known of it, before there is an artifact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from tritonrepo.export import labels, models, photographs
+from tritonrepo.client.errors import UsageError
+from tritonrepo.export import label_files, labels, models, outputs, photographs
 from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
-from tritonrepo.export.gate import pictures, preparation
+from tritonrepo.export.gate import half, pictures, preparation
 from tritonrepo.export.gate.reference import Reference, observe
 from tritonrepo.export.gate.scores import EXPLANATIONS
 from tritonrepo.export.options import Options, Watcher
@@ -42,31 +43,42 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
         TritonRepoError: The model or its weights cannot be had, the repository cannot take it, or the module is no
             classifier that agrees with itself.
     """
-    given = None if options.labels is None else labels.read(options.labels)
+    given = None if options.labels is None else _labels(options.labels)
     paths = photographs.find(options.images)
     if options.name is not None:
         ModelSpec(options.name)
     watcher.step("network and weights")
-    loaded = models.load(options.model, options.weights, watcher.progress, watcher.notice, options.spec)
+    loaded = models.load(options, watcher)
     spec = loaded.spec if options.name is None else replace(loaded.spec, name=options.name)
-    _tell(loaded, paths, watcher)
+    _check(loaded, paths, watcher)
     for format in options.formats:
         repository.check(f"{spec.name}_{format.name}")
+        if format.precision == "FP16":
+            half.check_weights(loaded.module, format.name)
+    module = outputs.choose(loaded.module, spec.image_shape, options.output, watcher.notice)
     watcher.step("reference: PyTorch on the verification pictures")
     size = options.serving.max_batch_size
     images = pictures.make(paths, spec.preprocessing, size)
     for sentence in advise_on_inputs(spec.preprocessing, images):
         watcher.notice(sentence)
-    expected = observe(loaded.module, images, size, spec.scores)
-    _tell_scores(spec, expected, watcher)
-    spec, why = labels.choose(spec, expected.values.shape[1], given)
-    watcher.notice(why)
-    return Subject(loaded.module, replace(spec, scores=expected.scores), loaded.weights, expected)
+    expected = observe(module, images, size, spec.scores)
+    spec, labelled = labels.choose(
+        spec, expected.values.shape[1], given, f"--labels {options.labels}", loaded.origins.labels
+    )
+    for sentence in origins(loaded, expected, labelled):
+        watcher.notice(sentence)
+    return Subject(module, replace(spec, scores=expected.scores), loaded.weights, expected)
 
 
-def _tell(loaded: Loaded, paths: Sequence[Path], watcher: Watcher) -> None:
-    """What the source gives, and whether its own preprocessing is the one that it gives."""
-    watcher.notice(f"preprocessing: {loaded.spec.preprocessing}")
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        return label_files.read(path)
+    except UsageError as exc:
+        raise UsageError(f"--labels {exc}") from exc
+
+
+def _check(loaded: Loaded, paths: Sequence[Path], watcher: Watcher) -> None:
+    """Whether the source's own preprocessing is the one that it gives."""
     if loaded.transform is None:
         return
     worst = preparation.check(loaded.transform, loaded.spec.preprocessing, paths)
@@ -81,14 +93,30 @@ def _tell(loaded: Loaded, paths: Sequence[Path], watcher: Watcher) -> None:
         )
 
 
-def _tell_scores(spec: ModelSpec, expected: Reference, watcher: Watcher) -> None:
-    if spec.scores is not None:
-        watcher.notice(f"scores: {expected.scores}, as the spec says")
-    elif expected.scores != "logits":
-        watcher.notice(
-            f"scores: {expected.scores}, because {EXPLANATIONS[expected.scores]}; clients show them without another "
-            'softmax. If that is wrong, say ModelSpec(..., scores="logits")'
-        )
-    else:
-        for sentence in advise_on_scores(expected.values):
-            watcher.notice(sentence)
+def origins(loaded: Loaded, expected: Reference, labelled: str) -> Iterator[str]:
+    """Say what is exported, and where each part of it came from.
+
+    Args:
+        loaded: What the source gave.
+        expected: What the network gives.
+        labelled: The sentence on the labels.
+    """
+    weights = loaded.weights
+    yield f"preprocessing: {loaded.spec.preprocessing}; from {loaded.origins.preprocessing}"
+    yield f"weights: {weights.source}, SHA-256 {weights.sha256[:12]}…" + ("" if weights.trained else ", untrained")
+    yield f"classes: {expected.values.shape[1]}, {loaded.origins.classes}"
+    yield f"scores: {expected.scores}, {_why_scores(loaded, expected)}"
+    yield labelled
+    if loaded.spec.scores is None and expected.scores == "logits":
+        yield from advise_on_scores(expected.values)
+
+
+def _why_scores(loaded: Loaded, expected: Reference) -> str:
+    if loaded.spec.scores is not None:
+        return f"as {loaded.origins.scores} says"
+    if expected.scores == "logits":
+        return "because they are neither probabilities nor their logarithms"
+    return (
+        f"because {EXPLANATIONS[expected.scores]}; clients show them without another softmax. If that is wrong, say "
+        'ModelSpec(..., scores="logits")'
+    )

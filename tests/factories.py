@@ -142,6 +142,24 @@ def train_returns_nothing() -> tuple[nn.Module, ModelSpec]:
     return TrainReturnsNothing(), spec("quiet")
 
 
+class Parts(TrainReturnsNothing):
+    """Returns features beside its scores, and no part is named logits."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        scores: Tensor = self.network(x)
+        return {"features": scores + 1, "scores": scores}
+
+
+def parts() -> tuple[nn.Module, ModelSpec]:
+    return Parts(), spec("parts")
+
+
+def beyond_half() -> tuple[nn.Module, ModelSpec]:
+    module = network()
+    module.state_dict()["7.weight"][3, 2] = -70_000
+    return module, spec("beyond")
+
+
 class ExtraState(TrainReturnsNothing):
     def get_extra_state(self) -> str:
         return "anything"

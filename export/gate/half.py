@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._pytree import tree_leaves
 
 from tritonrepo.export import copies
@@ -31,6 +32,37 @@ PICTURES = (0, FIRST_EXTREME, FIRST_EXTREME + 1, FIRST_EXTREME + 2)
 """A photograph, black, white, noise. A picture takes a large network some seconds."""
 LARGEST = 65_504
 """The largest number of FP16."""
+
+
+def check_weights(module: nn.Module, name: str) -> None:
+    """Refuse weights that FP16 has not, before anything is converted.
+
+    Args:
+        module: In FP32.
+        name: Of the format, for messages.
+
+    Raises:
+        VerificationError: A parameter, or a statistic of a normalisation, is beyond FP16. The message names the layer.
+    """
+    for owner, layer in module.named_modules():
+        tensors = dict(layer.named_parameters(recurse=False))
+        if isinstance(layer, _NormBase):
+            tensors |= dict(layer.named_buffers(recurse=False))
+        for key, tensor in tensors.items():
+            value = _farthest(tensor)
+            if abs(value) > LARGEST:
+                raise VerificationError(
+                    f"{name}: the {key} of the layer {owner} ({type(layer).__name__}) holds {value:,.0f}, and FP16 "
+                    f"ends at {LARGEST:,}; export it in FP32, as the format onnx"
+                )
+
+
+def _farthest(tensor: torch.Tensor) -> float:
+    """The value that is farthest from 0."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return 0.0
+    low, high = tensor.detach().aminmax()
+    return float(low if -low > high else high)
 
 
 def prove(module: nn.Module, expected: Reference, name: str) -> EagerFp16:

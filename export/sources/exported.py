@@ -1,7 +1,7 @@
 """An exported program, `FILE.pt2` of `torch.export.save`, and the TOML file that says what is not in it.
 
     name = "mine"
-    labels = ["cat", "dog"]                 # or a file beside it: labels = "labels.txt"
+    labels = ["cat", "dog"]                 # or a file beside it, as in --labels: labels = "labels.txt"
     scores = "logits"
 
     [preprocessing]                         # the usual pipeline: resize, crop, interpolation, mean, std
@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.client.text import read_lines
+from tritonrepo.export import label_files, weights
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import WeightsError
-from tritonrepo.export.sources.loaded import Loaded
+from tritonrepo.export.options import Options
+from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.spec import ModelSpec
@@ -56,23 +57,21 @@ class Program(nn.Module):
         return scores
 
 
-def load(path: Path, described: Path | None, source: str | None) -> Loaded:
+def load(path: Path, options: Options) -> Loaded:
     """The program of a file.
 
     Args:
         path: The file.
-        described: The TOML file.
-        source: As in `--weights`; a program has its own.
+        options: `--spec`: the TOML file. A program has its own weights and its own head.
 
     Raises:
-        UsageError: A file is missing, or says something that no spec can be made of.
+        UsageError: A file is missing, or says something that no spec can be made of, or more is asked of a program.
         WeightsError: It is no exported program.
     """
-    if described is None:
+    _refuse(path, options)
+    if options.spec is None:
         raise UsageError(f"--model {path}: a program does not say how images are prepared; do it with --spec FILE.toml")
-    if source is not None:
-        raise UsageError(f"--weights {source}: an exported program has its own, and takes no others")
-    spec = read_spec(described, path.stem)
+    spec = read_spec(options.spec, path.stem)
     if not path.is_file():
         raise UsageError(f"--model {path}: no such file")
     try:
@@ -83,7 +82,19 @@ def load(path: Path, described: Path | None, source: str | None) -> Loaded:
         raise
     except Exception as exc:  # a damaged file makes the unpickler raise anything
         raise WeightsError(f"--model {path}: is no program of torch.export.save: {gist(exc)}") from exc
-    return Loaded(module, spec, Weights(f"program {path.name}", sha256(path), spec.trained))
+    origins = Origins(options.spec.name, options.spec.name, "the program's own")
+    return Loaded(module, spec, Weights(f"program {path.name}", sha256(path), spec.trained), origins)
+
+
+def _refuse(path: Path, options: Options) -> None:
+    if options.weights is not None:
+        raise UsageError(f"--weights {options.weights}: an exported program has its own, and takes no others")
+    if options.classes is not None:
+        raise UsageError(
+            f"--classes {options.classes}: the head of an exported program is fixed; export {path.name} from a network "
+            f"of {options.classes} classes"
+        )
+    weights.refuse_ema(options)
 
 
 def _refuse_fixed_batch(path: Path, program: torch.export.ExportedProgram) -> None:
@@ -112,11 +123,18 @@ def read_spec(path: Path, name: str) -> ModelSpec:
         raise UsageError(f"--spec {path}: unknown keys {', '.join(unknown)}; it may have {', '.join(KEYS)}")
     values["preprocessing"] = _preprocessing(path, values.get("preprocessing"))
     if isinstance(labels := values.get("labels"), str):
-        values["labels"] = read_lines(path.parent / labels)
+        values["labels"] = _labels(path, labels)
     try:
         return ModelSpec(**{"name": name, **values})
     except (UsageError, TypeError) as exc:
         raise UsageError(f"--spec {path}: {exc}") from exc
+
+
+def _labels(path: Path, name: str) -> tuple[str, ...]:
+    try:
+        return label_files.read(path.parent / name)
+    except UsageError as exc:
+        raise UsageError(f"--spec {path}: labels: {exc}") from exc
 
 
 def _preprocessing(path: Path, values: object) -> Preprocessing:

@@ -11,20 +11,21 @@ import torch
 from torch import nn
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import weights
-from tritonrepo.export.sources.loaded import Loaded, Notice
+from tritonrepo.export import checkpoint, checkpoint_file, weights
+from tritonrepo.export.options import Notice, Options
+from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.export.unwrap import unwrap
 from tritonrepo.repository.spec import ModelSpec
 
 IMPORTED_AS = "model_file"
 
 
-def load(model: str, source: str | None, notice: Notice) -> Loaded:
+def load(model: str, options: Options, notice: Notice) -> Loaded:
     """What the function returns: a module, or a pair of one and its spec.
 
     Args:
         model: `FILE.py:FACTORY` or `package.module:FACTORY`.
-        source: A checkpoint's path; None: the module keeps the weights it came with.
+        options: `--weights`: a checkpoint's path; None: the module keeps the weights it came with.
         notice: Takes a sentence.
 
     Raises:
@@ -32,19 +33,38 @@ def load(model: str, source: str | None, notice: Notice) -> Loaded:
         WeightsError: The checkpoint does not fit.
     """
     where, _, name = model.rpartition(":")
+    _refuse(model, options)
     module, spec = _call(model, where, name)
     _restore_defaults(notice)
     module = unwrap(module, notice)
     try:
-        _tell_precision(module, notice)
+        weights.tell_precision((*module.parameters(), *module.buffers()), notice)
         module = module.cpu().float()
         _evaluate(module)
-        provenance = weights.of_module(module, f"factory {Path(where).name}:{name}", spec.trained)
+        provenance = weights.of_module(module, f"factory {Path(where).name}:{name}", (spec or ModelSpec(name)).trained)
     except (RuntimeError, ValueError, TypeError, AttributeError) as exc:  # a lazy module, one without data, ...
         raise UsageError(f"--model {model}: its parameters cannot be read: {exc}") from exc
-    if source is not None:
-        module, provenance = weights.from_path(module, source, model)
-    return Loaded(module, spec, provenance)
+    if options.weights is not None:
+        path = weights.checkpoint_path(options.weights, model)
+        found = checkpoint_file.read(path, checkpoint.size(module), options.ema, notice)
+        module, provenance = weights.from_tensors(module, found, notice)
+    return Loaded(module, spec or ModelSpec(name), provenance, _origins(spec, name))
+
+
+def _refuse(model: str, options: Options) -> None:
+    if options.classes is not None:
+        raise UsageError(
+            f"--classes {options.classes}: a function of your own builds its head itself; let that of --model {model} "
+            f"return a network of {options.classes} classes"
+        )
+    if options.weights is None:
+        weights.refuse_ema(options)
+
+
+def _origins(spec: ModelSpec | None, name: str) -> Origins:
+    if spec is None:
+        return Origins(f"ImageNet's conventions, because {name} returns no ModelSpec")
+    return Origins(f"the ModelSpec of {name}", f"the ModelSpec of {name}")
 
 
 def _evaluate(module: nn.Module) -> None:
@@ -66,14 +86,7 @@ def _restore_defaults(notice: Notice) -> None:
         torch.set_default_device("cpu")
 
 
-def _tell_precision(module: nn.Module, notice: Notice) -> None:
-    tensors = (*module.parameters(), *module.buffers())
-    others = {str(tensor.dtype) for tensor in tensors if tensor.is_floating_point()} - {"torch.float32"}
-    if others:
-        notice(f"parameters of {', '.join(sorted(others))} are made float32, in which every model is exported")
-
-
-def _call(model: str, where: str, name: str) -> tuple[nn.Module, ModelSpec]:
+def _call(model: str, where: str, name: str) -> tuple[nn.Module, ModelSpec | None]:
     if where.endswith(".py") and not Path(where).is_file():
         raise UsageError(f"--model {model}: no such file")
     try:
@@ -87,8 +100,8 @@ def _call(model: str, where: str, name: str) -> tuple[nn.Module, ModelSpec]:
         last = traceback.extract_tb(exc.__traceback__)[-1]
         line = f"{Path(last.filename).name}, line {last.lineno}"
         raise UsageError(f"--model {model}: {type(exc).__name__} at {line}: {exc}") from exc
-    module, spec = result if isinstance(result, tuple) and len(result) == 2 else (result, ModelSpec(name))
-    if not isinstance(module, nn.Module) or not isinstance(spec, ModelSpec):
+    module, spec = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+    if not isinstance(module, nn.Module) or not isinstance(spec, ModelSpec | None):
         raise UsageError(
             f"--model {model}: returned {_kind(result)}, expected a torch.nn.Module, or a pair of one and a "
             "tritonrepo.export.ModelSpec"

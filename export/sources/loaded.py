@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,8 @@ from torch import nn
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.spec import ModelSpec
 
-Notice: TypeAlias = Callable[[str], None]
+OWN_CLASSES = "the network's own"
+"""Who says how many classes there are, where nobody else does."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,23 @@ class Transform:
 
 
 @dataclass(frozen=True)
+class Origins:
+    """Who said what of a model, in words that go on from `from`.
+
+    Attributes:
+        preprocessing: How images are prepared.
+        labels: What the classes are called, where the spec has labels.
+        classes: How many there are; a clause of its own.
+        scores: What the scores are, where the spec has them.
+    """
+
+    preprocessing: str
+    labels: str = "the model's spec"
+    classes: str = OWN_CLASSES
+    scores: str = "the model's spec"
+
+
+@dataclass(frozen=True)
 class Loaded:
     """A classifier with all that its source knows of it.
 
@@ -38,10 +55,12 @@ class Loaded:
         module: In evaluation mode on the CPU.
         spec: Of the model; labels and preprocessing as the source has them.
         weights: Where its parameters came from.
+        origins: Who said what is in the spec.
         transform: The source's own preprocessing; None where it has none, and the spec's is taken on trust.
     """
 
     module: nn.Module
     spec: ModelSpec
     weights: Weights
+    origins: Origins
     transform: Transform | None = None

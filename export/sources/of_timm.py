@@ -15,17 +15,22 @@ from timm.data import create_transform, resolve_model_data_config
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export.sources.loaded import Loaded, Notice, Transform
+from tritonrepo.export import checkpoint_file, label_files, weights
+from tritonrepo.export.options import Notice, Options
+from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import Network, fill
 from tritonrepo.repository.spec import ModelSpec
 
+FILES = ("model.safetensors", "pytorch_model.bin")
+"""The weights beside a configuration, in the order in which timm looks for them."""
 
-def load(name: str, source: str | None, notice: Notice) -> Loaded:
+
+def load(name: str, options: Options, notice: Notice) -> Loaded:
     """The network `NAME[.TAG]`, or that of a directory.
 
     Args:
         name: As timm has it, or the directory's path.
-        source: As in `--weights`.
+        options: `--weights`, `--ema`, `--classes`.
         notice: Takes a sentence.
 
     Raises:
@@ -41,18 +46,31 @@ def load(name: str, source: str | None, notice: Notice) -> Loaded:
         f"timm:{name}",
         f"timm {Path(name).name}",
         lambda: timm.create_model(wanted, pretrained=True),
-        lambda: timm.create_model(wanted, pretrained=False),
+        lambda classes: timm.create_model(wanted, pretrained=False, num_classes=classes),
     )
-    module, weights = fill(network, source)
-    config = resolve_model_data_config(module)
+    if options.weights is None and directory.is_dir():
+        _tell_precision(directory, notice)
+    filled = fill(network, options, notice)
+    config = resolve_model_data_config(filled.module)
     try:
         preprocessing = describe(config)
-    except ContractError as exc:
+        known: Any = filled.module.pretrained_cfg
+        labels = () if filled.other_head else _labels(known)
+    except (ContractError, UsageError) as exc:
         raise UsageError(f"--model timm:{name}: {exc}") from exc
-    known: Any = module.pretrained_cfg
     architecture = str(known.get("architecture") or name.partition(".")[0])
-    spec = ModelSpec(architecture, _labels(known), preprocessing=preprocessing, trained=weights.trained)
-    return Loaded(module, spec, weights, _transform(config))
+    spec = ModelSpec(architecture, labels, preprocessing=preprocessing, trained=filled.weights.trained)
+    home = f"{name}/config.json" if directory.is_dir() else f"timm's configuration of {name}"
+    origins = Origins(home, f"label_names of {home}", filled.classes)
+    return Loaded(filled.module, spec, filled.weights, origins, _transform(config))
+
+
+def _tell_precision(directory: Path, notice: Notice) -> None:
+    """Timm puts the weights beside a configuration into FP32 without a word."""
+    path = next((path for path in (directory / file for file in FILES) if path.is_file()), None)
+    if path is not None:
+        found = checkpoint_file.read(path, path.stat().st_size, False, notice)
+        weights.tell_precision(found.values.values(), notice)
 
 
 def describe(config: Mapping[str, Any]) -> Preprocessing:
@@ -85,8 +103,14 @@ def describe(config: Mapping[str, Any]) -> Preprocessing:
 
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a fine-tuned head, where its configuration has them; descriptions before synset ids."""
+    """The names of a fine-tuned head, where its configuration has them; descriptions before synset ids.
+
+    Raises:
+        UsageError: They are numbered, and a number is missing.
+    """
     names = config.get("label_names") or ()
+    if isinstance(names, Mapping):
+        names = label_files.in_order(names.items(), "label_names")
     described = config.get("label_descriptions") or {}
     return tuple(str(described.get(name, name)) for name in names)
 

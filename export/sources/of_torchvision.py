@@ -12,19 +12,20 @@ from torchvision.transforms._presets import ImageClassification
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export.sources.loaded import Loaded, Notice, Transform
+from tritonrepo.export.options import Notice, Options
+from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import Network, fill
 from tritonrepo.repository.spec import ModelSpec
 
 
-def load(wanted: str, source: str | None, notice: Notice) -> Loaded:
+def load(wanted: str, options: Options, notice: Notice) -> Loaded:
     """The network `NAME[:WEIGHTS]`; without WEIGHTS, the library's best.
 
     WEIGHTS also say how images are prepared, so that they count with another `--weights` too.
 
     Args:
         wanted: As in `resnet50:IMAGENET1K_V2`.
-        source: As in `--weights`.
+        options: `--weights`, `--ema`, `--classes`.
         notice: Takes a sentence.
 
     Raises:
@@ -37,19 +38,18 @@ def load(wanted: str, source: str | None, notice: Notice) -> Loaded:
         f"torchvision:{wanted}",
         f"torchvision {name} {chosen.name}",
         lambda: get_model(name, weights=chosen),
-        lambda: get_model(name, weights=None),
+        lambda classes: get_model(name, weights=None, **({} if classes is None else {"num_classes": classes})),
     )
     transform = chosen.transforms()
     if not isinstance(transform, ImageClassification):
         raise UsageError(f"--model torchvision:{wanted}: prepares its input by {type(transform).__name__}, no picture")
-    if source is not None:
-        notice(f"the images are prepared as for torchvision's {chosen.name}")
-    module, weights = fill(network, source)
+    filled = fill(network, options, notice)
     # torchvision writes ImageNet's names in short; the WordNet names are those of its 1000 classes too.
     categories = chosen.meta["categories"]
-    labels = () if len(categories) == 1000 else tuple(categories)
-    spec = ModelSpec(name, labels, preprocessing=describe(transform), trained=weights.trained)
-    return Loaded(module, spec, weights, _transform(transform))
+    labels = () if len(categories) == 1000 or filled.other_head else tuple(categories)
+    spec = ModelSpec(name, labels, preprocessing=describe(transform), trained=filled.weights.trained)
+    origins = Origins(f"torchvision's {chosen}", f"the categories of {chosen}", filled.classes)
+    return Loaded(filled.module, spec, filled.weights, origins, _transform(transform))
 
 
 def _weights(name: str, tag: str) -> WeightsEnum:

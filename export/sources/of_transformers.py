@@ -16,11 +16,14 @@ from transformers.image_processing_backends import PilBackend
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export.sources.loaded import Loaded, Notice, Transform
+from tritonrepo.export import label_files, weights
+from tritonrepo.export.options import Notice, Options
+from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import Network, fill
 from tritonrepo.repository.spec import ModelSpec
 
-CONVNEXT = "ConvNextImageProcessorPil"
+CONVNEXT, LEVIT, POOLFORMER = "ConvNextImageProcessorPil", "LevitImageProcessorPil", "PoolFormerImageProcessorPil"
+OF_TIMM = "TimmWrapperImageProcessor"
 ATTENTION = "eager"
 """The attention that is written out: the ONNX exporter cannot follow Swin's fused one with an open batch."""
 WARPED_FROM = 384
@@ -28,8 +31,14 @@ WARPED_FROM = 384
 _METHODS = ("_preprocess", "resize", "center_crop", "rescale", "normalize", "pad", "process_image")
 _RULES = {
     CONVNEXT: {"_preprocess", "resize"},
+    LEVIT: {"resize"},
+    POOLFORMER: {"_preprocess", "resize"},
     "EfficientNetImageProcessorPil": {"_preprocess", "rescale"},
     "MobileViTImageProcessorPil": {"_preprocess"},
+    # Theirs also takes maps of segments; a picture gets the usual steps.
+    "BeitImageProcessorPil": {"_preprocess"},
+    "MobileNetV2ImageProcessorPil": {"_preprocess"},
+    "SegformerImageProcessorPil": {"_preprocess"},
 }
 """The processors that do some of it in their own way, and what `describe` knows of that."""
 
@@ -48,12 +57,12 @@ class Scores(nn.Module):
         return logits.sigmoid() if self.independent else logits
 
 
-def load(name: str, source: str | None, notice: Notice) -> Loaded:
+def load(name: str, options: Options, notice: Notice) -> Loaded:
     """The classifier of a directory, with its image processor.
 
     Args:
         name: The directory, or an id that transformers finds in its cache or downloads.
-        source: As in `--weights`.
+        options: `--weights`, `--ema`, `--classes`.
         notice: Takes a sentence.
 
     Raises:
@@ -63,15 +72,56 @@ def load(name: str, source: str | None, notice: Notice) -> Loaded:
     network = Network(
         f"hf:{name}",
         f"transformers {Path(name).name}",
-        lambda: AutoModelForImageClassification.from_pretrained(
-            name, dtype=torch.float32, attn_implementation=ATTENTION
-        ),
-        lambda: AutoModelForImageClassification.from_config(
-            transformers.AutoConfig.from_pretrained(name), attn_implementation=ATTENTION
-        ),
+        lambda: _pretrained(name, notice),
+        lambda classes: _bare(name, classes),
     )
-    model, provenance = fill(network, source)
-    config: Any = model.config
+    filled = fill(network, options, notice)
+    config: Any = filled.module.config
+    own, default = _processors(name)
+    channels = getattr(config, "num_channels", 3)
+    try:
+        preprocessing = describe(own, channels)
+    except ContractError as exc:
+        raise UsageError(f"--model hf:{name}: {type(own).__name__}: {exc}") from exc
+    labels = () if filled.other_head else _labels(config.id2label)
+    independent = config.problem_type == "multi_label_classification"
+    spec = ModelSpec(
+        Path(name).name,
+        labels,
+        preprocessing=preprocessing,
+        trained=filled.weights.trained,
+        scores="independent" if independent else None,
+    )
+    origins = Origins(
+        f"{type(own).__name__} of {name}",
+        f"id2label of {name}/config.json",
+        filled.classes,
+        f"problem_type of {name}/config.json",
+    )
+    transform = _transform(own, default, "L" if channels == 1 else "RGB")
+    return Loaded(Scores(filled.module, independent).eval(), spec, filled.weights, origins, transform)
+
+
+def _pretrained(name: str, notice: Notice) -> nn.Module:
+    if (stored := transformers.AutoConfig.from_pretrained(name).dtype) is not None:
+        weights.say_precision([stored], notice)
+    model: nn.Module = AutoModelForImageClassification.from_pretrained(
+        name, dtype=torch.float32, attn_implementation=ATTENTION
+    )
+    return model
+
+
+def _bare(name: str, classes: int | None) -> nn.Module:
+    config = transformers.AutoConfig.from_pretrained(name)
+    if classes is not None:
+        config.num_labels = classes
+    config.dtype = torch.float32
+    model: nn.Module = AutoModelForImageClassification.from_config(config, attn_implementation=ATTENTION)
+    return model
+
+
+def _processors(name: str) -> tuple[Any, Any]:
+    """The one on pictures, and the one that transformers takes by default."""
     try:
         own = AutoImageProcessor.from_pretrained(name, backend="pil")
         default = AutoImageProcessor.from_pretrained(name)
@@ -79,26 +129,12 @@ def load(name: str, source: str | None, notice: Notice) -> Loaded:
         raise UsageError(f"--model hf:{name}: its image processor cannot be had: {exc}") from exc
     if not isinstance(own, PilBackend):
         raise UsageError(f"--model hf:{name}: {type(own).__name__} resizes tensors, and a contract resizes pictures")
-    channels = getattr(config, "num_channels", 3)
-    try:
-        preprocessing = describe(own, channels)
-    except ContractError as exc:
-        raise UsageError(f"--model hf:{name}: {type(own).__name__}: {exc}") from exc
-    independent = config.problem_type == "multi_label_classification"
-    spec = ModelSpec(
-        Path(name).name,
-        _labels(config.id2label),
-        preprocessing=preprocessing,
-        trained=provenance.trained,
-        scores="independent" if independent else None,
-    )
-    transform = _transform(own, default, "L" if channels == 1 else "RGB")
-    return Loaded(Scores(model, independent).eval(), spec, provenance, transform)
+    return own, default
 
 
 def _labels(names: Mapping[int, str]) -> tuple[str, ...]:
-    """In the order of the logits; none where nobody gave them names."""
-    labels = tuple(str(names[index]) for index in range(len(names)))
+    """In the order of the logits; none where nobody gave them names. Raises `UsageError` where a number is missing."""
+    labels = label_files.in_order(((number, str(name)) for number, name in names.items()), "id2label")
     return () if labels == tuple(f"LABEL_{index}" for index in range(len(names))) else labels
 
 
@@ -133,22 +169,36 @@ def describe(own: Any, channels: int) -> Preprocessing:
 
 def _resize(own: Any) -> Iterator[Step]:
     size, interpolation = own.size, Image.Resampling(int(own.resample)).name.lower()
-    short = size.shortest_edge
-    if short and size.longest_edge:
+    if size.shortest_edge and size.longest_edge:
         raise ContractError("size: a shortest_edge with a longest_edge leaves the size of the tensor open")
-    if short and type(own).__name__ == CONVNEXT:
-        if short < WARPED_FROM:
-            larger = int(short / own.crop_pct)
-            yield Resize(larger, larger, "cover", interpolation)
-            yield Crop(short, short, "down")
-        else:
-            yield Resize(short, short, "exact", interpolation)
-    elif short:
+    if size.shortest_edge and type(own).__name__ == CONVNEXT:
+        yield from _resize_of_convnext(size.shortest_edge, own.crop_pct, interpolation)
+    elif short := _short_side(own):
         yield Resize(short, short, "cover", interpolation)
     elif size.height and size.width:
         yield Resize(size.height, size.width, "exact", interpolation)
     else:
         raise ContractError(f"size: {dict(size)} is neither a shortest_edge nor a height and a width")
+
+
+def _resize_of_convnext(short: int, crop_pct: float, interpolation: str) -> Iterator[Step]:
+    if short < WARPED_FROM:
+        larger = int(short / crop_pct)
+        yield Resize(larger, larger, "cover", interpolation)
+        yield Crop(short, short, "down")
+    else:
+        yield Resize(short, short, "exact", interpolation)
+
+
+def _short_side(own: Any) -> int:
+    """To which the short side of a picture is brought; 0 where the processor goes by both sides."""
+    size, kind = own.size, type(own).__name__
+    short: int = size.shortest_edge or 0
+    if kind == LEVIT:
+        return int((256 / 224) * short)
+    if kind == POOLFORMER and own.crop_pct is not None:
+        return int((short or (size.height if size.height == size.width else 0)) / own.crop_pct)
+    return short
 
 
 def _each(value: Any, channels: int) -> tuple[float, ...]:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tritonrepo.client.errors import MissingError, TritonRepoError
-from tritonrepo.export import weights
+from tritonrepo.client.errors import MissingError, TritonRepoError, UsageError
+from tritonrepo.export import checkpoint, checkpoint_file, weights
 from tritonrepo.export.blame import gist
+from tritonrepo.export.options import Notice, Options
+from tritonrepo.export.sources.loaded import OWN_CLASSES
 from tritonrepo.repository.manifest import Weights
+
+Build = Callable[[int | None], nn.Module]
+OTHERS = "give its weights with --weights FILE, or --weights seeded"
 
 
 @dataclass(frozen=True)
@@ -20,43 +25,109 @@ class Network:
         model: As in `--model`.
         origin: What provenance calls its own weights, as in `timm resnet18`.
         pretrained: Builds it with its own weights, which may have to be downloaded.
-        bare: Builds it with random ones.
+        bare: Builds it with random ones, and a head of so many classes; None: as many as it is known for.
     """
 
     model: str
     origin: str
     pretrained: Callable[[], nn.Module]
-    bare: Callable[[], nn.Module]
+    bare: Build
 
 
-def fill(network: Network, source: str | None) -> tuple[nn.Module, Weights]:
-    """The network with its weights, in evaluation mode on the CPU, in FP32.
+@dataclass(frozen=True)
+class Filled:
+    """A network with its weights.
+
+    Attributes:
+        module: In evaluation mode on the CPU, in FP32.
+        weights: Where they came from.
+        classes: Who said how many classes there are, as in `Origins`.
+    """
+
+    module: nn.Module
+    weights: Weights
+    classes: str = OWN_CLASSES
+
+    @property
+    def other_head(self) -> bool:
+        """Whether the head may be another than the library's, so that the names of its classes mean nothing."""
+        return self.classes != OWN_CLASSES
+
+
+def fill(network: Network, options: Options, notice: Notice) -> Filled:
+    """The network with its weights.
 
     Args:
         network: What is built.
-        source: As in `--weights`: `seeded[:N]` or a path; None: those that the library has for it.
+        options: `--weights`: `seeded[:N]` or a path; None: those that the library has for it; `--classes`, `--ema`.
+        notice: Takes a sentence.
 
     Raises:
         MissingError: The library cannot get them here.
-        UsageError: `source` is none of these.
+        UsageError: What is asked is none of these, or not to be had of these weights.
         WeightsError: The file does not fit.
     """
+    source = options.weights
+    if source is not None and not weights.seeds(source):
+        return from_checkpoint(network.model, network.bare, source, options, notice)
+    weights.refuse_ema(options)
     if source is None:
-        module = _built(network, network.pretrained, "give its weights with --weights FILE, or --weights seeded").eval()
-        return module.float(), weights.of_module(module.float(), network.origin, trained=True)
-    if source.split(":")[0] == "seeded":
-        seed = weights.seed(source)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module = _built(network, network.bare, "is its name right?").eval()
-        return module, weights.of_module(module, f"seeded {seed}", trained=False)
-    return weights.from_path(_built(network, network.bare, "is its name right?"), source, network.model)
+        return _pretrained(network, options, notice)
+    seed = weights.seed(source)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = _bare(network.model, network.bare, options.classes).eval()
+    return Filled(module, weights.of_module(module, f"seeded {seed}", trained=False), _said(options))
 
 
-def _built(network: Network, build: Callable[[], nn.Module], remedy: str) -> nn.Module:
+def _pretrained(network: Network, options: Options, notice: Notice) -> Filled:
+    if options.classes is not None:
+        raise UsageError(
+            f"--classes {options.classes}: the weights that come with --model {network.model} have their own head, and "
+            "another would be untrained; give the weights with --weights FILE"
+        )
+    module = _built(network.model, network.pretrained, OTHERS).eval()
+    weights.tell_precision((*module.parameters(), *module.buffers()), notice)
+    return Filled(module.float(), weights.of_module(module.float(), network.origin, trained=True))
+
+
+def from_checkpoint(model: str, bare: Build, source: str, options: Options, notice: Notice) -> Filled:
+    """The network with a file's weights, and with the file's head where that is another.
+
+    Args:
+        model: As in `--model`.
+        bare: As in `Network`.
+        source: The file.
+        options: `--classes` and `--ema`.
+        notice: Takes a sentence.
+
+    Raises:
+        MissingError: The network cannot be built.
+        WeightsError: The file does not fit.
+    """
+    path = weights.checkpoint_path(source, model)
+    module, said = _bare(model, bare, options.classes), _said(options)
+    found = checkpoint_file.read(path, checkpoint.size(module), options.ema, notice)
+    if options.classes is None and (classes := checkpoint.classes(module, found)) is not None:
+        other = _bare(model, bare, classes)
+        if checkpoint.fits(other, found):
+            module, said = other, f"those of the head in {path.name}"
+    return Filled(*weights.from_tensors(module, found, notice), said)
+
+
+def _said(options: Options) -> str:
+    return OWN_CLASSES if options.classes is None else "as --classes says"
+
+
+def _bare(model: str, bare: Build, classes: int | None) -> nn.Module:
+    remedy = "is its name right?" if classes is None else f"does it take a head of {classes} classes?"
+    return _built(model, lambda: bare(classes), remedy)
+
+
+def _built(model: str, build: Callable[[], nn.Module], remedy: str) -> nn.Module:
     try:
         return build()
     except TritonRepoError:
         raise
     except Exception as exc:  # a library raises anything where there is no network, no file, or no such name
-        raise MissingError(f"--model {network.model}: {type(exc).__name__}: {gist(exc)}; {remedy}") from exc
+        raise MissingError(f"--model {model}: {type(exc).__name__}: {gist(exc)}; {remedy}") from exc

@@ -1,16 +1,19 @@
 """`python -m export` as its users meet it: statuses, messages, and a repository that keeps what it had."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import factories
 from tritonrepo.cli.main import main
+from tritonrepo.export import to_torchscript
 from tritonrepo.repository.layout import version_numbers
 
 pytestmark = pytest.mark.slow  # each export starts a process that runs the artifacts
@@ -85,6 +88,38 @@ def test_a_checkpoint_and_labels_of_ones_own(repository: Path, tmp_path: Path) -
     manifest = json.loads((repository / "tiny_onnx" / "1" / "manifest.json").read_text())
     assert manifest["trained"] is True
     assert manifest["weights"]["source"] == "file nine.pth"
+
+
+def test_averages_a_part_of_the_output_and_labels_of_a_csv(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a training run leaves them, in one command; each part comes with its origin before the first conversion."""
+    checkpoint, labels = tmp_path / "last.pth.tar", tmp_path / "classes.csv"
+    raw, averages = (
+        {f"network.{key}": value for key, value in factories.network(seed).state_dict().items()} for seed in (8, 9)
+    )
+    args = argparse.Namespace(lr=0.1)
+    torch.save({"state_dict": raw, "state_dict_ema": averages, "args": args, "epoch": 3}, checkpoint)
+    rows = [f"{index},animal {index}\n" for index in reversed(range(factories.CLASSES))]
+    labels.write_text("".join(["index,name\n", *rows]))
+    more = ("--weights", str(checkpoint), "--ema", "--output", "scores", "--labels", str(labels))
+    assert export(repository, "parts", "--formats", "torchscript", *more) == 0
+    said = capsys.readouterr().err.splitlines()
+    start = next(index for index, line in enumerate(said) if line.startswith("preprocessing: "))
+    assert said[start].endswith("; from the ModelSpec of parts")
+    assert said[start + 1].startswith("weights: file last.pth.tar, averaged weights below state_dict_ema, SHA-256 ")
+    assert said[start + 2 : start + 6] == [
+        "classes: 10, the network's own",
+        "scores: logits, because they are neither probabilities nor their logarithms",
+        f"labels: those of --labels {labels}",
+        "- torchscript: convert",
+    ]
+    assert "output: scores of the dict that the network returns, as --output says" in said
+    assert (repository / "parts_torchscript" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
+    module = to_torchscript.load(repository / "parts_torchscript/1/model.pt")
+    images = np.random.default_rng(0).random((2, 3, factories.SIDE, factories.SIDE), np.float32)
+    with torch.no_grad():
+        assert np.allclose(module(images), factories.network(9)(torch.from_numpy(images)).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("factory", ["train_returns_nothing", "extra_state"])
@@ -164,6 +199,18 @@ def test_a_format_that_fails_keeps_the_others_back(
         ("tiny", ["--weights", "ngc"], 2, "is for the networks that we know"),
         ("tiny", ["--weights", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint file"),
         ("tiny", ["--labels", "LICENSE"], 2, "LICENSE: label"),
+        ("tiny", ["--labels", "docs"], 2, "--labels docs: 1 labels for a model of 10 classes"),
+        ("tiny", ["--classes", "7"], 2, "return a network of 7 classes"),
+        ("tiny", ["--ema"], 2, "--ema: takes the averaged weights of a checkpoint"),
+        ("tiny", ["--output", "logits"], 2, "the network returns a Tensor alone"),
+        ("parts", [], 2, "features (float32 [2, 10]), scores (float32 [2, 10]); none is named logits, and 2 of them"),
+        ("parts", ["--output", "x"], 2, "there is no such part"),
+        (
+            "beyond_half",
+            ["--formats", "onnx,onnx_fp16"],
+            1,
+            "the weight of the layer 7 (Linear) holds -70,000, and FP16",
+        ),
         ("tiny", ["--labels", "nowhere.txt"], 2, "--labels nowhere.txt cannot be read"),
         ("tiny", ["--name", "../tiny"], 2, "model name '../tiny'"),
         ("tiny", ["--images", "nowhere"], 2, "nowhere: not a directory"),

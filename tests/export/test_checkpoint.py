@@ -1,9 +1,5 @@
-"""Checkpoints: what is accepted, and that everything else is refused by name and without running it."""
+"""A checkpoint's tensors into a module: the spellings that are accepted, and that the rest is refused by name."""
 
-import os
-import random
-import tracemalloc
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from tritonrepo.export import checkpoint
+from tritonrepo.export import checkpoint, checkpoint_file
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.network import Architecture, ResNet
 
 SMALL = Architecture((1, 2), (8, 16), expansion=2, cardinality=4, squeeze_excitation=True)
+
+
+def load(module: nn.Module, path: Path) -> None:
+    found = checkpoint_file.read(path, checkpoint.size(module), False, pytest.fail)
+    checkpoint.fit(module, found)
 
 
 def network(seed: int = 0) -> ResNet:
@@ -47,7 +48,7 @@ def ngc_2006(key: str) -> str:
 def test_known_spellings_are_accepted(variant: Any, tmp_path: Path) -> None:
     source, target = network(1), network(2)
     torch.save(variant(source.state_dict()), tmp_path / "a.pth")
-    checkpoint.load(target, tmp_path / "a.pth")
+    load(target, tmp_path / "a.pth")
     for key, value in source.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             assert torch.equal(target.state_dict()[key], value), key
@@ -57,105 +58,14 @@ def test_another_architecture_is_listed_by_key(tmp_path: Path) -> None:
     other = ResNet(Architecture((2, 2, 1), (8, 16, 32), expansion=2, cardinality=4), classes=9)
     torch.save(other.state_dict(), tmp_path / "other.pth")
     with pytest.raises(WeightsError) as caught:
-        checkpoint.load(network(), tmp_path / "other.pth")
+        load(network(), tmp_path / "other.pth")
     message = str(caught.value)
     assert "missing (12): layers.0.0.squeeze.squeeze.weight" in message
     assert "unexpected (" in message
     assert "layers.0.1.conv1.weight" in message
-    assert message.count("layers.0.1.") <= checkpoint.KEYS_LISTED
+    assert message.count("layers.0.1.") <= checkpoint_file.KEYS_LISTED
     assert "more" in message
     assert "fc.weight is [9, 64], expected [5, 32]" in message
-
-
-class Malicious:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return os.system, (f"touch {self.path}",)
-
-
-def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
-    trace = tmp_path / "it ran"
-    torch.save({"state_dict": {"conv1.weight": Malicious(trace)}}, tmp_path / "evil.pth")
-    with pytest.raises(WeightsError, match="could run code"):
-        checkpoint.load(network(), tmp_path / "evil.pth")
-    assert not trace.exists()
-
-
-def truncated(path: Path) -> None:
-    torch.save(network().state_dict(), path)
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def on_no_device(path: Path) -> None:
-    with torch.device("meta"):
-        torch.save(network().state_dict(), path)
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (truncated, "truncated"),
-        (lambda path: path.write_bytes(b""), "truncated"),
-        (lambda path: path.write_text("hello"), "refused|cannot be read"),
-        (lambda path: torch.save([1, 2], path), "holds a list"),
-        (lambda path: torch.save({}, path), "not a dictionary"),
-        (lambda path: torch.save({"conv1.weight": 3}, path), "conv1.weight"),
-        (lambda path: torch.save({"state_dict": {3: torch.zeros(1)}}, path), "something else: 3"),
-        (lambda path: torch.save(nn.Linear(2, 2), path), r"refused, .* \(it names torch.nn.modules.linear.Linear\)"),
-        (lambda path: torch.save({"fc.bias": torch.zeros(5, dtype=torch.complex64)}, path), "real tensors"),
-        (lambda path: torch.save({"fc.bias": torch.zeros(5), "module.fc.bias": torch.ones(5)}, path), "keys twice"),
-        (on_no_device, "cannot be copied"),
-        (lambda path: None, "no such checkpoint"),
-    ],
-)
-def test_what_is_not_a_checkpoint_is_refused(write: Any, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.pth"
-    write(path)
-    with pytest.raises(WeightsError, match=message) as caught:
-        checkpoint.load(network(), path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_checkpoint_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.pth"
-    torch.save({"fc.weight": torch.zeros(5, 32)}, tmp_path / "whole.pth")
-    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
-        for entry in whole.infolist():
-            with bomb.open(entry.filename, "w") as file:
-                file.write(whole.read(entry))
-                if entry.filename.endswith("data/0"):
-                    for _ in range(256):
-                        file.write(bytes(1 << 20))
-    tracemalloc.start()
-    with pytest.raises(WeightsError, match=r"refused, it unpacks to 268,\d+,\d+ bytes, and the network has"):
-        checkpoint.load(network(), path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert path.stat().st_size < 1 << 20
-    assert peak < 4 << 20
-
-
-def test_what_a_training_run_keeps_beside_the_weights_is_no_bomb(tmp_path: Path) -> None:
-    state = network(seed=3).state_dict()
-    torch.save({"state_dict": state, "optimizer": [state] * 3}, tmp_path / "training.pth")
-    target = network()
-    checkpoint.load(target, tmp_path / "training.pth")
-    assert torch.equal(target.state_dict()["conv1.weight"], state["conv1.weight"])
-
-
-def test_damage_anywhere_is_refused_without_a_traceback(tmp_path: Path) -> None:
-    torch.save({"fc.weight": torch.zeros(5, 32)}, tmp_path / "whole.pth")
-    content = (tmp_path / "whole.pth").read_bytes()
-    damage = random.Random(1)
-    for _ in range(300):
-        spoiled = bytearray(content)
-        for _ in range(4):
-            spoiled[damage.randrange(len(spoiled))] = damage.randrange(256)
-        (tmp_path / "spoiled.pth").write_bytes(spoiled)
-        with pytest.raises(WeightsError):
-            checkpoint.load(network(), tmp_path / "spoiled.pth")
 
 
 class AsTorchvision(nn.Module):
@@ -171,5 +81,69 @@ class AsTorchvision(nn.Module):
 def test_names_that_the_network_has_are_left_alone(prefix: str, tmp_path: Path) -> None:
     source, target = AsTorchvision(), AsTorchvision()
     torch.save({prefix + key: value for key, value in source.state_dict().items()}, tmp_path / "a.pth")
-    checkpoint.load(target, tmp_path / "a.pth")
+    load(target, tmp_path / "a.pth")
     assert all(torch.equal(value, target.state_dict()[key]) for key, value in source.state_dict().items())
+
+
+def of_classes(count: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, count))
+
+
+class TwoHeads(nn.Module):
+    """As a distilled network has them."""
+
+    def __init__(self, count: int, width: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Linear(width, width)
+        self.head = nn.Linear(width, count)
+        self.distilled = nn.Linear(width, count)
+
+
+def found(module: nn.Module, path: Path, prefix: str = "") -> checkpoint_file.Tensors:
+    torch.save({prefix + key: value for key, value in module.state_dict().items()}, path)
+    return checkpoint_file.read(path, 1 << 20, False, pytest.fail)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.model."])
+def test_the_classes_of_another_head_are_counted(prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    assert checkpoint.classes(of_classes(10), found(of_classes(7), path, prefix)) == 7
+    assert checkpoint.classes(TwoHeads(10), found(TwoHeads(3), path, prefix)) == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (of_classes(10), of_classes(10)),
+        (TwoHeads(10), TwoHeads(7, width=5)),
+        (TwoHeads(10), of_classes(7)),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 9)), nn.Sequential(nn.Conv2d(3, 5, 3), nn.Linear(4, 8))),
+    ],
+    ids=["the same", "another width", "other names", "two layers apart"],
+)
+def test_what_is_not_apart_by_its_head_alone_has_no_other_number_of_classes(
+    own: nn.Module, other: nn.Module, tmp_path: Path
+) -> None:
+    assert checkpoint.classes(own, found(other, tmp_path / "a.pth")) is None
+
+
+def test_the_counter_of_an_average_is_passed_over(tmp_path: Path) -> None:
+    """`AveragedModel` has one, and torchvision's moving averages are such models."""
+    averaged = torch.optim.swa_utils.AveragedModel(network(3))
+    torch.save(averaged.state_dict(), tmp_path / "a.pth")
+    target = network(4)
+    load(target, tmp_path / "a.pth")
+    assert torch.equal(target.state_dict()["fc.weight"], averaged.module.state_dict()["fc.weight"])
+
+
+def test_keys_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    torch.save({"fc.bias": torch.zeros(5), "module.fc.bias": torch.ones(5)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"keys twice, with a prefix and without: module\.fc\.bias"):
+        load(network(), tmp_path / "a.pth")
+
+
+def test_tensors_without_data_are_refused(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        torch.save(network().state_dict(), tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="cannot be copied"):
+        load(network(), tmp_path / "a.pth")

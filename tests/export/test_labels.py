@@ -38,3 +38,13 @@ def test_whose_labels_they_are_is_said() -> None:
     assert labels.choose(BARE, 2, ("x", "y"))[1] == "labels: those of --labels"
     assert "only because the model has 1000 classes" in labels.choose(BARE, 1000, None)[1]
     assert "is trained" in labels.choose(ModelSpec("resnet50"), 1000, None)[1]
+    assert labels.choose(BARE, 2, ("x", "y"), "--labels names.csv")[1] == "labels: those of --labels names.csv"
+    assert labels.choose(SPEC, 2, None, whose="id2label")[1] == "labels: those of id2label"
+    assert labels.choose(BARE, 2, None)[1].endswith("because neither the source nor --labels names any")
+
+
+def test_what_gave_too_few_labels_is_named() -> None:
+    with pytest.raises(UsageError, match=r"--labels names\.csv: 1 labels for a model of 2 classes"):
+        labels.choose(BARE, 2, ("x",), "--labels names.csv")
+    with pytest.raises(UsageError, match=r"id2label of config\.json: 2 labels for a model of 3 classes"):
+        labels.choose(SPEC, 3, None, whose="id2label of config.json")

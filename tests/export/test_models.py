@@ -4,19 +4,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests import factories
 from tritonrepo.client.errors import MissingError, UsageError
-from tritonrepo.export import models, weights
-from tritonrepo.export.sources.loaded import Loaded
+from tritonrepo.export import models, network, weights
+from tritonrepo.export.errors import WeightsError
+from tritonrepo.export.options import Notice, Options, Watcher
+from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.repository.spec import ModelSpec
 
 
-def load(model: str, source: str | None = None) -> Loaded:
-    return models.load(model, source, lambda *_: None, lambda _: None)
+def load(model: str, source: str | None = None, notice: Notice = lambda _: None, **more: Any) -> Loaded:
+    return models.load(Options(model, source, (), Path(), **more), Watcher(notice))
 
 
 def test_a_factory_may_import_its_neighbours(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_defaults_that_a_file_sets_are_not_the_servers(line: str, said: str, tmp
     code = f"import torch\nfrom tests.factories import network\ndef build():\n    module = network()\n    {line}\n"
     (tmp_path / "mine.py").write_text(f"{code}    return module\n")
     notices: list[str] = []
-    module = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append).module
+    module = load(f"{tmp_path}/mine.py:build", notice=notices.append).module
     assert any(said in notice for notice in notices)
     assert (torch.zeros(1).dtype, torch.zeros(1).device.type) == (torch.float32, "cpu")
     assert module(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
@@ -78,7 +81,7 @@ def test_parameters_of_another_precision_are_made_float32_and_it_is_said(dtype: 
     code = "import torch\nfrom tests.factories import network\n"
     (tmp_path / "mine.py").write_text(f"{code}def build(): return network().to(torch.{dtype})\n")
     notices: list[str] = []
-    module = models.load(f"{tmp_path}/mine.py:build", None, lambda *_: None, notices.append).module
+    module = load(f"{tmp_path}/mine.py:build", notice=notices.append).module
     assert notices == [f"parameters of torch.{dtype} are made float32, in which every model is exported"]
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
 
@@ -118,7 +121,7 @@ def test_what_is_no_model_is_refused_by_its_name(model: str, message: str) -> No
 
 def test_a_spec_is_for_programs_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="describes an exported program, and --model resnet50 is none"):
-        models.load("resnet50", None, lambda *_: None, lambda _: None, tmp_path / "spec.toml")
+        load("resnet50", spec=tmp_path / "spec.toml")
 
 
 @pytest.mark.parametrize("name", ["timm", "transformers"])
@@ -128,3 +131,38 @@ def test_a_library_that_is_missing_is_named_with_its_extra(name: str, monkeypatc
     word = {"timm": "timm", "transformers": "hf"}[name]
     with pytest.raises(MissingError, match=rf"the package {name} is not installed: pip install .*\[sources\]"):
         load(f"{word}:anything")
+
+
+def test_where_a_factorys_spec_came_from_is_known() -> None:
+    assert load("tests/factories.py:tiny").origins == Origins("the ModelSpec of tiny", "the ModelSpec of tiny")
+    assert "module_alone returns no ModelSpec" in load("tests/factories.py:module_alone").origins.preprocessing
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "more", "message"),
+    [
+        ("tests/factories.py:tiny", None, {"classes": 7}, "let that of --model .*:tiny return a network of 7 classes"),
+        ("tests/factories.py:tiny", None, {"ema": True}, "--ema: takes the averaged weights of a checkpoint"),
+        ("mine.pt2", None, {"classes": 7}, r"the head of an exported program is fixed; export mine.pt2 from"),
+        ("mine.pt2", None, {"ema": True}, "--ema: takes the averaged weights of a checkpoint"),
+        ("resnet50", None, {"classes": 7}, "NVIDIA's checkpoint of resnet50 has 1000 classes; give another"),
+        ("resnet50", "auto", {"ema": True}, "--ema: takes the averaged weights of a checkpoint"),
+        ("resnet50", "seeded", {"ema": True}, "--ema: takes the averaged weights of a checkpoint"),
+    ],
+)
+def test_what_a_source_cannot_do_is_refused_with_the_reason(
+    model: str, weights: str | None, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(model, weights, **more)
+
+
+def test_nvidias_networks_take_the_head_of_a_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    source = network.build("resnet50", 7)
+    torch.save({"model_ema": source.state_dict(), "model": network.build("resnet50", 7).state_dict()}, path)
+    loaded = load("resnet50", str(path), ema=True)
+    assert loaded.origins.classes == "those of the head in a.pth"
+    assert torch.equal(loaded.module.state_dict()["fc.weight"], source.fc.weight)
+    with pytest.raises(WeightsError, match=r"fc.weight is \[7, 2048\], expected \[9, 2048\]"):
+        load("resnet50", str(path), classes=9)

@@ -9,9 +9,10 @@ import torch
 from tests import factories
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.export import ngc, photographs, weights
+from tritonrepo.export import checkpoint_file, ngc, photographs, weights
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.manifest import Weights
 
 
 def ignore(*_: object) -> None:
@@ -58,10 +59,20 @@ def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_file_is_trained_and_hashed(tmp_path: Path) -> None:
     torch.save(factories.network(5).state_dict(), tmp_path / "w.pth")
-    module, provenance = weights.from_file(factories.network(), tmp_path / "w.pth", "file w.pth")
-    assert provenance.trained
-    assert provenance.sha256 == sha256(tmp_path / "w.pth")
+    found = checkpoint_file.read(tmp_path / "w.pth", 1 << 20, False, ignore)
+    module, provenance = weights.from_tensors(factories.network(), found, pytest.fail)
+    assert provenance == Weights("file w.pth", sha256(tmp_path / "w.pth"), trained=True)
     assert torch.equal(module.state_dict()["0.weight"], factories.network(5).state_dict()["0.weight"])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_another_precision_are_made_float32_and_it_is_said(dtype: torch.dtype, tmp_path: Path) -> None:
+    source = factories.network(5).to(dtype)
+    torch.save(source.state_dict(), tmp_path / "w.pth")
+    found, notices = checkpoint_file.read(tmp_path / "w.pth", 1 << 20, False, ignore), list[str]()
+    module, _ = weights.from_tensors(factories.network(), found, notices.append)
+    assert notices == [f"parameters of {dtype} are made float32, in which every model is exported"]
+    assert torch.equal(module.state_dict()["0.weight"], source.state_dict()["0.weight"].float())
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 from tritonrepo.export import models, photographs
 from tritonrepo.export.gate import odd, preparation
+from tritonrepo.export.options import Notice, Options, Watcher
 from tritonrepo.export.sources.loaded import Loaded, Transform
 
 PATHS = photographs.find()[:3]
 
 
-def load(model: str, weights: str | None = None) -> Loaded:
-    return models.load(model, weights, lambda *_: None, lambda _: None)
+def load(model: str, weights: str | None = None, notice: Notice = lambda _: None, **more: Any) -> Loaded:
+    return models.load(Options(model, weights, (), Path(), **more), Watcher(notice))
 
 
 def gate(given: Loaded | tuple[Transform, Preprocessing], few: bool = False) -> float:

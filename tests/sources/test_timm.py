@@ -1,5 +1,6 @@
 """timm's networks and their preprocessing, held to timm's own transforms."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,17 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.data import resolve_data_config
+from timm.utils import CheckpointSaver
 
 from tests.sources.loading import gate, load
 from tritonrepo.client.errors import ContractError, MissingError, UsageError
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.sources import of_timm
+
+
+def made(name: str, seed: int, **more: Any) -> Any:
+    torch.manual_seed(seed)
+    return timm.create_model(name, **more)
 
 
 def directory(path: Path, **changes: Any) -> Path:
@@ -112,3 +119,54 @@ def test_what_cannot_be_had_is_named() -> None:
         load("timm:resnet18")  # no network here
     with pytest.raises(UsageError, match="is for the networks that we know"):
         load("timm:resnet18", "ngc")
+
+
+@pytest.mark.parametrize(("ema", "seed"), [(False, 1), (True, 2)])
+def test_a_whole_checkpoint_of_its_training_script_is_read(ema: bool, seed: int, tmp_path: Path) -> None:
+    """With the head of the checkpoint, and the weights that are asked for."""
+    raw, averaged = (made("resnet18", number, num_classes=3) for number in (1, 2))
+    args = argparse.Namespace(model="resnet18", opt="sgd")
+    saver = CheckpointSaver(raw, torch.optim.SGD(raw.parameters()), args, averaged, checkpoint_dir=str(tmp_path))
+    saver.save_checkpoint(0, 71.5)
+    notices: list[str] = []
+    loaded = load("timm:resnet18", str(tmp_path / "last.pth.tar"), notices.append, ema=ema)
+    assert loaded.origins.classes == "those of the head in last.pth.tar"
+    assert torch.equal(loaded.module.state_dict()["fc.weight"], (raw, averaged)[seed - 1].fc.weight)
+    assert notices[0].startswith("last.pth.tar: raw weights below state_dict, averaged ones below state_dict_ema; ")
+
+
+def test_another_head_has_none_of_the_directorys_labels(tmp_path: Path) -> None:
+    home = directory(tmp_path)
+    source = timm.create_model("resnet18", num_classes=5)
+    torch.save(source.state_dict(), tmp_path / "a.pth")
+    loaded = load(f"timm:{home}", str(tmp_path / "a.pth"))
+    assert loaded.spec.labels == ()
+    assert loaded.module.num_classes == 5
+    assert load(f"timm:{home}", "seeded", classes=4).module.num_classes == 4
+    with pytest.raises(UsageError, match="--classes 4: the weights that come with --model timm:"):
+        load(f"timm:{home}", classes=4)
+
+
+def test_names_may_be_numbered_and_described(tmp_path: Path) -> None:
+    names = {"2": "n03", "0": "n01", "1": "n02"}
+    described = {"n01": "ant", "n02": "bee", "n03": "cat"}
+    home = directory(tmp_path)
+    config = json.loads((home / "config.json").read_text())
+    (home / "config.json").write_text(json.dumps({**config, "label_names": names, "label_descriptions": described}))
+    loaded = load(f"timm:{home}")
+    assert (loaded.spec.labels, loaded.origins.labels) == (("ant", "bee", "cat"), f"label_names of {home}/config.json")
+    (home / "config.json").write_text(json.dumps({**config, "label_names": {"0": "ant", "2": "cat"}}))
+    with pytest.raises(UsageError, match="label_names: index 1 is missing"):
+        load(f"timm:{home}")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_half_weights_of_a_directory_are_told(file: str, tmp_path: Path) -> None:
+    home = directory(tmp_path)
+    (home / "model.safetensors").unlink()
+    state = timm.create_model("resnet18", num_classes=3).to(torch.bfloat16).state_dict()
+    (save_file if file.endswith("safetensors") else torch.save)(state, home / file)
+    notices: list[str] = []
+    loaded = load(f"timm:{home}", notice=notices.append)
+    assert notices == ["parameters of torch.bfloat16 are made float32, in which every model is exported"]
+    assert loaded.module.fc.weight.dtype == torch.float32  # type: ignore[union-attr]

@@ -1,5 +1,6 @@
 """torchvision's networks and their preprocessing, held to torchvision's own transforms."""
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,19 @@ def test_what_cannot_be_had_is_named() -> None:
         MissingError, match=r"--model torchvision:squeezenet1_1: .*; give its weights with --weights FILE"
     ):
         load("torchvision:squeezenet1_1")  # no network here
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "swin_t"])
+def test_another_head_comes_with_the_checkpoint(name: str, tmp_path: Path) -> None:
+    """Of torchvision's training script, which keeps its averages as a model of its own."""
+    source = get_model(name, weights=None, num_classes=7)
+    averaged = torch.optim.swa_utils.AveragedModel(get_model(name, weights=None, num_classes=7))
+    content = {"model": source.state_dict(), "model_ema": averaged.state_dict(), "args": argparse.Namespace(lr=0.1)}
+    torch.save(content, tmp_path / "a.pth")
+    for ema, expected in ((False, source), (True, averaged.module)):
+        loaded = load(f"torchvision:{name}", str(tmp_path / "a.pth"), ema=ema)
+        assert (loaded.spec.labels, loaded.origins.classes) == ((), "those of the head in a.pth")
+        state = expected.state_dict()
+        assert all(torch.equal(value, state[key]) for key, value in loaded.module.state_dict().items())
+    with torch.no_grad():
+        assert load(f"torchvision:{name}", "seeded", classes=5).module(torch.zeros(1, 3, 224, 224)).shape == (1, 5)

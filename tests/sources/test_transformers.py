@@ -177,3 +177,33 @@ def test_a_picture_with_one_channel_is_repeated_for_a_network_of_three(tmp_path:
     grey = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (64, 1)))
     assert loaded.transform is not None
     assert np.array_equal(loaded.transform.run(grey), preprocess(grey, loaded.spec.preprocessing))
+
+
+@pytest.mark.parametrize("make", [vit, convnext, swin])
+def test_another_head_comes_with_the_checkpoint(make: Callable[[], Any], tmp_path: Path) -> None:
+    """As Lightning saves a network that is `self.model`; the names of the old head go with it."""
+    own = make()
+    own.config.id2label = dict(enumerate(["ant", "bee", "cat", "dog", "eel"]))
+    name = saved(tmp_path / "mine", own, tr.ViTImageProcessor(size=SIDE))
+    own.config.num_labels = 3
+    source = type(own)(own.config)
+    torch.save(
+        {"state_dict": {f"model.{key}": value for key, value in source.state_dict().items()}}, tmp_path / "a.ckpt"
+    )
+    loaded = load(name, str(tmp_path / "a.ckpt"))
+    assert (loaded.spec.labels, loaded.origins.classes) == ((), "those of the head in a.ckpt")
+    images = torch.randn(2, *loaded.spec.image_shape)
+    with torch.no_grad():
+        expected = source.eval()(pixel_values=images).logits
+        assert torch.allclose(loaded.module(images), expected, rtol=0, atol=ATTENTIONS)
+        assert load(name, "seeded", classes=4).module(images).shape == (2, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_weights_are_told(dtype: torch.dtype, tmp_path: Path) -> None:
+    notices: list[str] = []
+    name = saved(tmp_path, vit().to(dtype), tr.ViTImageProcessor(size=SIDE))
+    loaded = load(name, notice=notices.append)
+    assert f"parameters of {dtype} are made float32, in which every model is exported" in notices
+    assert {value.dtype for value in loaded.module.parameters()} == {torch.float32}
+    assert {value.dtype for value in load(name, "seeded").module.parameters()} == {torch.float32}

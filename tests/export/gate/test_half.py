@@ -56,3 +56,32 @@ def test_an_operator_without_a_half_kernel_proves_nothing() -> None:
     module, _ = factories.determinant()
     with pytest.raises(VerificationError, match="nothing proves that it survives FP16"):
         half.prove(module, observed(module), "onnx_fp16")
+
+
+def changed(key: str, value: float) -> nn.Module:
+    module = factories.network()
+    module.state_dict()[key].view(-1)[-1] = value
+    return module
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "7.weight",
+            -65_505.0,
+            r"onnx_fp16: the weight of the layer 7 \(Linear\) holds -65,505, and FP16 ends at 65,504",
+        ),
+        ("0.bias", 1e30, r"the bias of the layer 0 \(Conv2d\) holds 1"),
+        ("1.running_var", 70_000.0, r"the running_var of the layer 1 \(BatchNorm2d\) holds 70,000"),
+    ],
+)
+def test_weights_beyond_half_precision_are_named(key: str, value: float, said: str) -> None:
+    with pytest.raises(VerificationError, match=said):
+        half.check_weights(changed(key, value), "onnx_fp16")
+
+
+def test_weights_within_half_precision_and_masks_are_let_through() -> None:
+    module = changed("7.weight", 65_504.0)
+    module.register_buffer("mask", torch.tensor([torch.finfo(torch.float32).min]))
+    half.check_weights(module, "onnx_fp16")

@@ -13,7 +13,10 @@ from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Resize, Scale
 from tritonrepo.export import to_onnx, to_torchscript
 from tritonrepo.export.errors import WeightsError
-from tritonrepo.export.sources.exported import load, read_spec
+from tritonrepo.export.options import Options
+from tritonrepo.export.sources import exported
+from tritonrepo.export.sources.exported import read_spec
+from tritonrepo.export.sources.loaded import Loaded
 
 DESCRIBED = """
 labels = "labels.txt"
@@ -21,6 +24,10 @@ labels = "labels.txt"
 resize = 36
 crop = 32
 """
+
+
+def load(path: Path, described: Path | None, source: str | None) -> Loaded:
+    return exported.load(path, Options(str(path), source, (), Path(), spec=described))
 
 
 def save(module: nn.Module, path: Path, fixed: bool = False) -> Path:

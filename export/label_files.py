@@ -1,0 +1,183 @@
+"""What `--labels` takes: a text file, a csv, a JSON file, or a directory of class folders.
+
+Lines and rows without numbers, and the elements of a list, are in the order of the logits.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from itertools import count, islice
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+from tritonrepo.client.errors import UsageError
+from tritonrepo.client.text import lines, read_text
+from tritonrepo.repository.labels import check_labels
+
+DELIMITERS = ",;\t"
+NUMBERS = ("index", "idx", "id", "class_id", "class_index", "class_idx", "label_id", "target", "class", "label")
+"""The headings below which a csv has the numbers of the classes, if whole numbers stand there."""
+NAMES = ("name", "class_name", "label_name", "label", "class", "description", "title", "text")
+"""The headings below which it has their names."""
+SHOWN = 5
+Row = tuple[int, list[str]]
+"""The number of its line, and its cells."""
+
+
+def read(path: Path) -> tuple[str, ...]:
+    """The labels, in the order of the logits.
+
+    Raises:
+        UsageError: It cannot be read, or is none of these; the message names the line or the key.
+    """
+    if path.is_dir():
+        labels = _folders(path)
+    elif path.suffix.lower() == ".json":
+        labels = _json(path)
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        labels = _csv(path)
+    else:
+        labels = _text(path)
+    try:
+        check_labels(labels)
+    except UsageError as exc:
+        raise UsageError(f"{path}: {exc}") from exc
+    return labels
+
+
+def _text(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(lines(read_text(path)))
+    except UsageError as exc:
+        raise UsageError(f"{exc}; it holds one label a line, in UTF-8") from exc
+
+
+def _folders(path: Path) -> tuple[str, ...]:
+    """Class folders as torchvision's `ImageFolder` numbers them: sorted by their names."""
+    try:
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if not names:
+        raise UsageError(f"{path}: holds no class folders")
+    return tuple(names)
+
+
+def _json(path: Path) -> tuple[str, ...]:
+    """A list of names, or an object: index -> name, or name -> index as `ImageFolder.class_to_idx` is."""
+    try:
+        found = json.loads(read_text(path), object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"{path}: is no JSON: {exc}") from exc
+    if isinstance(found, _Pairs):
+        pairs = list(found)
+        if pairs and all(isinstance(value, int) and not isinstance(value, bool) for _, value in pairs):
+            pairs = [(value, key) for key, value in pairs]
+        return in_order(pairs, str(path))
+    if not isinstance(found, list):
+        raise UsageError(f"{path}: holds neither a list of names nor an object of index and name")
+    return in_order(enumerate(found), str(path))
+
+
+class _Pairs(list[tuple[Any, Any]]):
+    """A JSON object with the keys that it has twice."""
+
+
+def _csv(path: Path) -> tuple[str, ...]:
+    """Rows with a name, and perhaps its number: found by their headings, or else by what stands in the columns."""
+    rows = list(_rows(path))
+    if not rows:
+        raise UsageError(f"{path}: holds no rows")
+    header = [cell.strip().lower() for cell in rows[0][1]]
+    headed = any(cell in (*NUMBERS, *NAMES) for cell in header) and not any(map(_whole, header))
+    body = rows[1:] if headed else rows
+    columns = [[cells[index] for _, cells in body] for index in range(len(header))]
+    whole = [index for index, column in enumerate(columns) if column and all(map(_whole, column))]
+    if headed:
+        whole = [index for index in whole if header[index] in NUMBERS]
+    number = whole[0] if whole else None
+    name = _name_column(path, header if headed else [], len(columns), number)
+    if number is None:
+        return tuple(columns[name])
+    found = ((int(cells[number]), cells[name], f"line {line}") for line, cells in body)
+    return _ordered(found, str(path))
+
+
+def _name_column(path: Path, header: list[str], columns: int, number: int | None) -> int:
+    others = [index for index in range(columns) if index != number]
+    named = [index for index in others if header and header[index] in NAMES]
+    if named:
+        return min(named, key=lambda index: NAMES.index(header[index]))
+    if len(others) == 1:
+        return others[0]
+    shown = f"columns {', '.join(header)}" if header else f"{columns} columns without headings"
+    raise UsageError(f"{path}: has {shown}; its headings have to say where the names are: index, name")
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    text = read_text(path)
+    first = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    width = 0
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            width = width or len(cells)
+            if len(cells) != width:
+                raise UsageError(
+                    f"{path}: line {reader.line_num} has {len(cells)} columns, and the first line {width}; put a label "
+                    f"that holds {delimiter!r} between quotes"
+                )
+            yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as exc:
+        raise UsageError(f"{path}: line {reader.line_num}: {exc}") from exc
+
+
+def _whole(text: str) -> bool:
+    return bool(fullmatch(r"-?[0-9]{1,9}", text))
+
+
+def in_order(pairs: Iterable[tuple[Any, Any]], where: str) -> tuple[str, ...]:
+    """The names of pairs of a number and a name, by their numbers.
+
+    Args:
+        pairs: Numbers may be texts, as the keys of a JSON object are.
+        where: For messages.
+
+    Raises:
+        UsageError: A number is none, is there twice, or is missing between 0 and the largest; a name is no text.
+    """
+    return _ordered(_numbered(pairs, where), where)
+
+
+def _numbered(pairs: Iterable[tuple[Any, Any]], where: str) -> Iterator[tuple[int, str, str]]:
+    for key, name in pairs:
+        if not _whole(str(key)):
+            raise UsageError(f"{where}: key {key!r} is no whole number; an object is of index and name")
+        if not isinstance(name, str):
+            raise UsageError(f"{where}: key {key} holds {name!r}, not the name of a class")
+        yield int(key), name, f"key {key}"
+
+
+def _ordered(found: Iterable[tuple[int, str, str]], where: str) -> tuple[str, ...]:
+    """The names by their numbers; each comes with the place where it stands."""
+    names: dict[int, str] = {}
+    places: dict[int, str] = {}
+    for index, name, place in found:
+        if index in names:
+            raise UsageError(f"{where}: index {index} is there twice: {places[index]} and {place}")
+        if index < 0:
+            raise UsageError(f"{where}: {place} has the index {index}; the first class is 0")
+        names[index], places[index] = name, place
+    if (absent := max(names, default=-1) + 1 - len(names)) > 0:
+        shown = list(islice((index for index in count() if index not in names), min(absent, SHOWN)))
+        rest = f", and {absent - SHOWN} more" if absent > SHOWN else ""
+        hint = "; the numbers begin at 1, and the first class is 0" if (absent, shown) == (1, [0]) else ""
+        raise UsageError(f"{where}: index {', '.join(map(str, shown))}{rest} is missing{hint}")
+    return tuple(names[index] for index in range(len(names)))

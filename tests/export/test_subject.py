@@ -1,0 +1,50 @@
+"""What is said of a subject before the long steps."""
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pytest
+from torch import nn
+
+from tests import factories
+from tritonrepo.client.decode import Scores
+from tritonrepo.export.gate.reference import Reference
+from tritonrepo.export.sources.loaded import Loaded, Origins
+from tritonrepo.export.subject import origins
+from tritonrepo.repository.manifest import Weights
+
+ORIGINS = Origins("config.json", "label_names", "those of the head in a.pth", "problem_type")
+LOADED = Loaded(nn.Identity(), factories.spec(), Weights("file a.pth", "0123456789abcdef" * 4, True), ORIGINS)
+VALUES = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+
+
+def expected(scores: str) -> Reference:
+    return Reference(np.empty((4, 3, 2, 2), np.float32), VALUES, (), (), cast(Scores, scores))
+
+
+def test_each_part_comes_with_its_origin() -> None:
+    assert list(origins(LOADED, expected("logits"), "labels: those of x")) == [
+        f"preprocessing: {factories.PREPROCESSING}; from config.json",
+        "weights: file a.pth, SHA-256 0123456789ab…",
+        "classes: 7, those of the head in a.pth",
+        "scores: logits, because they are neither probabilities nor their logarithms",
+        "labels: those of x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "scores", "said"),
+    [
+        ("independent", "independent", "scores: independent, as problem_type says"),
+        (None, "probabilities", "scores: probabilities, because each picture's scores lie in 0 to 1 and add up to 1"),
+    ],
+)
+def test_why_the_scores_are_what_they_are(stated: Scores | None, scores: str, said: str) -> None:
+    loaded = replace(LOADED, spec=replace(LOADED.spec, scores=stated))
+    assert any(sentence.startswith(said) for sentence in origins(loaded, expected(scores), ""))
+
+
+def test_untrained_weights_are_called_so() -> None:
+    loaded = replace(LOADED, weights=Weights("seeded 0", "0" * 64, False))
+    assert "weights: seeded 0, SHA-256 000000000000…, untrained" in list(origins(loaded, expected("logits"), ""))
