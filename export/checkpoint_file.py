@@ -3,6 +3,7 @@
 import pickle
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,20 @@ class Unread:
         """Keep nothing."""
 
 
+class UnreadItems:
+    """Stands for an object of a dictionary's subclass: a dictionary with its items."""
+
+    def __new__(cls, *_: object) -> Any:  # noqa: D102
+        return OrderedDict()
+
+
+class UnreadList:
+    """Stands for an object of a list's subclass: a list with its elements."""
+
+    def __new__(cls, *_: object) -> Any:  # noqa: D102
+        return []
+
+
 def read(path: Path, needed: int, ema: bool, notice: Callable[[str], None]) -> Tensors:
     """The tensors in a checkpoint file, on the CPU.
 
@@ -80,7 +95,7 @@ def read(path: Path, needed: int, ema: bool, notice: Callable[[str], None]) -> T
     _refuse_bomb(path, needed)
     content = _content(path)
     if isinstance(content, Unread):
-        raise _refusal(path, type(content).__name__)
+        raise _refusal(path, _name(content))
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
     key, averaged = _choose(path, content, ema, notice)
@@ -113,7 +128,7 @@ def _check(path: Path, values: Mapping[Any, Any]) -> None:
     foreign = [key for key, value in values.items() if not _is_real_tensor(key, value)]
     objects = [values[key] for key in foreign if isinstance(values[key], Unread)]
     if objects:
-        raise _refusal(path, type(objects[0]).__name__)
+        raise _refusal(path, _name(objects[0]))
     if foreign or not values:
         raise WeightsError(
             f"{path}: not a dictionary of real tensors; these entries are something else: {some(foreign) or 'none'}"
@@ -139,6 +154,10 @@ def _content(path: Path) -> Any:
         ) from exc
 
 
+def _name(stand_in: Unread) -> str:
+    return f"{type(stand_in).__module__}.{type(stand_in).__qualname__}"
+
+
 def _refusal(path: Path, name: str) -> WeightsError:
     named = f" (it names {name})" if name else ""
     return WeightsError(
@@ -149,10 +168,24 @@ def _refusal(path: Path, name: str) -> WeightsError:
 
 def _pickled(path: Path) -> Any:
     """What `torch.load` reads without running code; objects of the training run are stood in for."""
-    stand_ins: list[Any] = [(type(name, (Unread,), {}), name) for name in _foreign_names(path)]
-    with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
-        warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
-        return torch.load(path, map_location="cpu", weights_only=True)
+    kinds: dict[str, type] = dict.fromkeys(_foreign_names(path), Unread)
+    while True:
+        stand_ins: list[Any] = [(_stand_in(name, kind), name) for name, kind in kinds.items()]
+        try:
+            with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
+                warnings.simplefilter("ignore")  # of storage classes that old checkpoints use
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as exc:
+            # It takes items for dictionaries and lists themselves alone, and which classes are these shows now.
+            found = search(r"Can only (SETITEM|append|extend).* but got <class '([^']+)'>", str(exc))
+            if found is None or kinds.get(found[2]) is not Unread:
+                raise
+            kinds[found[2]] = UnreadItems if found[1] == "SETITEM" else UnreadList
+
+
+def _stand_in(name: str, kind: type) -> type:
+    module, _, own = name.rpartition(".")
+    return type(own, (kind,), {"__module__": module})
 
 
 def _foreign_names(path: Path) -> list[str]:

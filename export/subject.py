@@ -45,29 +45,37 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
     """
     given = None if options.labels is None else _labels(options.labels)
     paths = photographs.find(options.images)
+    loaded = _load(options, paths, repository, watcher)
+    module = outputs.choose(loaded.module, loaded.spec.image_shape, options.output, watcher.notice)
+    watcher.step("reference: PyTorch on the verification pictures")
+    size = options.serving.max_batch_size
+    images = pictures.make(paths, loaded.spec.preprocessing, size)
+    for sentence in advise_on_inputs(loaded.spec.preprocessing, images):
+        watcher.notice(sentence)
+    expected = observe(module, images, size, loaded.spec.scores)
+    classes, whose = expected.values.shape[1], loaded.origins.labels
+    spec, labelled = labels.choose(loaded.spec, classes, given, f"--labels {options.labels}", whose)
+    for sentence in (*answers(loaded, expected), labelled):
+        watcher.notice(sentence)
+    return Subject(module, replace(spec, scores=expected.scores), loaded.weights, expected)
+
+
+def _load(options: Options, paths: Sequence[Path], repository: Repository, watcher: Watcher) -> Loaded:
+    """The model under the name that it is served by, with all refused that can be refused without running it."""
     if options.name is not None:
         ModelSpec(options.name)
     watcher.step("network and weights")
     loaded = models.load(options, watcher)
-    spec = loaded.spec if options.name is None else replace(loaded.spec, name=options.name)
+    if options.name is not None:
+        loaded = replace(loaded, spec=replace(loaded.spec, name=options.name))
+    for sentence in origins(loaded):
+        watcher.notice(sentence)
     _check(loaded, paths, watcher)
     for format in options.formats:
-        repository.check(f"{spec.name}_{format.name}")
+        repository.check(f"{loaded.spec.name}_{format.name}")
         if format.precision == "FP16":
             half.check_weights(loaded.module, format.name)
-    module = outputs.choose(loaded.module, spec.image_shape, options.output, watcher.notice)
-    watcher.step("reference: PyTorch on the verification pictures")
-    size = options.serving.max_batch_size
-    images = pictures.make(paths, spec.preprocessing, size)
-    for sentence in advise_on_inputs(spec.preprocessing, images):
-        watcher.notice(sentence)
-    expected = observe(module, images, size, spec.scores)
-    spec, labelled = labels.choose(
-        spec, expected.values.shape[1], given, f"--labels {options.labels}", loaded.origins.labels
-    )
-    for sentence in origins(loaded, expected, labelled):
-        watcher.notice(sentence)
-    return Subject(module, replace(spec, scores=expected.scores), loaded.weights, expected)
+    return loaded
 
 
 def _labels(path: Path) -> tuple[str, ...]:
@@ -93,22 +101,19 @@ def _check(loaded: Loaded, paths: Sequence[Path], watcher: Watcher) -> None:
         )
 
 
-def origins(loaded: Loaded, expected: Reference, labelled: str) -> Iterator[str]:
-    """Say what is exported, and where each part of it came from.
-
-    Args:
-        loaded: What the source gave.
-        expected: What the network gives.
-        labelled: The sentence on the labels.
-    """
+def origins(loaded: Loaded) -> Iterator[str]:
+    """Say what the source gives, and where it came from."""
     weights = loaded.weights
     yield f"preprocessing: {loaded.spec.preprocessing}; from {loaded.origins.preprocessing}"
     yield f"weights: {weights.source}, SHA-256 {weights.sha256[:12]}…" + ("" if weights.trained else ", untrained")
-    yield f"classes: {expected.values.shape[1]}, {loaded.origins.classes}"
-    yield f"scores: {expected.scores}, {_why_scores(loaded, expected)}"
-    yield labelled
+
+
+def answers(loaded: Loaded, expected: Reference) -> Iterator[str]:
+    """Say what the network answers with, and who says that it is that."""
     if loaded.spec.scores is None and expected.scores == "logits":
         yield from advise_on_scores(expected.values)
+    yield f"classes: {expected.values.shape[1]}, {loaded.origins.classes}"
+    yield f"scores: {expected.scores}, {_why_scores(loaded, expected)}"
 
 
 def _why_scores(loaded: Loaded, expected: Reference) -> str:

@@ -8,6 +8,7 @@ import random
 import shutil
 import tracemalloc
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ def of_timm() -> dict[str, Any]:
     }  # fmt: skip
 
 
+class Attributes(dict[str, Any]):
+    """As Lightning's `AttributeDict`."""
+
+
+class Elements(list[Any]):
+    pass
+
+
 def of_lightning() -> dict[str, Any]:
     """What Lightning's `save_checkpoint` writes of a module that keeps its network as `self.model`."""
     return {
@@ -62,6 +71,7 @@ def of_lightning() -> dict[str, Any]:
         "hyper_parameters": {
             "loss": nn.CrossEntropyLoss(), "optimizer": functools.partial(torch.optim.SGD, lr=0.1),
             "root": Path("photographs"), "mean": np.float32(0.5), "mode": argparse.Namespace(deep=[1]),
+            "nested": Attributes(lr=1, lists=defaultdict(list, a=[1])), "elements": Elements([1, 2]),
         },
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from tests import factories
 from tritonrepo.client.decode import Scores
 from tritonrepo.export.gate.reference import Reference
 from tritonrepo.export.sources.loaded import Loaded, Origins
-from tritonrepo.export.subject import origins
+from tritonrepo.export.subject import answers, origins
 from tritonrepo.repository.manifest import Weights
 
 ORIGINS = Origins("config.json", "label_names", "those of the head in a.pth", "problem_type")
@@ -24,12 +24,13 @@ def expected(scores: str) -> Reference:
 
 
 def test_each_part_comes_with_its_origin() -> None:
-    assert list(origins(LOADED, expected("logits"), "labels: those of x")) == [
+    assert list(origins(LOADED)) == [
         f"preprocessing: {factories.PREPROCESSING}; from config.json",
         "weights: file a.pth, SHA-256 0123456789ab…",
+    ]
+    assert list(answers(LOADED, expected("logits"))) == [
         "classes: 7, those of the head in a.pth",
         "scores: logits, because they are neither probabilities nor their logarithms",
-        "labels: those of x",
     ]
 
 
@@ -42,9 +43,9 @@ def test_each_part_comes_with_its_origin() -> None:
 )
 def test_why_the_scores_are_what_they_are(stated: Scores | None, scores: str, said: str) -> None:
     loaded = replace(LOADED, spec=replace(LOADED.spec, scores=stated))
-    assert any(sentence.startswith(said) for sentence in origins(loaded, expected(scores), ""))
+    assert list(answers(loaded, expected(scores)))[-1].startswith(said)
 
 
 def test_untrained_weights_are_called_so() -> None:
     loaded = replace(LOADED, weights=Weights("seeded 0", "0" * 64, False))
-    assert "weights: seeded 0, SHA-256 000000000000…, untrained" in list(origins(loaded, expected("logits"), ""))
+    assert list(origins(loaded))[-1] == "weights: seeded 0, SHA-256 000000000000…, untrained"
