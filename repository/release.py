@@ -6,7 +6,7 @@ from pathlib import Path
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.install import checkout
 
-TRITON_RELEASE = "26.09"
+TRITON_RELEASE = "26.11"
 """What this version is made for. In a checkout, .env pins it for the containers too and has the last word."""
 
 

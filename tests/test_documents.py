@@ -22,6 +22,7 @@ FOLDERS = [path.name for path in ROOT.iterdir() if path.is_dir() and not path.na
 LONGEST_README = 250
 # Options that the documents name and other programs have.
 FOREIGN_OPTIONS = {
+    "--allow-client-shm",
     "--allow-grpc",
     "--allow-http",
     "--allow-metrics",

@@ -19,7 +19,7 @@ def examine(artifact: Path, engine: EngineFacts | None, release: str) -> Iterato
     Args:
         artifact: The plan.
         engine: What the manifest says of it, or None if that says nothing.
-        release: As in `26.09`.
+        release: As in `26.11`.
 
     Raises:
         OSError: The file cannot be read.

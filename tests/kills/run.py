@@ -11,7 +11,7 @@ from tests.live.releases import draw_pictures
 from tritonrepo.repository.doctor import examine_repository
 from tritonrepo.serve.triton import TritonServer
 
-RELEASE = "26.09"
+RELEASE = "26.11"
 PICTURES = 12
 KNOWN = ("models", "cache", "pictures", "prepared", "temporary")
 

@@ -140,7 +140,7 @@ def test_a_failure_is_what_does_not_load_or_answers_wrongly(tmp_path: Path) -> N
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(picture)
     for name in PLANTS:
         plant(repository, name)
-    failing = {f.subject.split("/")[0] for f in examine_repository(repository, "26.09") if f.level == "fail"}
+    failing = {f.subject.split("/")[0] for f in examine_repository(repository, "26.11") if f.level == "fail"}
     with TritonServer(repository) as server:
         ready = {status.name for status in server.models() if status.state == "READY"}
         right = {name for name in ready if answers_right(server.grpc_url, name, picture)}
@@ -152,7 +152,7 @@ def test_labels_that_are_a_directory_end_the_whole_server(tmp_path: Path) -> Non
     """Another thing than a missing file, so doctor says which."""
     model = plant(tmp_path / "models", "no_label_file")
     (model / "labels.txt").mkdir()
-    (fault,) = [f for f in examine_repository(tmp_path / "models", "26.09") if f.level == "fail"]
+    (fault,) = [f for f in examine_repository(tmp_path / "models", "26.11") if f.level == "fail"]
     assert fault.text == "labels.txt is a directory, at which Triton aborts"
     with pytest.raises(StartError, match="ended with status 134"), TritonServer(tmp_path / "models"):
         pass

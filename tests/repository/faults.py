@@ -9,7 +9,7 @@ from tests.repository.manifests import ENGINE, manifest_of
 from tritonrepo.repository.doctor import examine_repository
 from tritonrepo.repository.publish import Candidate, open_repository
 
-RELEASE = "26.09"
+RELEASE = "26.11"
 BUILT_BY = (11, 4, 0, 106)
 PLAN = "tiny_tensorrt/1"
 

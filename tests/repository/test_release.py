@@ -16,8 +16,8 @@ def test_the_containers_run_the_release_that_this_version_is_made_for() -> None:
 
 
 def test_a_dot_env_has_the_last_word(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("A=b\nTRITON_RELEASE=26.11\n")
-    assert release.read_release(tmp_path / ".env") == "26.11"
+    (tmp_path / ".env").write_text("A=b\nTRITON_RELEASE=26.07\n")
+    assert release.read_release(tmp_path / ".env") == "26.07"
 
 
 def test_without_a_dot_env_it_is_that_of_the_package(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def other_input(root: Path) -> None:
     ("plant", "words"),
     [
         (cut_off, "model.onnx cannot be read"),
-        (set_opset, "opset 99 is newer than 23, the newest that ONNX Runtime 1.27 (Triton 26.09)"),
+        (set_opset, "opset 99 is newer than 23, the newest that ONNX Runtime 1.27 (Triton 26.11)"),
         (set_ir, "IR version 99 is newer than 11"),
         (no_graph, "model.onnx (0 bytes) holds no graph"),
         (other_side, "INPUT__0 is [-1, 3, 33, 32] in the configuration, [-1, 3, 32, 32] in the graph"),

@@ -37,13 +37,13 @@ def test_an_engine_of_another_tensorrt_than_the_manifest_says(root: Path) -> Non
 
 def test_an_engine_of_another_release(root: Path) -> None:
     say(root, triton_release="25.12")
-    assert_found(root, PLAN, "TensorRT 11.4.0.106 of Triton 25.12, Triton 26.09 is to serve it")
+    assert_found(root, PLAN, "TensorRT 11.4.0.106 of Triton 25.12, Triton 26.11 is to serve it")
 
 
 def test_an_engine_built_outside_the_image_is_a_note(root: Path) -> None:
     say(root, triton_release=None)
     (note,) = notes(root)
-    assert "whether 26.09 carries it cannot be told here" in note.text
+    assert "whether 26.11 carries it cannot be told here" in note.text
     assert "make export-gpu" in note.remedy
 
 
@@ -51,7 +51,7 @@ def test_an_engine_built_outside_the_image_is_a_note(root: Path) -> None:
 def test_an_engine_without_a_manifest_that_can_be_read_is_a_note(root: Path, text: str) -> None:
     (root / PLAN / "manifest.json").write_text(text)
     assert failures(root) == []
-    assert any("was built by TensorRT 11.4.0.106: whether Triton 26.09" in note.text for note in notes(root))
+    assert any("was built by TensorRT 11.4.0.106: whether Triton 26.11" in note.text for note in notes(root))
 
 
 @pytest.mark.parametrize(
