@@ -66,7 +66,7 @@ def check_contents(wheel: Path) -> None:
     wanted = {
         f"tritonrepo/{path.relative_to(ROOT)}"
         for room in rooms
-        for pattern in ("*.py", "*.html", "*.css", "*.js")
+        for pattern in ("*.py", "*.html", "*.css", "*.js", "*.yaml")
         for path in (ROOT / room).rglob(pattern)
         if path.parent.name != "checkout"
     }

@@ -25,6 +25,7 @@ VERBS = {
     "export": "export a PyTorch image classifier into a Triton model repository, verified",
     "doctor": "say what this machine has, and what in a repository Triton would fail to load",
     "rollback": "withdraw the newest version of models",
+    "manifests": "write the files with which Kubernetes or KServe serves a model repository",
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",
     "evaluate": "measure accuracy over images whose class is known",

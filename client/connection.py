@@ -18,7 +18,9 @@ LONGEST_DEADLINE = 1_000_000.0
 """Seconds; the system's clocks take no more than some thousands of these."""
 _SPOKEN = {"grpc": "gRPC", "http": "HTTP"}
 _SCHEMES = {"http": ("http", False), "https": ("http", True), "grpc": ("grpc", False), "grpcs": ("grpc", True)}
-# What gRPC itself takes instead of a host's name; `dns:8001` is a host that is called dns.
+DNS = "dns:///"
+"""What begins an address whose name stands for several servers: gRPC then takes them in turn."""
+# What else gRPC takes instead of a host's name; `dns:8001` is a host that is called dns.
 _GRPC_NAMING = re.compile(r"(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):(?!\d+(/|$)|//[^/])")
 _HEADER_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
@@ -112,6 +114,8 @@ def implied(url: str) -> tuple[str, bool]:
     Raises:
         UsageError: The scheme is of neither protocol, or the address holds a user name.
     """
+    if url.startswith(DNS):
+        return implied(url.removeprefix(DNS))
     scheme, mark, rest = url.partition("://")
     if "@" in (rest if mark else url).partition("/")[0]:
         # Not the address itself: it holds a secret.
@@ -126,16 +130,20 @@ def implied(url: str) -> tuple[str, bool]:
 def parse_address(url: str, protocol: str) -> str:
     """HOST:PORT[/BASE] of [SCHEME://]HOST[:PORT][/BASE], with the protocol's usual port where there is none.
 
+    For gRPC, `dns:///HOST[:PORT]` stays what it is.
+
     Raises:
         UsageError: It is malformed, or has a base path, which only HTTP knows, for gRPC.
     """
     import urllib3  # Here, since an export, which shares the options' types, need not load it.
 
-    if kind := _GRPC_NAMING.match(url):
+    named = DNS if protocol == "grpc" and url.startswith(DNS) else ""
+    place = url.removeprefix(named)
+    if kind := _GRPC_NAMING.match(place):
         raise UsageError(f"{url!r}: {kind[1]} addresses are not supported: Triton listens on TCP; give HOST:PORT")
-    _, mark, rest = url.partition("://")
+    _, mark, rest = place.partition("://")
     try:
-        parsed = urllib3.util.parse_url(f"//{rest if mark else url}")
+        parsed = urllib3.util.parse_url(f"//{rest if mark else place}")
     except (urllib3.exceptions.LocationParseError, ValueError) as exc:
         raise UsageError(f"{url!r} is not HOST:PORT") from exc
     if not parsed.host or parsed.port == 0 or parsed.query or parsed.fragment:
@@ -143,7 +151,7 @@ def parse_address(url: str, protocol: str) -> str:
     base = (parsed.path or "").rstrip("/")
     if base and protocol == "grpc":
         raise UsageError(f"{url!r}: gRPC takes HOST:PORT, without the path {base}")
-    return f"{parsed.host}:{parsed.port or DEFAULT_PORTS[protocol]}{base}"
+    return f"{named}{parsed.host}:{parsed.port or DEFAULT_PORTS[protocol]}{base}"
 
 
 def check_scheme(url: str, connection: Connection) -> None:
@@ -154,7 +162,7 @@ def check_scheme(url: str, connection: Connection) -> None:
     """
     protocol, secure = implied(url)
     scheme, mark, rest = url.partition("://")
-    if not mark:
+    if not mark or url.startswith(DNS):
         return
     if protocol != connection.protocol:
         raise UsageError(

@@ -10,7 +10,7 @@ from typing import Any
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
-from tritonrepo.client.connection import Connection
+from tritonrepo.client.connection import DNS, Connection
 from tritonrepo.client.errors import RequestError, ServerUnavailableError
 from tritonrepo.client.messages import LARGEST_ANSWER, error, read_answer, request_parts, statuses
 from tritonrepo.client.networks import host_of, proxy_for
@@ -45,7 +45,7 @@ class GrpcTransport:
             root_certificates=_text(tls.ca) if tls else None,
             private_key=_text(tls.key) if tls else None,
             certificate_chain=_text(tls.certificate) if tls else None,
-            channel_args=[*_OPTIONS, *_proxy_options(url)],
+            channel_args=[*_OPTIONS, *_proxy_options(url), *_turn_options(url)],
         )
 
     def server(self) -> dict[str, Any]:
@@ -145,6 +145,11 @@ def _proxy_options(url: str) -> list[tuple[str, Any]]:
     """The proxy for an address, or none. gRPC by itself would ask one for this host too."""
     proxy = proxy_for("grpc", host_of(url))
     return [("grpc.http_proxy", proxy.url)] if proxy else [("grpc.enable_http_proxy", 0)]
+
+
+def _turn_options(url: str) -> list[tuple[str, Any]]:
+    """Every server in turn, for an address that names several; gRPC by itself would stay with the first."""
+    return [("grpc.lb_policy_name", "round_robin")] if url.startswith((DNS, "ipv4:")) else []
 
 
 def _text(path: Path | None) -> str | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import urllib3
 
+from tritonrepo.client.connection import DNS
+
 # As gRPC has it, which always asks a proxy for a tunnel.
 _VARIABLES = {"http": ("http",), "https": ("https",), "grpc": ("grpc", "https", "http")}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -51,8 +53,8 @@ def proxy_for(protocol: str, host: str) -> Proxy | None:
 
 
 def host_of(address: str) -> str:
-    """The host of HOST:PORT[/BASE], as `parse_address` gives it; an IPv6 address in brackets."""
-    return address.partition("/")[0].rpartition(":")[0]
+    """The host of an address that `parse_address` gave; an IPv6 address in brackets."""
+    return address.removeprefix(DNS).partition("/")[0].rpartition(":")[0]
 
 
 def is_loopback(host: str) -> bool:

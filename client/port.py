@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from tritonrepo.client.connection import Connection
+from tritonrepo.client.connection import DNS, Connection
 from tritonrepo.client.errors import DeadlineError, TritonRepoError
 from tritonrepo.client.networks import host_of, proxy_for
 from tritonrepo.client.tls import complaint
@@ -113,6 +113,6 @@ def _speaks_tls(address: str, seconds: float) -> bool:
 
 def _parts(address: str) -> tuple[str, int, str]:
     """Host, port and base path of an address that `parse_address` gave."""
-    place, slash, base = address.partition("/")
+    place, slash, base = address.removeprefix(DNS).partition("/")
     host, _, port = place.rpartition(":")
     return host, int(port), slash + base

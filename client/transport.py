@@ -137,7 +137,8 @@ def open_transport(url: str, connection: Connection | None = None) -> Transport:
     """A transport to one server; nothing is sent yet.
 
     Args:
-        url: [SCHEME://]HOST[:PORT]; http, https, grpc and grpcs are schemes.
+        url: [SCHEME://]HOST[:PORT]; http, https, grpc and grpcs are schemes. dns:///HOST[:PORT] takes, over gRPC, all
+            servers of that name in turn.
         connection: By default what the scheme asks for, gRPC without TLS if there is none.
 
     Raises:

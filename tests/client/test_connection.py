@@ -8,6 +8,7 @@ import pytest
 
 from tritonrepo.client.connection import Connection, Tls, addresses, implied_connection, parse_address
 from tritonrepo.client.errors import UsageError
+from tritonrepo.client.networks import host_of
 from tritonrepo.client.transport import open_transport
 
 
@@ -99,13 +100,39 @@ def test_a_scheme_at_odds_with_what_was_chosen_says_what_to_type(
         ("unix-abstract:triton", "unix-abstract"),
         ("vsock:2:8001", "vsock"),
         ("ipv4:127.0.0.1:8001", "ipv4"),
-        ("dns:///triton:8001", "dns"),
+        ("dns:triton:8001", "dns"),
         ("xds:///triton", "xds"),
     ],
 )
 def test_what_grpc_alone_takes_for_an_address_is_named(url: str, kind: str, protocol: str) -> None:
     with pytest.raises(UsageError, match=f"{kind} addresses are not supported: Triton listens on TCP"):
         parse_address(url, protocol)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"), [("dns:///triton", "dns:///triton:8001"), ("dns:///[::1]:9", "dns:///[::1]:9")]
+)
+@pytest.mark.parametrize("tls", [None, Tls()])
+def test_over_grpc_a_name_may_stand_for_several_servers(url: str, address: str, tls: Tls | None) -> None:
+    transport = open_transport(url, Connection(tls=tls))
+    assert transport.url == address
+    assert host_of(address) == address.removeprefix("dns:///").rpartition(":")[0]
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "connection"),
+    [
+        ("dns:///triton:8000", Connection("http")),
+        ("dns:///dns:///triton", Connection()),
+        ("dns:///", Connection()),
+        ("dns:///triton/base", Connection()),
+        ("dns:///user@triton", Connection()),
+    ],
+)
+def test_a_name_for_several_servers_is_a_host_alone(url: str, connection: Connection) -> None:
+    with pytest.raises(UsageError):
+        open_transport(url, connection)
 
 
 @pytest.mark.parametrize("host", ["unix", "dns", "xds"])

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tomllib", reason="the script is for the image's Python 3.12, and needs 3.11 at least")
 
-from deploy import export_gpu
+from tritonrepo.deploy import export_gpu
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def test_the_version_comes_from_the_library_itself(tmp_path: Path) -> None:
     # TensorRT for RTX stands in for TensorRT: the same functions tell the version.
     library = next(Path(tensorrt_rtx_libs.__file__).parent.glob("libtensorrt_rtx.so*"))
     (tmp_path / "libnvinfer.so.11").symlink_to(library)
-    program = "from deploy.export_gpu import find_tensorrt; print(find_tensorrt())"
+    program = "from tritonrepo.deploy.export_gpu import find_tensorrt; print(find_tensorrt())"
     environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path)}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

@@ -1,0 +1,119 @@
+"""Which models of a repository a fleet serves, and what each asks of a pod: from configurations and manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
+
+from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.errors import ManifestError, RepositoryError
+from tritonrepo.repository.formats import FORMATS
+from tritonrepo.repository.layout import backend_of, model_directories, read_config, version_numbers
+from tritonrepo.repository.manifest import read_manifest
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model as a fleet serves it.
+
+    Attributes:
+        name: Its directory's.
+        bytes: Of the artifacts that are loaded at once.
+        copies: How many instances a pod has of it.
+        needs_gpu: Whether it can run on a GPU alone.
+    """
+
+    name: str
+    bytes: int
+    copies: int
+    needs_gpu: bool
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """What a fleet serves.
+
+    Attributes:
+        models: At least one, by name.
+        whole: Whether that is all that the repository has, now and later.
+        left_out: Models that need a GPU, where there is none.
+    """
+
+    models: tuple[ServedModel, ...]
+    whole: bool
+    left_out: tuple[str, ...] = ()
+
+
+def choose_models(root: Path, names: Sequence[str], *, gpu: bool) -> ModelSet:
+    """The models of a repository on this machine that a fleet serves.
+
+    Args:
+        root: The repository.
+        names: Which models; a model without its format means all its formats. All models if there are none.
+        gpu: Whether each pod has a GPU.
+
+    Raises:
+        UsageError: A name is not there, or needs a GPU.
+        RepositoryError: The repository cannot be read, or has nothing to serve.
+        ConfigError: A configuration cannot be read.
+    """
+    found = _read(root)
+    chosen = [model for model in found if not names or _is_named(model.name, names)]
+    for name in names:
+        if not any(_is_named(model.name, [name]) for model in found):
+            raise UsageError(f"{root} has no model {name!r}; it has {', '.join(model.name for model in found)}")
+    served = tuple(model for model in chosen if gpu or not model.needs_gpu)
+    left_out = tuple(model.name for model in chosen if model not in served)
+    if missing := [name for name in left_out if name in names]:
+        raise UsageError(f"{', '.join(missing)}: needs a GPU; take --profile gpu, or another format")
+    if not served:
+        raise RepositoryError(f"no model in {root} can run without a GPU; take --profile gpu")
+    return ModelSet(served, len(served) == len(found), left_out)
+
+
+def _read(root: Path) -> list[ServedModel]:
+    if not root.is_dir():
+        raise RepositoryError(f"there is no model repository at {root}; make one with: tritonrepo export")
+    found = [_read_model(path) for path in model_directories(root)]
+    if not found:
+        raise RepositoryError(f"the model repository {root} is empty; fill it with: tritonrepo export")
+    return found
+
+
+def _read_model(directory: Path) -> ServedModel:
+    config = read_config(directory)
+    groups = config.instance_group
+    return ServedModel(
+        directory.name,
+        sum(_size(directory / str(number)) for number in _loaded(directory, config)),
+        sum(group.count or 1 for group in groups) or 1,
+        backend_of(config) == "tensorrt" or any(group.kind == ModelInstanceGroup.KIND_GPU for group in groups),
+    )
+
+
+def _loaded(directory: Path, config: ModelConfig) -> list[int]:
+    """The versions that Triton loads at once."""
+    numbers = version_numbers(directory)
+    if not numbers:
+        raise RepositoryError(f"{directory} has no version; publish one with: tritonrepo export")
+    policy = config.version_policy
+    if policy.HasField("specific"):
+        return [number for number in numbers if number in policy.specific.versions]
+    if policy.HasField("all"):
+        return numbers
+    return numbers[-max(policy.latest.num_versions, 1) :]
+
+
+def _size(version: Path) -> int:
+    """Bytes of an artifact by its manifest, or of all files where somebody else wrote the version."""
+    try:
+        return read_manifest(version).artifact.bytes
+    except ManifestError:
+        return sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+
+
+def _is_named(model: str, names: Sequence[str]) -> bool:
+    return any(model in (name, *(f"{name}_{format}" for format in FORMATS)) for name in names)
