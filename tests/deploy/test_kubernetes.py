@@ -245,6 +245,7 @@ def test_a_definition_of_a_resource_is_held_against_strictly() -> None:
     schema = {"properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
     strict = closed(schema, top=True)
     jsonschema.validate({"metadata": {"name": "a"}, "spec": {"size": 1}}, strict)
-    for wrong in ({"spec": {"sice": 1}}, {"spec": {"size": "1"}}, {"spek": {}}):
+    faults: list[Object] = [{"spec": {"sice": 1}}, {"spec": {"size": "1"}}, {"spek": {}}]
+    for wrong in faults:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, strict)

@@ -11,7 +11,7 @@ from tests.repository.manifests import manifest_of
 from tritonrepo.client.errors import UsageError
 from tritonrepo.deploy.model_set import choose_models
 from tritonrepo.repository.errors import ConfigError, RepositoryError
-from tritonrepo.repository.manifest import MANIFEST_FILENAME
+from tritonrepo.repository.layout import MANIFEST_FILENAME
 
 
 def add(root: Path, name: str, config: str, **versions: int) -> None:
