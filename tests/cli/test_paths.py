@@ -30,6 +30,8 @@ def text_words() -> Iterator[tuple[str, argparse.Action]]:
                 continue
             if verb in ("classify", "evaluate") and "--model" in words:  # a name on the server
                 continue
+            if verb == "manifests" and "--repository" in words:  # a store, or a volume
+                continue
             yield verb, action
 
 
