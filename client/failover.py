@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from tritonrepo.client.agreement import Agreement
 from tritonrepo.client.errors import (
     ModelUnavailableError,
     RequestError,
@@ -48,6 +49,7 @@ class Servers:
         self._away_until: dict[int | tuple[int, str], float] = {}
         self._shut_until = dict.fromkeys(range(len(transports)), 0.0)
         self._refusals: dict[int, ServerUnavailableError] = {}
+        self._agreement = Agreement()
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -72,11 +74,12 @@ class Servers:
 
         Raises:
             VersionGoneError: No server has the version that it names, and one has another.
+            ContractError: Two servers mean different things by it.
         """
         delay, give_up = FIRST_DELAY, None
         while True:
             try:
-                return self._ask(lambda transport: transport.infer(request), request.version, obedient=True)
+                return self._ask(lambda transport: self._infer(transport, request), request.version, obedient=True)
             except _WORTH_ANOTHER_TRY as exc:
                 if isinstance(exc, ModelUnavailableError) and self._is_gone(request):
                     raise VersionGoneError(str(exc)) from exc
@@ -101,6 +104,11 @@ class Servers:
         self._closed.set()
         for transport in self._transports:
             transport.close()
+
+    def _infer(self, transport: Transport, request: Inference) -> Answer:
+        if len(self._transports) > 1:
+            self._agreement.check(transport, request)
+        return transport.infer(request)
 
     def _is_gone(self, request: Inference) -> bool:
         """Whether no server within reach has this version, and one has another.
@@ -136,16 +144,18 @@ class Servers:
                 failure = exc
                 lacking = version and isinstance(exc, ModelUnavailableError)
                 self._away_until[(number, version) if lacking else number] = time.monotonic() + LONGEST_DELAY
-                self._heed(number, exc)
+                if isinstance(exc, ServerUnavailableError):
+                    self._agreement.forget(self._transports[number])
+                    self._heed(number, exc)
             else:
                 self._away_until[number] = self._away_until[number, version] = 0.0
                 return answer
         assert failure is not None, "there is at least one server"
         raise failure
 
-    def _heed(self, number: int, failure: Exception) -> None:
+    def _heed(self, number: int, failure: ServerUnavailableError) -> None:
         """Note how long a server wants to be left alone (Retry-After)."""
-        if isinstance(failure, ServerUnavailableError) and failure.retry_after:
+        if failure.retry_after:
             self._refusals[number] = failure
             self._shut_until[number] = time.monotonic() + failure.retry_after
 

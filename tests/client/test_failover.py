@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tritonrepo.client.errors import (
+    ContractError,
     DeadlineError,
     ModelUnavailableError,
     RequestError,
@@ -20,9 +21,21 @@ from tritonrepo.client.errors import (
     VersionGoneError,
 )
 from tritonrepo.client.failover import Servers
+from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
 REQUEST = Inference("m", "INPUT__0", "OUTPUT__0", np.zeros((1, 3), np.float32))
+
+
+def config(model: str, mean: float = 0.5) -> dict[str, Any]:
+    preprocessing = Preprocessing(8, 8, "bilinear", (mean,) * 3, (1.0,) * 3)
+    return {
+        "name": model,
+        "max_batch_size": 8,
+        "input": [{"name": "INPUT__0", "data_type": "TYPE_FP32", "dims": [3, 8, 8]}],
+        "output": [{"name": "OUTPUT__0", "data_type": "TYPE_FP32", "dims": [2]}],
+        "parameters": {"preprocessing": {"string_value": preprocessing.to_json()}},
+    }
 
 
 class ScriptedTransport:
@@ -35,6 +48,8 @@ class ScriptedTransport:
         self._script = script
 
     def infer(self, request: Inference) -> Answer:
+        if request.class_count:
+            return Answer(np.array([b"0:0:cat", b"0:1:dog"]), "1")
         step = self._script[min(self.asked, len(self._script) - 1)]
         self.asked += 1
         if step is not None:
@@ -49,7 +64,7 @@ class ScriptedTransport:
         return {"name": self.url}
 
     def config(self, model: str, version: str = "") -> dict[str, Any]:
-        return {"name": model}
+        return config(model)
 
     def statistics(self, model: str) -> dict[str, Any]:
         return {"model_stats": [{"name": model, "version": self.ready}]}
@@ -186,3 +201,44 @@ def test_a_version_may_be_on_one_server_alone() -> None:
     one = ScriptedTransport("one", [ModelUnavailableError("version 2 is not found")])
     servers = Servers([one, ScriptedTransport("two")], patience=3600)
     assert [servers.infer(replace(REQUEST, version="2")).version for _ in range(4)] == ["two"] * 4
+
+
+class Strange(ScriptedTransport):
+    """A server whose first version is another repository's."""
+
+    def __init__(self, url: str, mean: float = 0.5, labels: tuple[str, ...] = ("cat", "dog")) -> None:
+        super().__init__(url)
+        self.mean, self.labels, self.away = mean, labels, False
+
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
+        return config(model, self.mean)
+
+    def infer(self, request: Inference) -> Answer:
+        if self.away:
+            raise ServerUnavailableError("gone")
+        if request.class_count:
+            return Answer(np.array([f"0:{i}:{label}".encode() for i, label in enumerate(self.labels)]), "1")
+        return super().infer(request)
+
+
+@pytest.mark.parametrize("strange", [Strange("two", mean=0.25), Strange("two", labels=("dog", "cat"))])
+def test_servers_that_mean_different_things_by_one_version_are_refused(strange: Strange) -> None:
+    servers = Servers([ScriptedTransport("one"), strange])
+    named = replace(REQUEST, version="1")
+    assert servers.infer(named).version == "one"
+    with pytest.raises(ContractError, match="one and two both have a version 1 of m, with other contracts or labels"):
+        servers.infer(named)
+    assert strange.asked == 0
+
+
+def test_a_server_that_comes_back_with_something_else_is_refused() -> None:
+    two = Strange("two")
+    servers, named = Servers([ScriptedTransport("one"), two]), replace(REQUEST, version="1")
+    assert [servers.infer(named).version for _ in range(4)] == ["one", "two"] * 2
+    two.away = True
+    assert {servers.infer(named).version for _ in range(2)} == {"one"}
+    two.away, two.mean = False, 0.25
+    servers._away_until.clear()  # as if the seconds had passed for which it is asked last
+    with pytest.raises(ContractError, match="version 1 of m"):
+        [servers.infer(named) for _ in range(2)]
+    assert two.asked == 2
