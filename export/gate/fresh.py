@@ -5,6 +5,7 @@ found out here, and not by Triton, which gives no reason.
 """
 
 import multiprocessing
+import os
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tritonrepo
+from tritonrepo.export import memory
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.reference import Values
@@ -62,7 +64,12 @@ class FreshProcess:
             command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(ROOT), str(other.fileno()), *self._formats]
             nowhere = subprocess.DEVNULL
             self._process = subprocess.Popen(
-                command, pass_fds=[other.fileno()], stdin=nowhere, stdout=nowhere, stderr=nowhere
+                command,
+                pass_fds=[other.fileno()],
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+                env={**os.environ, **memory.ENVIRONMENT},
             )
 
     def later(self, act: Callable[..., Result], *given: object) -> Future[Result]:

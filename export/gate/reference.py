@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tritonrepo.client.decode import Scores
-from tritonrepo.export import copies
+from tritonrepo.export import copies, memory
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.consistency import FIRST_CALL, Company, array, call
@@ -64,6 +64,7 @@ def plan(pictures: int, max_batch_size: int) -> tuple[Batch, ...]:
     return smaller + largest
 
 
+@memory.kept()
 def observe(module: nn.Module, images: Images, max_batch_size: int, stated: Scores | None = None) -> Reference:
     """Run the module on every batch, and make sure that it agrees with itself.
 

@@ -1,11 +1,12 @@
 """A long load on one model, while others come and go; what it answered, how fast, and what became of the memory."""
 
+import collections
 import gc
 import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,9 +104,9 @@ def soak(
     with ThreadPoolExecutor(concurrency) as pool:
         changer.start()
         try:
-            run(pool, worker.ask, range(first))
+            run(pool, worker.ask, range(first), concurrency)
             before = memory(server)
-            run(pool, worker.ask, range(first, count))
+            run(pool, worker.ask, range(first, count), concurrency)
         finally:
             ended.set()
             changer.join()
@@ -115,10 +116,18 @@ def soak(
     return worker.soak
 
 
-def run(pool: ThreadPoolExecutor, ask: Callable[[int], None], numbers: range) -> None:
-    """Ask for all of them, and return when the last has been answered."""
-    for _ in pool.map(ask, numbers):
-        pass
+def run(pool: ThreadPoolExecutor, ask: Callable[[int], None], numbers: range, concurrency: int) -> None:
+    """Ask for all of them, and return when the last has been answered.
+
+    No more than `concurrency` are in the pool, so that this process holds as much at the end as at the beginning.
+    """
+    waiting: collections.deque[Future[None]] = collections.deque()
+    for number in numbers:
+        if len(waiting) == concurrency:
+            waiting.popleft().result()
+        waiting.append(pool.submit(ask, number))
+    for future in waiting:
+        future.result()
 
 
 def come_and_go(server: TritonServer, model: str, ended: threading.Event, seen: Soak) -> None:
