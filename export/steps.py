@@ -1,7 +1,6 @@
 """The ordered steps of an export: weights, network, artifacts, verification, configuration, publication."""
 
 import importlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +9,7 @@ from types import ModuleType
 
 from tritonrepo.client.errors import MissingError, TritonRepoError
 from tritonrepo.client.install import install_command
-from tritonrepo.export import subject
+from tritonrepo.export import memory, subject
 from tritonrepo.export.gate import half
 from tritonrepo.export.gate.fresh import FreshProcess
 from tritonrepo.export.gate.tolerance import TOLERANCES
@@ -37,8 +36,7 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     Raises:
         TritonRepoError: Whatever concerns the export as a whole.
     """
-    # PyTorch then takes huge pages for large tensors; without, a batch of 64 spends as long in the kernel as computing.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    memory.use_huge_pages()
     watcher = watcher or Watcher()
     for format in options.formats:
         _converter(format)
