@@ -31,11 +31,16 @@ Result = TypeVar("Result")
 ROOT = Path(tritonrepo.__file__).parent.parent
 """Where this package is imported from; in a checkout it holds nothing else."""
 BOOTSTRAP = """
-import sys
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: end with the parent, also while imports go on
+if os.getppid() != int(sys.argv.pop(1)):
+    sys.exit()
 sys.path.insert(0, sys.argv.pop(1))
 from tritonrepo.export.gate.runner import main
 main(sys.argv[1:])
 """
+"""What the process does first. Linux sends the signal also when the thread ends that started the process."""
 UNKNOWN = (
     ("operator", re.compile(r"Unknown builtin op: ([\w:.]+)")),
     ("class", re.compile(r"Unknown type name '(__torch__\.torch\.classes\.[\w.]+)")),
@@ -48,7 +53,10 @@ class _ArtifactError(Exception):
 
 
 class FreshProcess:
-    """Starts at once, so that its imports are done when the first artifact is there; `with` ends it."""
+    """Starts at once, so that its imports are done when the first artifact is there; `with` ends it.
+
+    It ends with this process, however that ends, and with the thread that made it.
+    """
 
     def __init__(self, formats: Sequence[str]) -> None:
         """Start it. `formats`: the names of those that it is to run."""
@@ -61,7 +69,8 @@ class FreshProcess:
         with other:
             # -I: neither the working directory nor PYTHONPATH is searched for modules, and no user's site-packages.
             # -B: where a disk is full, CPython 3.11 leaves a compiled module cut short, and every later start fails.
-            command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(ROOT), str(other.fileno()), *self._formats]
+            command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(os.getpid()), str(ROOT)]
+            command += [str(other.fileno()), *self._formats]
             nowhere = subprocess.DEVNULL
             self._process = subprocess.Popen(
                 command,

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from tests import factories
+from tests.conftest import wait_until
 from tests.export.gate.modules import SHAPE, around, make_images
 from tests.zoo.wrong import register_an_operator
 from tritonrepo.export import to_onnx, to_torchscript
@@ -79,3 +81,18 @@ def test_it_imports_nothing_from_the_working_directory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "its own runtime cannot load it" in done.stderr
+
+
+def test_it_ends_at_once_when_its_parent_is_killed() -> None:
+    """Also one that can notice nothing by itself: it stands still in the middle of its imports."""
+    code = (
+        "from tritonrepo.export.gate.fresh import FreshProcess\n"
+        "process = FreshProcess(['torchscript'])\nprint(process._process.pid, flush=True)\ninput()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        wait_until(lambda: any("torch" in mapped.path for mapped in child.memory_maps()))
+        child.suspend()
+        parent.kill()
+        assert psutil.wait_procs([child], timeout=10)[1] == []
