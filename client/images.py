@@ -21,6 +21,18 @@ MAX_BYTES = 1 << 30
 # A JPEG may go over all its pixels again and again, in a few bytes each time: 64 MB of it would take hours. Photographs
 # have about ten.
 MAX_SCANS = 100
+# Seconds that a decoder may take, by what its like has taken at most. Photographs of the largest size stay below.
+MAX_SECONDS = 5.0
+# Of one core, the most nanoseconds that were measured for a pixel and for a byte of the file (benchmarks/decoding.py).
+_COSTS = {
+    "JPEG": (3, 20),
+    "WEBP": (15, 85),
+    "AVIF": (50, 100),
+    "JPEG2000": (90, 200),
+}
+_COSTS_OF_OTHERS = (17, 4)
+_COST_OF_SCAN = 2
+_IN_TIFF = {"jpeg": "JPEG", "webp": "WEBP"}
 _START_OF_SCAN = b"\xff\xda"
 _CHUNK = 1 << 20
 # Raster formats which Pillow decodes by itself; EPS, for one, would start Ghostscript on a stranger's file.
@@ -45,17 +57,22 @@ def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_si
             grey level of 255); 3 times as fast at 1920x1080, 5 times and more at 12 MP (benchmarks/preprocessing.py).
 
     Raises:
-        ImageError: Not an image, truncated, unreadable, or more than MAX_BYTES, MAX_PIXELS or MAX_SCANS to decode.
+        ImageError: Not an image, truncated, unreadable, or more than MAX_BYTES, MAX_PIXELS, MAX_SCANS or MAX_SECONDS to
+            decode.
     """
     name = source.name if isinstance(source, Path) else None
     try:
-        _refuse_large(source, name)
+        size = _size(source)
+        if size > MAX_BYTES:
+            raise ImageError(f"{size:,} bytes, more than the limit of {MAX_BYTES:,}", name)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
+            scans = _count_scans(image, name) if image.format in ("JPEG", "MPO") else 0
+            if scans and _is_held_whole(image):
+                _refuse_bomb(image.size, name)
             if least_side:
                 image.draft(None, (least_side, least_side))
             _refuse_bomb(image.size, name)
-            if image.format in ("JPEG", "MPO"):
-                _refuse_many_scans(image, name)
+            _refuse_slow(image, scans, size, name)
             image.load()
             return oriented(image) if orient else image
     except ImageError:
@@ -80,14 +97,51 @@ def _refuse_bomb(size: tuple[int, int], name: str | None) -> None:
         raise ImageError(f"decompression bomb: {reason}", name)
 
 
-def _refuse_large(source: Path | bytes | BinaryIO, name: str | None) -> None:
-    size = source.stat().st_size if isinstance(source, Path) else len(source) if isinstance(source, bytes) else 0
-    if size > MAX_BYTES:
-        raise ImageError(f"{size:,} bytes, more than the limit of {MAX_BYTES:,}", name)
+def _size(source: Path | bytes | BinaryIO) -> int:
+    """How many bytes there are; where a file has been read to is left as it is."""
+    if isinstance(source, Path):
+        return source.stat().st_size
+    if isinstance(source, bytes):
+        return len(source)
+    position = source.tell()
+    size = source.seek(0, io.SEEK_END)
+    source.seek(position)
+    return size
 
 
-def _refuse_many_scans(image: Image.Image, name: str | None) -> None:
-    """Count them in the file; where it has been read to is left as it is."""
+def _refuse_slow(image: Image.Image, scans: int, size: int, name: str | None) -> None:
+    kind = image.format or ""
+    if kind == "TIFF":
+        kind = _IN_TIFF.get(image.info.get("compression", ""), kind)
+    seconds = longest_decoding(kind, image.width * image.height, size, scans)
+    if seconds > MAX_SECONDS:
+        raise ImageError(
+            f"decompression bomb: {image.width}x{image.height} pixels in {size:,} bytes of {kind} may take "
+            f"{seconds:.0f} s to decode, more than the {MAX_SECONDS:g} s that are allowed",
+            name,
+        )
+
+
+def longest_decoding(format_: str, pixels: int, size: int, scans: int = 0) -> float:
+    """Seconds that one core may take for a picture of so many pixels, bytes and (of a JPEG) scans."""
+    of_pixel, of_byte = _COSTS.get("JPEG" if format_ == "MPO" else format_, _COSTS_OF_OTHERS)
+    return (pixels * (of_pixel + _COST_OF_SCAN * scans) + size * of_byte) / 1e9
+
+
+def _is_held_whole(image: Image.Image) -> bool:
+    """Whether the decoder of a JPEG holds all of it in memory before it scales: unless its first scan has all of it."""
+    if image.info.get("progressive"):
+        return True
+    file, components = cast(BinaryIO, image.fp), int(image.layers)  # type: ignore[attr-defined]
+    position = file.tell()  # after the head of the first scan
+    file.seek(position - 8 - 2 * components)
+    begins = file.read(2) == _START_OF_SCAN
+    file.seek(position)
+    return not begins
+
+
+def _count_scans(image: Image.Image, name: str | None) -> int:
+    """Count them in the file, up to MAX_SCANS; where it has been read to is left as it is."""
     file = cast(BinaryIO, image.fp)  # type: ignore[attr-defined]
     position = file.tell()
     file.seek(0)
@@ -100,6 +154,7 @@ def _refuse_many_scans(image: Image.Image, name: str | None) -> None:
         raise ImageError(
             f"decompression bomb: {scans:,} scans, more than the {MAX_SCANS} that are safe to decode", name
         )
+    return scans
 
 
 def _why_unidentified(source: Path | bytes | BinaryIO) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import resource
 import struct
 import zlib
@@ -14,8 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tritonrepo.client import images
 from tritonrepo.client.errors import ImageError
-from tritonrepo.client.images import MAX_BYTES, MAX_SCANS, open_image, to_rgb
+from tritonrepo.client.images import MAX_BYTES, MAX_SCANS, MAX_SECONDS, longest_decoding, open_image, to_rgb
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 
 
@@ -133,6 +135,66 @@ def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_refused(tmp_path: Path) -
         with pytest.raises(ImageError, match=r"decompression bomb: 1.. scans"):
             open_image(source)
     assert open_image(few).size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("format_", "options", "most"),
+    [
+        ("JPEG", {"quality": 100, "subsampling": 0}, 4.6),
+        ("WEBP", {"quality": 100, "method": 0}, 2.8),
+        ("JPEG2000", {}, 3.4),
+        ("AVIF", {"speed": 10, "quality": 100, "subsampling": "4:4:4"}, 4.0),
+        ("PNG", {}, 3.1),
+        ("TIFF", {"compression": "jpeg", "quality": 100}, 5.0),
+    ],
+)
+def test_a_picture_that_takes_a_decoder_too_long_is_refused(
+    monkeypatch: pytest.MonkeyPatch, format_: str, options: dict[str, Any], most: float
+) -> None:
+    """Noise, in as many bytes as its format can make of it; with limits for 12,000 pixels instead of 89 million."""
+    data = encoded(noise(120, 100), format_, **options)
+    assert len(data) / 12_000 < most, "the estimate counts bytes"
+    assert open_image(data).size == (120, 100)
+    monkeypatch.setattr(images, "MAX_SECONDS", 100e-9)
+    for source in (data, io.BytesIO(data)):
+        with pytest.raises(ImageError, match=rf"120x100 pixels in {len(data):,} bytes of \w+ may take 0 s to decode"):
+            open_image(source)
+
+
+@pytest.mark.parametrize(
+    ("format_", "megapixels", "megabytes", "allowed"),
+    [
+        ("JPEG", 89, 120, True),  # the largest, at the best quality
+        ("JPEG", 89, 250, False),
+        ("WEBP", 89, 30, True),
+        ("WEBP", 89, 60, False),
+        ("AVIF", 48, 20, True),
+        ("AVIF", 89, 20, False),
+        ("JPEG2000", 20, 15, True),
+        ("JPEG2000", 89, 1, False),
+        ("PNG", 89, 500, True),
+        ("TIFF", 89, 716, True),
+    ],
+)
+def test_photographs_of_the_largest_size_are_allowed(
+    format_: str, megapixels: int, megabytes: int, allowed: bool
+) -> None:
+    seconds = longest_decoding(format_, megapixels * 10**6, megabytes * 10**6, 10 if format_ == "JPEG" else 0)
+    assert (seconds <= MAX_SECONDS) == allowed
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # As the command does with it.
+@pytest.mark.parametrize("kind", ["progressive", "components apart"])
+def test_a_jpeg_that_is_held_whole_is_refused_by_its_own_size_also_where_it_would_be_scaled(kind: str) -> None:
+    data = encoded(noise(64, 64), "JPEG", progressive=kind == "progressive")
+    frame = re.search(rb"\xff[\xc0\xc2]\x00\x11\x08", data)
+    assert frame is not None
+    huge = data[: frame.end()] + struct.pack(">HH", 13000, 13000) + data[frame.end() + 4 :]
+    if kind == "components apart":
+        apart = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+        huge = huge[: huge.index(b"\xff\xda")] + apart + huge[huge.index(b"\xff\xda") + 14 :]
+    with pytest.raises(ImageError, match=r"decompression bomb: 13000x13000"):
+        open_image(huge, least_side=256)
 
 
 def test_what_the_system_refuses_is_no_damage(tmp_path: Path) -> None:
