@@ -99,7 +99,7 @@ rollout: setup ## releases that change all of a model, on two servers one after 
 overload: setup ## three times the requests that the server can answer, with a bounded queue (2 minutes)
 	$(BIN)/python -m tests.overload $(OPTIONS)
 
-chaos: setup ## kill and stop what belongs to a server at work: a table of what recovers, and how fast (6 minutes)
+chaos: setup ## kill and starve what belongs to a server at work: a table of what recovers, and how fast (10 minutes)
 	$(BIN)/python -m tests.chaos $(OPTIONS)
 
 abuse: setup ## 2,000 generated bad requests against a guarded server, and a table of what became of them (10 minutes)

@@ -113,6 +113,7 @@ def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
     try:  # Here, since they need what the extra brings along, and `--help` does not.
         from tritonrepo.serve.guard import Guard
+        from tritonrepo.serve.limits import allow_files
         from tritonrepo.serve.pages import make_pages
         from tritonrepo.serve.supervisor import Care, Supervisor
         from tritonrepo.serve.triton import TritonServer
@@ -123,6 +124,7 @@ def serve(options: argparse.Namespace) -> int:
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
     door = Door(options.host, options.cert, options.key)
     door.check(options.i_know)
+    allow_files()
     server = TritonServer(options.repository, 0, options.grpc_port, options.metrics_port, door=door)
     console = terminal.console(PIPE_WIDTH)
     watch: list[Supervisor] = []

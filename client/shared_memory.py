@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import uuid
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from tritonrepo.client.errors import (
     ClosedError,
+    MissingError,
     RegionLostError,
     RequestError,
     ServerUnavailableError,
@@ -45,7 +47,7 @@ class SharedBuffers:
         """An array in a region of its own, perhaps one that was released.
 
         Raises:
-            UsageError: There is no room.
+            MissingError: There is no room.
         """
         with self._lock:
             for buffer in self._idle:
@@ -59,9 +61,15 @@ class SharedBuffers:
         # The system hands out more than it has, and kills the program that then writes there.
         free = shutil.disk_usage(_DEVICE).free
         if free < size:
-            raise UsageError(f"shared memory is full: {free:,} bytes free in {_DEVICE}, {size:,} more needed")
+            raise _full(free, size)
         region = Region(f"client_{uuid.uuid4().hex}", size)
         mapping = _Mapping(region.name, create=True, size=size)
+        try:
+            os.posix_fallocate(mapping.descriptor, 0, size)
+        except OSError:  # Another program was faster.
+            mapping.unlink()
+            mapping.close()
+            raise _full(shutil.disk_usage(_DEVICE).free, size) from None
         # Not np.ndarray(buffer=…), as tritonclient does it: that array would not keep its memory from being unmapped.
         assert mapping.buf is not None
         buffer: NDArray[Any] = np.frombuffer(mapping.buf, dtype, int(np.prod(shape))).reshape(shape)
@@ -92,7 +100,19 @@ def _address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def _full(free: int, size: int) -> MissingError:
+    return MissingError(
+        f"shared memory is full: {free:,} bytes free in {_DEVICE}, {size:,} more needed; remove what lies there, "
+        "enlarge it, or do without --shared-memory"
+    )
+
+
 class _Mapping(SharedMemory):
+    @property
+    def descriptor(self) -> int:
+        """The file behind it."""
+        return int(self._fd)  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """Unmap, unless a thread still holds an array in it: then the memory goes with the array."""
         with contextlib.suppress(BufferError):

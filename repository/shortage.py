@@ -11,6 +11,9 @@ FULL = {
     errno.EDQUOT: "your quota is used up on the disk",
 }
 
+SHORTAGES = frozenset({*FULL, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What passes when somebody makes room."""
+
 
 def explain(error: OSError, place: str | os.PathLike[str] | None = None) -> str:
     """Return an error of the system in words; for a shortage, with the place that is full and what to do.
@@ -29,6 +32,8 @@ def explain(error: OSError, place: str | os.PathLike[str] | None = None) -> str:
     if error.errno == errno.EMFILE:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f"this process may not open more than {most} files; allow more with: ulimit -n {max(4096, 2 * most)}"
+    if error.errno == errno.ENFILE:
+        return "all programs together may open no more files; end some, or raise fs.file-max"
     if error.errno == errno.ENOMEM:
         return "no memory is left; end other programs, or allow this one more"
     if error.filename is not None and error.strerror is not None:

@@ -1,12 +1,16 @@
 """The supervisor's own endpoint on loopback: whether every model answers, and what was mended."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 
+from tritonrepo.repository.shortage import SHORTAGES
 from tritonrepo.serve.errors import PortTakenError
 from tritonrepo.serve.ports import ADDRESS
 from tritonrepo.serve.questions import exchange
@@ -17,6 +21,7 @@ LIVE = "/v2/health/live"
 METRICS = "/metrics"
 REQUEST_SECONDS = 5.0
 MOST_REQUESTS = 16
+SHORTAGE_SECONDS = 0.5
 
 Answer = tuple[HTTPStatus, str, bytes]
 """Status, media type and body."""
@@ -61,6 +66,15 @@ class Endpoint(ThreadingHTTPServer):
     def url(self) -> str:
         """Where it listens."""
         return f"http://{ADDRESS}:{self.server_port}"
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection; where this process may open no more files, do not try it again at once."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                time.sleep(SHORTAGE_SECONDS)
+            raise
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         """Answer one connection. There are never many threads, so that nobody can hold them all by idling."""

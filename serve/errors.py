@@ -24,6 +24,10 @@ class StartError(ServeError):
     """The server did not become ready; the message ends with the tail of its log."""
 
 
+class ShortageError(StartError):
+    """The machine lacks what a start needs: room on a disk, shared memory, files. A moment later it may be there."""
+
+
 class ServerDiedError(ServeError):
     """The server ended by itself; the message ends with the tail of its log.
 
@@ -42,6 +46,10 @@ class NoAnswerError(ServeError):
 
 class SilentError(NoAnswerError):
     """The server took the question, and let the time pass."""
+
+
+class CannotAskError(NoAnswerError):
+    """This process could not ask: it is short of files or memory itself."""
 
 
 class GivenUpError(ServeError):

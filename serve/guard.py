@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
 from tritonrepo.client.server_key import HTTP_HEADER
+from tritonrepo.repository.shortage import SHORTAGES
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.endpoint import READY
 from tritonrepo.serve.errors import PortTakenError
@@ -84,6 +86,7 @@ class Guard:
             PortTakenError: The port is taken, or the address is none of this host's.
         """
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_heed)
         self._thread = threading.Thread(target=self._loop.run_forever, name="guard", daemon=True)
         self._thread.start()
         try:
@@ -212,6 +215,13 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 def _error(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """An answer as Triton words its own."""
     return web.json_response({"error": sentence}, status=status, headers=headers)
+
+
+def _heed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave it to the supervisor to say that no more files may be opened: asyncio would show a stack each second."""
+    error = context.get("exception")
+    if not (isinstance(error, OSError) and error.errno in SHORTAGES):
+        loop.default_exception_handler(context)
 
 
 def _silent() -> logging.Logger:

@@ -8,6 +8,7 @@ LONGEST_DELAY = 8.0
 CALM = 60.0
 """Seconds of health after which a model's earlier faults count no more."""
 UNKNOWN = "was not asked yet"
+LOST = "could not be loaded when the server was started again"
 
 
 @dataclass
@@ -52,20 +53,31 @@ class Health:
             lately: Seconds for which an answer holds.
         """
         self.models: dict[str, ModelHealth] = {}
+        self._lost: set[str] = set()
         self._interval, self._lately = interval, lately
 
-    def expect(self, ready: Mapping[str, Iterable[str]], repository: Iterable[str], now: float) -> None:
-        """Take what the server calls ready. A model with a fault stays known as long as the repository has it."""
+    def expect(self, ready: Mapping[str, Iterable[str]], repository: Iterable[str], now: float) -> list[str]:
+        """Take what the server calls ready. A model with a fault stays known as long as the repository has it.
+
+        Returns:
+            Those that the server before this one had and this one has not. They have a fault now.
+        """
         kept = set(repository)
+        lost = sorted((self._lost & kept) - ready.keys())
+        for name in lost:
+            self._count(self.models[name], LOST)
+        self._lost.clear()
         for name in [name for name in self.models if name not in ready]:
             known = self.models[name]
             if not known.busy and not (known.fault and name in kept):
                 del self.models[name]
         for name, versions in ready.items():
             self.models.setdefault(name, ModelHealth((), now)).versions = tuple(versions)
+        return lost
 
     def restart(self, now: float) -> None:
         """Begin anew with another server: nothing has answered there yet."""
+        self._lost = set(self.models)
         for known in self.models.values():
             known.answered, known.fault, known.busy, known.next_look = None, "", False, now
 
@@ -95,6 +107,11 @@ class Health:
         elif now - known.recovered > CALM:
             known.faults = 0
         return recovered
+
+    def unheard(self, name: str, now: float) -> None:
+        """Note that a model could not be asked, for which it can do nothing: it is asked again soon."""
+        if known := self.models.get(name):
+            known.busy, known.next_look = False, now + FIRST_DELAY
 
     def suffers(self, name: str, fault: str, now: float) -> bool:
         """Note a fault; whether it is to be mended now. The faults of a model that has many have to wait."""

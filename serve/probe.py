@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tritonrepo.client.server_key import key_headers
-from tritonrepo.serve.errors import ServeError, SilentError
+from tritonrepo.serve.errors import NoAnswerError, ServeError, SilentError
 from tritonrepo.serve.example import describe_input
 from tritonrepo.serve.limits import shortage
 from tritonrepo.serve.questions import ask, exchange
@@ -92,7 +92,7 @@ class Prober:
         """Return how many requests a version has answered and failed, and note when it last finished any."""
         try:
             (counts,) = self._get(key, "/stats")["model_stats"]
-        except SilentError:
+        except NoAnswerError:
             raise
         except (ServeError, ValueError):  # Unloaded meanwhile.
             counts = {}
@@ -106,7 +106,7 @@ class Prober:
         try:
             body, length = make_request(self._get((name, version), ""))
         except (ServeError, KeyError) as error:
-            if isinstance(error, SilentError):
+            if isinstance(error, NoAnswerError):
                 raise
             return http.client.BAD_REQUEST, str(error)  # Unloaded meanwhile, or it takes what zeros are not.
         headers = key_headers(self._server.key) | {"Inference-Header-Content-Length": str(length)}

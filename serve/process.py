@@ -11,7 +11,7 @@ from pathlib import Path
 from tritonrepo.client.server_key import DIRECTORY_PREFIX
 from tritonrepo.repository.shortage import explain
 from tritonrepo.serve import guardian
-from tritonrepo.serve.errors import ServerDiedError, StartError
+from tritonrepo.serve.errors import ServerDiedError, ShortageError, StartError
 from tritonrepo.serve.installation import ROOT, Installation
 from tritonrepo.serve.key import closing_environment, make_key
 from tritonrepo.serve.leftovers import clean_up
@@ -39,7 +39,7 @@ class Process:
             guarded: Close all of HTTP to those without the key.
 
         Raises:
-            StartError: There is no temporary directory, or none that Triton can work in.
+            ShortageError: There is no temporary directory, or no room in it.
         """
         self.pid = 0
         self._log = log
@@ -47,11 +47,15 @@ class Process:
         self._guardian: subprocess.Popen[str] | None = None
         try:
             self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        except OSError as error:
+            raise no_directory(explain(error)) from None
+        try:
             # The stubs' environments, and what else is temporary: it goes with the directory, however the server ends.
             (self.directory / "tmp").mkdir()
             self.key = make_key(self.directory)
         except OSError as error:
-            raise StartError(f"no temporary directory ({error}); set TMPDIR to one that can be written") from None
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise no_directory(explain(error, self.directory)) from None
 
     def start(self, installation: Installation, make_arguments: Callable[[Path], Sequence[str]]) -> None:
         """Start the server.
@@ -61,6 +65,7 @@ class Process:
             make_arguments: Returns the words of tritonserver's command line, given its temporary directory.
 
         Raises:
+            ShortageError: The machine has no room for it.
             StartError: It cannot be started.
         """
         try:
@@ -73,7 +78,7 @@ class Process:
         except OSError as error:
             words = explain(error, self.directory)
             shutil.rmtree(self.directory, ignore_errors=True)
-            raise StartError(f"cannot start the embedded Triton: {words}; TMPDIR chooses the directory") from None
+            raise ShortageError(f"cannot start the embedded Triton: {words}; TMPDIR chooses the directory") from None
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -131,3 +136,8 @@ class Process:
             status = self._guardian.wait(timeout)
             how = f"with status {status}{name_signal(status)}"
             raise ServerDiedError(": ".join([how, *self._log.causes()[:1]]), self._log.tail())
+
+
+def no_directory(why: str) -> ShortageError:
+    """Return what to raise where there is no temporary directory."""
+    return ShortageError(f"no temporary directory ({why}); set TMPDIR to one that can be written")

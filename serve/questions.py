@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tritonrepo.serve.errors import NoAnswerError, ServeError, SilentError
+from tritonrepo.repository.shortage import SHORTAGES, explain
+from tritonrepo.serve.errors import CannotAskError, NoAnswerError, ServeError, SilentError
 
 ANSWER_SECONDS = 10.0
 
@@ -44,6 +45,7 @@ def exchange(
 
     Raises:
         SilentError: There was no answer in time.
+        CannotAskError: This process has run out of files or memory.
         NoAnswerError: There was no answer at all.
     """
     connection = http.client.HTTPConnection(address, timeout=seconds)
@@ -53,7 +55,11 @@ def exchange(
         return response.status, response.read()
     except TimeoutError:
         raise SilentError(f"tritonserver does not answer at {address} within {seconds:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
+        if error.errno in SHORTAGES:
+            raise CannotAskError(explain(error)) from None
+        raise NoAnswerError(f"tritonserver does not answer at {address}: {error}") from None
+    except http.client.HTTPException as error:
         raise NoAnswerError(f"tritonserver does not answer at {address}: {error}") from None
     finally:
         connection.close()

@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 
 PROGRAM = "triton_python_backend_stub"
+UNSEEN = (psutil.Error, OSError)
+"""A process that has gone, or that cannot be looked at now, as when this process may open no more files."""
 
 
 class Stubs:
@@ -19,7 +21,7 @@ class Stubs:
         Args:
             server: The process of tritonserver.
         """
-        self._server = psutil.Process(server)
+        self._server = server
         self._models: dict[int, str] = {}
         self._suspects: set[int] = set()
         self._buried: set[int] = set()
@@ -27,8 +29,8 @@ class Stubs:
 
     def refresh(self) -> None:
         """Look for new ones."""
-        with contextlib.suppress(psutil.Error):
-            children = self._server.children()
+        with contextlib.suppress(*UNSEEN):
+            children = psutil.Process(self._server).children()
             with self._lock:
                 self._models |= {
                     child.pid: name
@@ -56,15 +58,15 @@ class Stubs:
 
     def kill(self, pids: Iterable[int]) -> None:
         """End those of the processes that are still there."""
-        with contextlib.suppress(psutil.Error):
-            for child in self._server.children():
+        with contextlib.suppress(*UNSEEN):
+            for child in psutil.Process(self._server).children():
                 if child.pid in pids:
                     child.kill()
 
 
 def model_of(process: psutil.Process) -> str:
     """Return the model that a stub serves, from the artifact on its command line; empty if it is no stub."""
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(*UNSEEN):
         words = process.cmdline()
         if len(words) > 1 and Path(words[0]).name == PROGRAM:
             return Path(words[1]).parent.parent.name
@@ -73,6 +75,6 @@ def model_of(process: psutil.Process) -> str:
 
 def is_zombie(pid: int) -> bool:
     """Whether a process has ended and its parent does not know it."""
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(*UNSEEN):
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     return False

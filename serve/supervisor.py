@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from tritonrepo.repository.errors import RepositoryError
-from tritonrepo.serve.errors import GivenUpError, NoAnswerError, ServeError, ServerDiedError, SilentError
-from tritonrepo.serve.health import Health, ModelHealth
-from tritonrepo.serve.models import read_repository
+from tritonrepo.repository.shortage import explain
+from tritonrepo.serve.errors import CannotAskError, NoAnswerError, ServeError, ServerDiedError, SilentError
+from tritonrepo.serve.health import LOST, Health, ModelHealth
+from tritonrepo.serve.limits import find_used_up_files, shortage
+from tritonrepo.serve.models import read_repository, tidy_reason
 from tritonrepo.serve.probe import Prober
+from tritonrepo.serve.revival import Revival
 from tritonrepo.serve.stubs import Stubs
 from tritonrepo.serve.sync import Follower
 from tritonrepo.serve.triton import TritonServer
@@ -21,9 +24,6 @@ from tritonrepo.serve.triton import TritonServer
 TICK = 0.2
 ROUND = 2.0
 """Seconds between two looks at what the server has."""
-MOST_ENDS = 5
-ENDS_WITHIN = 60.0
-FIRST_DELAY = 0.5
 WORKERS = 16
 ENDED = "its process ended"
 
@@ -68,9 +68,9 @@ class Supervisor:
         self.health = Health(care.interval, care.lately)
         self.restarts = 0
         self._server, self._tell, self._care = server, tell, care
-        self._ends: list[float] = []
         self._dead: set[str] = set()
         self._lock, self._stopped = threading.RLock(), threading.Event()
+        self._revival = Revival(server, tell, self._stopped)
         self._control = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, "supervisor")
         self._follower = Follower(server, tell, self._control)
@@ -84,7 +84,7 @@ class Supervisor:
         """Watch until interrupted or stopped.
 
         Raises:
-            GivenUpError: The server ends again and again.
+            GivenUpError: The server ends again and again, or cannot be started again.
         """
         try:
             while not self._stopped.is_set():
@@ -93,6 +93,8 @@ class Supervisor:
                     self._look()
                 except ServerDiedError as died:
                     self._revive(died.how)
+                except OSError as error:  # Ours: the server may fare better, and it passes.
+                    self._complain(explain(error))
         finally:
             self._era += 1
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -101,7 +103,7 @@ class Supervisor:
         """Return the models that have not answered lately, with the reasons; all is well when it is empty."""
         with self._lock:
             if not self._alive:
-                return {"tritonserver": "has ended, and is started again"}
+                return {"tritonserver": self._revival.hindrance or "has ended, and is started again"}
             return self.health.missing(time.monotonic()) if self.health.models else {"models": "there are none"}
 
     def is_ready(self) -> bool:
@@ -148,14 +150,18 @@ class Supervisor:
             repository = [model.name for model in read_repository(self._server.repository)]
         except SilentError:
             self._suspect_server()
+        except (RepositoryError, CannotAskError) as error:
+            self._complain(str(error))
         except NoAnswerError:
             pass  # It is about to end.
-        except (RepositoryError, ServeError) as error:
+        except ServeError as error:
             self._complain(str(error))
         else:
             self._silences, self._complaint = 0, ""
             with self._lock:
-                self.health.expect(ready, repository, now)
+                lost = self.health.expect(ready, repository, now)
+            for name in lost:
+                self._tell(f"{name}: {LOST}; it is loaded again")
 
     def _complain(self, sentence: str) -> None:
         """Say once what goes on."""
@@ -167,7 +173,9 @@ class Supervisor:
         """Kill a server that is alive and has been silent twice; what follows is what follows each end."""
         self._silences += 1
         if self._silences == 2:
-            self._tell(f"tritonserver does not answer for {2 * self._care.patience:g} s, and is ended")
+            cause = find_used_up_files(self._server.pid)
+            because = f"; {cause}" if cause else ""
+            self._tell(f"tritonserver does not answer for {2 * self._care.patience:g} s, and is ended{because}")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._server.pid, signal.SIGKILL)
 
@@ -182,9 +190,20 @@ class Supervisor:
             elif self._must_mend(era, name, fault, mending):
                 self._mend(name, self.health.models[name].fault, era, dead)
         except Exception as error:  # Whatever it was, the model must be visited again.
-            with self._lock:
-                if era == self._era:
-                    self.health.failed(name, str(error), time.monotonic())
+            self._put_off(name, era, error)
+
+    def _put_off(self, name: str, era: int, error: Exception) -> None:
+        """Have a model visited again later. It is not to blame where the server or this process could not be asked."""
+        with self._lock:
+            if era != self._era:
+                return
+            if isinstance(error, NoAnswerError) and not self.health.models[name].fault:
+                self.health.unheard(name, time.monotonic())
+            else:
+                why = shortage(str(error)) or tidy_reason(str(error))
+                if why != self.health.models[name].fault:
+                    self._tell(f"{name}: cannot be loaded again yet: {why}")
+                self.health.failed(name, why, time.monotonic())
 
     def _ask(self, name: str) -> str:
         return self._prober.find_fault(name, self.health.models[name].versions)
@@ -222,43 +241,16 @@ class Supervisor:
                 self._tell(f"{name}: answers again")
 
     def _revive(self, how: str) -> None:
-        """Start a server that has ended again, with growing patience.
+        """Start a server that has ended again.
 
         Raises:
-            GivenUpError: It has ended too often.
+            GivenUpError: It has ended too often, or cannot be started.
         """
         with self._lock:
             self._era, self._alive = self._era + 1, False
             self.health.restart(time.monotonic())
         began = time.monotonic()
-        while how:
-            pause = self._count_end(how)
-            self._server.stop()
-            time.sleep(pause)
-            how = self._start()
-        self.restarts += 1
-        self._attend()
-        self._tell(f"tritonserver answers again after {time.monotonic() - began:.1f} s")
-
-    def _count_end(self, how: str) -> float:
-        """Return the seconds to wait before the next start.
-
-        Raises:
-            GivenUpError: There were too many ends.
-        """
-        now = time.monotonic()
-        self._ends = [end for end in self._ends if now - end < ENDS_WITHIN] + [now]
-        if len(self._ends) >= MOST_ENDS:
-            raise GivenUpError(
-                f"tritonserver ended {MOST_ENDS} times within {ENDS_WITHIN:g} s, and is given up; the last time {how}"
-            )
-        self._tell(f"tritonserver ended by itself {how}; it is started again")
-        return 0.0 if len(self._ends) == 1 else FIRST_DELAY * 2.0 ** (len(self._ends) - 2)
-
-    def _start(self) -> str:
-        """Start the server; why it could not be started."""
-        try:
-            self._server.start()
-        except ServeError as error:
-            return f"at its start: {error}"
-        return ""
+        if self._revival.revive(how):
+            self.restarts += 1
+            self._attend()
+            self._tell(f"tritonserver answers again after {time.monotonic() - began:.1f} s")

@@ -141,6 +141,7 @@ class TritonServer:
             InstallationError: A package is missing.
             RepositoryError: The repository is not a directory, or holds what Triton cannot live with.
             PortTakenError: A port that was asked for is taken.
+            ShortageError: The machine lacks room for it.
             StartError: The server ended or was not ready in time.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
@@ -149,7 +150,9 @@ class TritonServer:
             )
             try:
                 self._wait_until_ready(*self._launch())
-                self._asked_ports = (self.http_port, self.grpc_port, self.metrics_port)
+                # Where a guard stands in front of HTTP, nobody knows its port, and the next one is as good.
+                http_port = self._asked_ports[0] if self._guarded else self.http_port
+                self._asked_ports = (http_port, self.grpc_port, self.metrics_port)
                 return
             except BaseException as error:
                 again = isinstance(error, StartError) and self._may_start_again()

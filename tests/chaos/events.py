@@ -5,26 +5,31 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import numpy as np
+import pytest
 
-from tests.chaos.served import MODEL, Served
-from tritonrepo.client import Classifier, Connection
+from tests.chaos import house
+from tests.chaos.served import MODEL, PICTURE, Served
+from tests.chaos.shortages import SHORTAGES
+from tritonrepo.client import Classifier
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.server_key import key_headers
 from tritonrepo.serve.errors import NoAnswerError
 from tritonrepo.serve.questions import exchange
-from tritonrepo.serve.supervisor import ENDS_WITHIN, MOST_ENDS
+from tritonrepo.serve.revival import ENDS_WITHIN, MOST_ENDS
 
 RECOVERS_WITHIN = 60.0
+LEAVES_WITHIN = 30.0
 SLOWEST_END = 15.0
 """Seconds from what ends a server to its end: one that stands still must be found first."""
-PICTURE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+
+
+RESTART = "`serve` killed, started again"
 
 
 def kill_stub(served: Served) -> None:
@@ -60,23 +65,24 @@ def send_bomb(served: Served) -> None:
 def kill_command(served: Served) -> None:
     """kill -9, and a new start at the same ports when all is gone."""
     served.process.send_signal(signal.SIGKILL)
-    served.process.communicate()
-    deadline = time.monotonic() + 30
+    served.process.wait()
+    deadline = time.monotonic() + LEAVES_WITHIN
     while served.left_behind() and time.monotonic() < deadline:
         time.sleep(0.05)
     served.start()
 
 
-EVENTS: dict[str, tuple[Callable[[Served], None], bool]] = {
+EVENTS: dict[str, tuple[Callable[[Served], float | None], bool]] = {
     "stub killed": (kill_stub, False),
     "stub stopped": (stop_stub, False),
     "server killed": (kill_server, True),
     "server stopped": (stop_server, True),
     "guardian killed": (kill_guardian, True),
     "a request that ends the server": (send_bomb, True),
-    "`serve` killed, started again": (kill_command, False),
+    RESTART: (kill_command, False),
+    **SHORTAGES,
 }
-"""What is done, and whether it counts as an end of the server."""
+"""What is done, and whether it counts as an end of the server. It returns when the cause passed, if that is later."""
 
 
 @dataclass
@@ -85,17 +91,24 @@ class Row:
 
     Attributes:
         done: How often.
-        seconds: From the event to the first right answer, of each that recovered.
+        seconds: From the event, or from when its cause passed, to the first right answer, of each that recovered.
+        wrong: What was not named as it should be, or did not stay as it was.
         left: What was left behind.
     """
 
     done: int = 0
     seconds: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     def cells(self) -> list[str]:
         times = [f"{median(self.seconds):.1f}", f"{max(self.seconds):.1f}"] if self.seconds else ["", ""]
-        return [str(self.done), str(len(self.seconds)), *times, str(len(self.left))]
+        return [str(self.done), str(len(self.seconds)), *times, str(len(self.wrong)), str(len(self.left))]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all went as it should."""
+        return self.done == len(self.seconds) and not (self.wrong or self.left)
 
 
 @dataclass
@@ -107,23 +120,13 @@ class Work:
     errors: list[str] = field(default_factory=list)
 
 
-def ask(served: Served) -> float:
-    """The probability of the picture's best class; a TritonRepoError if there is no answer at once."""
-    url, connection = f"127.0.0.1:{served.ports['grpc']}", Connection(deadline=2.0)
-    with Classifier(url, MODEL, connection=connection, patience=0.0) as classifier:
-        (result,) = classifier.classify([PICTURE])
-    if result.error is not None:
-        raise TritonRepoError(result.error)
-    return float(result.predictions[0].probability or 0)
-
-
 @contextmanager
 def at_work(served: Served, expected: float) -> Iterator[Work]:
     """A client that classifies one picture after the other."""
     work, done = Work(), threading.Event()
 
     def run() -> None:
-        with Classifier(f"127.0.0.1:{served.ports['grpc']}", MODEL) as classifier:
+        with Classifier(served.grpc_url, MODEL) as classifier:
             while not done.is_set():
                 for result in classifier.classify([PICTURE] * 4):
                     work.answers += 1
@@ -141,27 +144,30 @@ def at_work(served: Served, expected: float) -> Iterator[Work]:
         thread.join()
 
 
-def raise_chaos(repository: Path, seed: int, count: int) -> tuple[dict[str, Row], Work, list[str]]:
-    """Do `count` events to a server at work; the rows, what the client saw, and what was left at the end."""
-    rows, dice, served = {name: Row() for name in EVENTS}, random.Random(seed), Served(repository)
+def raise_chaos(repository: Path, seed: int, names: Iterable[str]) -> tuple[dict[str, Row], Work, list[str]]:
+    """Do these events, in a random order, to a server at work.
+
+    Returns:
+        The rows, what the client saw, and what was left at the end.
+    """
+    before = house.contents()
+    dice, served = random.Random(seed), Served(repository, repository.parent / "screen")
+    names = list(names)
+    rows = {name: Row() for name in names}
+    dice.shuffle(names)
     served.start()
     try:
-        with at_work(served, ask(served)) as work:
+        with at_work(served, served.ask()) as work:
             ends: list[float] = []
-            for name in choose(dice, count):
+            for name in names:
                 await_room(ends, EVENTS[name][1])
                 time.sleep(dice.uniform(0.0, 1.0))
                 do(served, name, rows[name])
+                if name == RESTART:
+                    ends.clear()
     finally:
         served.end()  # Also after a failure of ours.
-    return rows, work, served.left_behind()
-
-
-def choose(dice: random.Random, count: int) -> list[str]:
-    """Each event as often as the others, in a random order."""
-    names = [name for _ in range(-(-count // len(EVENTS))) for name in EVENTS][:count]
-    dice.shuffle(names)
-    return names
+    return rows, work, [*served.left_behind(), *map(str, house.contents() - before)]
 
 
 def await_room(ends: list[float], is_end: bool) -> None:
@@ -175,18 +181,27 @@ def await_room(ends: list[float], is_end: bool) -> None:
 def do(served: Served, name: str, row: Row) -> None:
     """Do one event and wait until the server answers again."""
     row.done += 1
+    served.mark()
     start = time.monotonic()
-    EVENTS[name][0](served)
-    while time.monotonic() - start < RECOVERS_WITHIN:
-        try:
-            ask(served)
-        except TritonRepoError:
-            time.sleep(0.05)
-        else:
-            row.seconds.append(time.monotonic() - start)
-            break
+    try:
+        start = EVENTS[name][0](served) or start
+    except (AssertionError, pytest.fail.Exception) as error:
+        row.wrong.append(f"{name}: {error}")
+    await_answer(served, row, start)
     served.check_alive()
     while not served.is_ready() and time.monotonic() - start < RECOVERS_WITHIN:
         time.sleep(0.05)
     row.left += served.left_behind()
     served.note()
+
+
+def await_answer(served: Served, row: Row, start: float) -> None:
+    """Note how long after `start` there is an answer again."""
+    while time.monotonic() - start < RECOVERS_WITHIN:
+        try:
+            served.ask()
+        except TritonRepoError:
+            time.sleep(0.05)
+        else:
+            row.seconds.append(time.monotonic() - start)
+            return

@@ -7,9 +7,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from tests.conftest import TINY_LABELS, export_tiny_onnx, tiny_config, traces, wait_until
+from tritonrepo.client import Classifier, Connection
+from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.server_key import KEY_FILENAME
 from tritonrepo.serve.endpoint import check
 from tritonrepo.serve.errors import ServeError
@@ -17,6 +20,8 @@ from tritonrepo.serve.ports import bind
 
 MODEL = "tiny_onnx"
 SERVICES = ("http", "grpc", "metrics", "supervisor")
+PATIENCE = 5
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
 
 
 def make_repository(root: Path) -> Path:
@@ -46,25 +51,65 @@ class Served:
         family: All its processes until now.
     """
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, screen: Path) -> None:
+        """Prepare.
+
+        Args:
+            repository: What it serves.
+            screen: A file for what it says.
+        """
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.directories: set[Path] = set()
         self.family: set[psutil.Process] = set()
         words = [word for name, port in self.ports.items() for word in (f"--{name}-port", str(port))]
+        words += ["--patience", str(PATIENCE)]
         self._command = [sys.executable, "-m", "tritonrepo", "serve", "--repository", str(repository), *words]
+        self._screen, self._seen = screen, 0
 
     def start(self) -> None:
         """Start it, and return when every model answers."""
-        self.process = subprocess.Popen(
-            [*self._command, "--patience", "5"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        wait_until(lambda: self.process.poll() is not None or self.is_ready(), 60)
+        with self._screen.open("ab") as screen:
+            self.process = subprocess.Popen(self._command, stdout=screen, stderr=subprocess.STDOUT)
+        self.await_ready()
         self.check_alive()
         self.note()
 
     def check_alive(self) -> None:
         """Fail with what it said if it has ended."""
-        assert self.process.poll() is None, self.process.communicate()[1]
+        assert self.process.poll() is None, self._screen.read_text()[-2000:]
+
+    def await_ready(self) -> None:
+        """Return when every model answers, or it has ended."""
+        wait_until(lambda: self.process.poll() is not None or self.is_ready(), 60)
+
+    @property
+    def grpc_url(self) -> str:
+        return f"127.0.0.1:{self.ports['grpc']}"
+
+    def ask(self) -> float:
+        """The probability of the picture's best class; a TritonRepoError if there is no answer at once."""
+        with Classifier(self.grpc_url, MODEL, connection=Connection(deadline=2.0), patience=0.0) as classifier:
+            (result,) = classifier.classify([PICTURE])
+        if result.error is not None:
+            raise TritonRepoError(result.error)
+        return float(result.predictions[0].probability or 0)
+
+    def mark(self) -> None:
+        """Let `says` look at what is said from now on."""
+        self._seen = self._screen.stat().st_size
+
+    def says(self, words: str, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until it has said these words; meanwhile do something again and again."""
+
+        def is_said() -> bool:
+            meanwhile()
+            return words in self._screen.read_bytes()[self._seen :].decode()
+
+        try:
+            wait_until(is_said, seconds)
+        except AssertionError:
+            said = self._screen.read_bytes()[self._seen :].decode()
+            raise AssertionError(f"{words!r} is not among what it said: {said}") from None
 
     def is_ready(self) -> bool:
         try:
@@ -96,10 +141,7 @@ class Served:
     def end(self) -> int:
         """Let it drain, and return its exit status."""
         self.process.terminate()
-        status = self.process.wait(60)
-        if self.process.stderr:
-            self.process.stderr.close()
-        return status
+        return self.process.wait(60)
 
     def left_behind(self) -> list[str]:
         """What is left of all but the present server and its processes."""

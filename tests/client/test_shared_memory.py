@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tritonrepo.client import shared_memory as module
-from tritonrepo.client.errors import UsageError
+from tritonrepo.client.errors import MissingError
 from tritonrepo.client.shared_memory import SharedBuffers
 
 SHAPE = (4, 3, 8, 8)
@@ -58,5 +60,13 @@ def test_forgetting_to_close_leaves_nothing() -> None:
 
 def test_more_than_there_is_room_for_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "_DEVICE", tmp_path)
-    with pytest.raises(UsageError, match="shared memory is full"):
+    with pytest.raises(MissingError, match=r"shared memory is full: .* or do without --shared-memory"):
         SharedBuffers().allocate((1 << 30, 1 << 10), np.float32)
+
+
+def test_room_that_another_program_takes_first_is_missing_and_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, size = leftovers(), shutil.disk_usage("/dev/shm").total
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * size))  # as it was a moment ago
+    with pytest.raises(MissingError, match="shared memory is full"):
+        SharedBuffers().allocate((size // 4096 + 1, 1024), np.float32)
+    assert leftovers() == before

@@ -1,6 +1,6 @@
 """The state machine of the models' health, fed with answers and faults."""
 
-from tritonrepo.serve.health import CALM, UNKNOWN, Health
+from tritonrepo.serve.health import CALM, LOST, UNKNOWN, Health
 
 
 def make_health() -> Health:
@@ -104,3 +104,28 @@ def test_a_new_server_has_answered_nothing_and_the_counts_go_on() -> None:
     assert health.missing(2) == {"a": UNKNOWN, "b": UNKNOWN}
     assert health.models["a"].recoveries == 1
     assert health.take_due(2) == ["a", "b"]
+
+
+def test_a_model_that_the_next_server_has_not_is_to_be_mended_and_one_that_left_the_repository_is_forgotten() -> None:
+    health = make_health()
+    health.expect({"a": ["1"], "b": ["1"], "c": ["1"]}, ["a", "b", "c"], 0)
+    health.restart(1)
+    assert health.expect({"a": ["1"]}, ["a", "b"], 2) == ["b"]
+    assert health.missing(2) == {"a": UNKNOWN, "b": LOST}
+    assert health.take_due(2) == ["a", "b"]
+    assert health.expect({"a": ["1"]}, ["a", "b"], 4) == []
+
+
+def test_a_model_that_was_unloaded_on_purpose_is_left_alone() -> None:
+    health = make_health()
+    assert health.expect({"a": ["1"]}, ["a", "b"], 2) == []
+    assert set(health.models) == {"a"}
+
+
+def test_a_model_that_could_not_be_asked_has_no_fault_and_is_asked_again() -> None:
+    health = make_health()
+    assert "a" in health.take_due(0)
+    health.unheard("a", 5)
+    assert health.models["a"].fault == ""
+    assert health.take_due(5.9) == []
+    assert health.take_due(6) == ["a"]

@@ -2,13 +2,16 @@
 
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tritonrepo.serve.errors import StartError
-from tritonrepo.serve.limits import name_signal, require_files, require_shared_memory, shortage
+from tritonrepo.serve.errors import CannotAskError, ShortageError
+from tritonrepo.serve.limits import find_used_up_files, name_signal, require_files, require_shared_memory, shortage
+from tritonrepo.serve.questions import exchange
 
 
 @contextmanager
@@ -24,14 +27,38 @@ def files_allowed(number: int) -> Iterator[None]:
 def test_too_few_files() -> None:
     with files_allowed(300):
         require_files(2)
-        with pytest.raises(StartError, match=r"may open 300 files here, and .* 416 for 10 models; .* ulimit -n 4096"):
+        with pytest.raises(ShortageError, match=r"may open 300 files here, .* 416 for 10 models; .* ulimit -n 4096"):
             require_files(10)
+
+
+def test_a_soft_limit_on_files_is_raised_as_far_as_the_system_allows() -> None:
+    code = (
+        "import resource\nfrom tritonrepo.serve.limits import allow_files\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 500))\nallow_files()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "(500, 500)\n"
+
+
+def test_a_process_that_may_open_nothing_more_is_told_from_others() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert find_used_up_files(process.pid) == ""
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        assert find_used_up_files(process.pid) == "it has opened all the 3 files that it may (ulimit -n)"
+        process.kill()
+    assert find_used_up_files(process.pid) == ""
+
+
+def test_who_cannot_ask_does_not_call_the_server_silent() -> None:
+    with files_allowed(0), pytest.raises(CannotAskError, match="may not open more than 0 files"):
+        exchange("127.0.0.1:1", "GET", "/v2", None, {}, 1)
 
 
 def test_too_little_shared_memory() -> None:
     require_shared_memory(1)
     many = shutil.disk_usage("/dev/shm").total
-    with pytest.raises(StartError, match=r"/dev/shm is full: .* MB are free"):
+    with pytest.raises(ShortageError, match=r"/dev/shm is full: .* MB are free"):
         require_shared_memory(many)
 
 

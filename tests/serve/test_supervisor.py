@@ -263,3 +263,20 @@ def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can_and_the_other
         artifact.write_bytes(sound)
         found.tells("other: answers again")
         assert set(found.supervisor.snapshot()) == {"other", "tiny_onnx"}
+
+
+def test_a_model_that_the_next_server_cannot_load_is_not_forgotten(onnx_repository: Path) -> None:
+    shutil.copytree(onnx_repository / "tiny_onnx", onnx_repository / "other")
+    config = onnx_repository / "other" / "config.pbtxt"
+    config.write_text(config.read_text().replace("tiny_onnx", "other"))
+    artifact = onnx_repository / "other" / "1" / "model.onnx"
+    sound = artifact.read_bytes()
+    with watched(onnx_repository) as found:
+        artifact.write_bytes(b"garbage")
+        psutil.Process(found.server.pid).kill()
+        found.tells("other: could not be loaded when the server was started again")
+        found.tells("other: cannot be loaded again yet: ")
+        assert infer(found.server, "tiny_onnx", BATCH).shape == (1, 10)
+        assert set(found.supervisor.missing()) == {"other"}
+        artifact.write_bytes(sound)
+        found.tells("other: answers again")
