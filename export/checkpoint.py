@@ -32,6 +32,7 @@ def fit(module: nn.Module, found: Tensors) -> None:
     expected = module.state_dict()
     state = _named(found, expected)
     if problems := _problems(state, expected):
+        problems += _elsewhere(found, expected)
         raise WeightsError(f"{found.path}: not a checkpoint of this network\n" + "\n".join(problems))
     try:
         module.load_state_dict({**expected, **state})
@@ -106,3 +107,11 @@ def _problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> li
     ]
     kinds = (("missing", _missing(state, expected)), ("unexpected", unexpected), ("misshapen", misshapen))
     return [f"  {kind} ({len(keys)}): {some(keys)}" for kind, keys in kinds if keys]
+
+
+def _elsewhere(found: Tensors, expected: Mapping[str, Tensor]) -> list[str]:
+    """Where the network is a part of what was saved, under a name that is none of PREFIXES: that name."""
+    wanted = [key for key in expected if not key.endswith(UNUSED)]
+    starts = [key.removesuffix(wanted[0]) for key in found.values if key.endswith(f".{wanted[0]}")] if wanted else []
+    part = next((start for start in starts if all(start + key in found.values for key in wanted)), "")
+    return [f"  all its keys are there below {part} Save that part alone: its own state_dict()"] if part else []

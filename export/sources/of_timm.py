@@ -11,6 +11,7 @@ import timm
 from numpy.typing import NDArray
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
+from torch import nn
 
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
@@ -45,7 +46,7 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
     network = Network(
         f"timm:{name}",
         f"timm {Path(name).name}",
-        lambda: timm.create_model(wanted, pretrained=True),
+        lambda: _pretrained(wanted, name),
         lambda classes: timm.create_model(wanted, pretrained=False, num_classes=classes),
     )
     if options.weights is None and directory.is_dir():
@@ -63,6 +64,17 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
     home = f"{name}/config.json" if directory.is_dir() else f"timm's configuration of {name}"
     origins = Origins(home, f"label_names of {home}", filled.classes)
     return Loaded(filled.module, spec, filled.weights, origins, _transform(config))
+
+
+def _pretrained(wanted: str, name: str) -> nn.Module:
+    module: Any = timm.create_model(wanted, pretrained=True)
+    if module.num_classes != (held := module.pretrained_cfg.get("num_classes", module.num_classes)):
+        raise UsageError(
+            f"--model timm:{name}: its configuration says {held} classes for its weights and {module.num_classes} for "
+            "the network, whose head timm would make up"
+        )
+    network: nn.Module = module
+    return network
 
 
 def _tell_precision(directory: Path, notice: Notice) -> None:

@@ -1,11 +1,14 @@
 """torchvision's networks, by name and weights. The only importer of torchvision."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import torchvision
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 from torchvision.transforms._presets import ImageClassification
 
@@ -16,6 +19,12 @@ from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import Network, fill
 from tritonrepo.repository.spec import ModelSpec
+
+BUILT: Mapping[str, Mapping[str, Any]] = {
+    "googlenet": {"transform_input": True, "aux_logits": False, "init_weights": True},
+    "inception_v3": {"transform_input": True, "init_weights": True},
+}
+"""How networks of trained weights are built, where networks without are built otherwise: these shift their input."""
 
 
 def load(wanted: str, options: Options, notice: Notice) -> Loaded:
@@ -38,7 +47,7 @@ def load(wanted: str, options: Options, notice: Notice) -> Loaded:
         f"torchvision:{wanted}",
         f"torchvision {name} {chosen.name}",
         lambda: get_model(name, weights=chosen),
-        lambda classes: get_model(name, weights=None, **({} if classes is None else {"num_classes": classes})),
+        lambda classes: _bare(name, chosen, classes),
     )
     transform = chosen.transforms()
     if not isinstance(transform, ImageClassification):
@@ -50,6 +59,17 @@ def load(wanted: str, options: Options, notice: Notice) -> Loaded:
     spec = ModelSpec(name, labels, preprocessing=describe(transform), trained=filled.weights.trained)
     origins = Origins(f"torchvision's {chosen}", f"the categories of {chosen}", filled.classes)
     return Loaded(filled.module, spec, filled.weights, origins, _transform(transform))
+
+
+def _bare(name: str, chosen: WeightsEnum, classes: int | None) -> nn.Module:
+    """As torchvision builds it for these weights, which is not always as it builds it for none."""
+    more = dict(BUILT.get(name, {}))
+    if name.startswith("vit_"):
+        more["image_size"] = chosen.meta["min_size"][0]
+    if classes is not None:
+        more["num_classes"] = classes
+    module: nn.Module = get_model(name, weights=None, **more)
+    return module
 
 
 def _weights(name: str, tag: str) -> WeightsEnum:

@@ -16,7 +16,8 @@ from transformers.image_processing_backends import PilBackend
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export import label_files, weights
+from tritonrepo.export import checkpoint_file, label_files, weights
+from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import Network, fill
@@ -105,9 +106,15 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
 def _pretrained(name: str, notice: Notice) -> nn.Module:
     if (stored := transformers.AutoConfig.from_pretrained(name).dtype) is not None:
         weights.say_precision([stored], notice)
-    model: nn.Module = AutoModelForImageClassification.from_pretrained(
-        name, dtype=torch.float32, attn_implementation=ATTENTION
+    model: nn.Module
+    model, found = AutoModelForImageClassification.from_pretrained(
+        name, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
     )
+    if missing := sorted(map(str, found["missing_keys"])):
+        raise WeightsError(
+            f"--model hf:{name}: its weights lack {checkpoint_file.some(missing)}, which transformers would make up; "
+            "is it the network before it was trained to classify?"
+        )
     return model
 
 

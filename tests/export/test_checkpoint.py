@@ -147,3 +147,16 @@ def test_tensors_without_data_are_refused(tmp_path: Path) -> None:
         torch.save(network().state_dict(), tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="cannot be copied"):
         load(network(), tmp_path / "a.pth")
+
+
+def test_a_network_that_is_a_part_of_what_was_saved_is_found(tmp_path: Path) -> None:
+    """As `self.backbone` of a Lightning module that holds a loss with weights too."""
+    state = {f"backbone.{key}": value for key, value in network().state_dict().items()}
+    torch.save({"state_dict": {**state, "loss.weight": torch.ones(5)}}, tmp_path / "a.ckpt")
+    with pytest.raises(WeightsError, match=r"all its keys are there below backbone\. Save that part alone"):
+        load(network(), tmp_path / "a.ckpt")
+    del state["backbone.fc.weight"]
+    torch.save(state, tmp_path / "a.ckpt")
+    with pytest.raises(WeightsError) as caught:
+        load(network(), tmp_path / "a.ckpt")
+    assert "all its keys" not in str(caught.value)

@@ -170,3 +170,12 @@ def test_half_weights_of_a_directory_are_told(file: str, tmp_path: Path) -> None
     loaded = load(f"timm:{home}", notice=notices.append)
     assert notices == ["parameters of torch.bfloat16 are made float32, in which every model is exported"]
     assert loaded.module.fc.weight.dtype == torch.float32  # type: ignore[union-attr]
+
+
+def test_a_head_that_timm_would_make_up_is_refused(tmp_path: Path) -> None:
+    """It drops the weights of the head without a word where two numbers of classes are named."""
+    home = directory(tmp_path)
+    config = json.loads((home / "config.json").read_text())
+    (home / "config.json").write_text(json.dumps({**config, "model_args": {"num_classes": 5}}))
+    with pytest.raises(UsageError, match="says 3 classes for its weights and 5 for the network"):
+        load(f"timm:{home}")

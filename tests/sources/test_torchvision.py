@@ -102,3 +102,15 @@ def test_another_head_comes_with_the_checkpoint(name: str, tmp_path: Path) -> No
         assert all(torch.equal(value, state[key]) for key, value in loaded.module.state_dict().items())
     with torch.no_grad():
         assert load(f"torchvision:{name}", "seeded", classes=5).module(torch.zeros(1, 3, 224, 224)).shape == (1, 5)
+
+
+def test_networks_are_built_as_for_their_weights(tmp_path: Path) -> None:
+    """Where torchvision builds them otherwise for none: a checkpoint was trained on from these weights."""
+    for name in ("googlenet", "inception_v3"):
+        assert vars(load(f"torchvision:{name}", "seeded").module)["transform_input"] is True
+    source = get_model("googlenet", weights=None, aux_logits=False, init_weights=False, num_classes=7)
+    torch.save(source.state_dict(), tmp_path / "a.pth")
+    assert load("torchvision:googlenet", str(tmp_path / "a.pth")).origins.classes == "those of the head in a.pth"
+    large = load("torchvision:vit_b_16:IMAGENET1K_SWAG_E2E_V1", "seeded")
+    assert large.spec.image_shape == (3, 384, 384)
+    assert vars(large.module)["image_size"] == 384

@@ -14,6 +14,7 @@ from tests.sources.loading import PATHS, gate, load
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.preprocess import preprocess
 from tritonrepo.export import photographs
+from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.gate import preparation
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -207,3 +208,11 @@ def test_half_weights_are_told(dtype: torch.dtype, tmp_path: Path) -> None:
     assert f"parameters of {dtype} are made float32, in which every model is exported" in notices
     assert {value.dtype for value in loaded.module.parameters()} == {torch.float32}
     assert {value.dtype for value in load(name, "seeded").module.parameters()} == {torch.float32}
+
+
+def test_a_head_that_transformers_would_make_up_is_refused(tmp_path: Path) -> None:
+    """It only warns, and the head is random."""
+    tr.ViTModel(vit().config).save_pretrained(tmp_path)
+    tr.ViTImageProcessor(size=SIDE).save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match=r"its weights lack classifier\.bias, classifier\.weight, .* would make up"):
+        load(f"hf:{tmp_path}")
