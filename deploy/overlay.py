@@ -177,15 +177,7 @@ def _scaler(fleet: Fleet) -> dict[str, Any]:
     most = MOST_REPLICAS * fleet.replicas
     kinds: dict[str, tuple[str, str, dict[str, Any]]] = {
         "hpa": ("autoscaling/v2", "HorizontalPodAutoscaler", {"minReplicas": fleet.replicas, "maxReplicas": most}),
-        "keda": (
-            "keda.sh/v1alpha1",
-            "ScaledObject",
-            {
-                "minReplicaCount": fleet.replicas,
-                "maxReplicaCount": most,
-                "fallback": {"failureThreshold": 4, "replicas": fleet.replicas, "behavior": "currentReplicasIfHigher"},
-            },
-        ),
+        "keda": ("keda.sh/v1alpha1", "ScaledObject", {"minReplicaCount": fleet.replicas, "maxReplicaCount": most}),
     }
     if not fleet.scaler:
         return {}

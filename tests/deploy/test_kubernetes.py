@@ -53,6 +53,11 @@ def container(objects: list[Object]) -> Object:
     return result
 
 
+def test_what_gets_planted_faults_has_none(everything: list[Object], kserve: list[Object]) -> None:
+    assert problems(everything) == []
+    assert problems(kserve) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", fleets())
 def test_every_fleet_is_valid(name: str, tmp_path: Path) -> None:

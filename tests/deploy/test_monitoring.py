@@ -157,6 +157,16 @@ def finite(series: list[dict[str, Any]]) -> bool:
     return any(np.isfinite(float(one["value"][1])) for one in series)
 
 
+def test_the_scaler_for_kubernetes_asks_what_prometheus_has(prometheus: str) -> None:
+    scaler = yaml.safe_load((DEPLOY / "kubernetes/components/keda/scaler.yaml").read_text())
+    (trigger,) = scaler["spec"]["triggers"]
+    expression = trigger["metadata"]["query"]
+    wait_until(lambda: query(prometheus, expression), DEADLINE_SECONDS)
+    (series,) = query(prometheus, expression)
+    assert float(series["value"][1]) == 0, "nothing waits"
+    assert query(prometheus, expression.replace("pending_request_count", "pending_requests")) == []
+
+
 @pytest.mark.slow
 def test_every_panel_has_data_in_a_real_prometheus(tiny_server: TritonServer, prometheus: str) -> None:
     waiting = {
