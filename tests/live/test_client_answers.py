@@ -225,7 +225,12 @@ def test_results_of_another_model_or_other_options_are_not_added_to(
         assert results.read_bytes() == kept
     labels = tmp_path / "labels.txt"
     labels.write_text("one\ntwo\nthree\nfour\nfive\n")
-    assert main([*words, "--model", "plain", "--labels", str(labels)]) == 0
+    words += ["--model", "plain", "--labels", str(labels)]
+    capfd.readouterr()
+    assert main(words) == 2
+    assert "by another contract or other labels" in " ".join(capfd.readouterr().err.split())
+    assert results.read_bytes() == kept
+    assert main([*words, "--redo"]) == 0
     assert "1 of its 1 results are done again: 1 by another contract or other labels" in capfd.readouterr().err
     assert {p["label"] for p in json.loads(results.read_text())["predictions"]} == set(labels.read_text().split())
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import wait_until
 from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, draw_pictures, publish
+from tritonrepo.cli.main import main
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.datasets import Example, class_index
+from tritonrepo.client.errors import ModelUnavailableError
 from tritonrepo.client.evaluate import outcomes
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
@@ -222,3 +226,42 @@ def test_an_evaluation_scores_no_answer_by_another_versions_classes(
         else:
             assert one.error == "version 2 answered, which has other classes than 1"
             assert one.predicted is None
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_one_version_is_asked_on_purpose_and_no_other(
+    pictures: list[Path], tmp_path: Path, protocol: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two versions are served, and the older one is asked until it is gone."""
+    releases = {"1": FIRST, "2": replace(FIRST, scale=2.0)}
+    model = tmp_path / "models" / MODEL
+    for version, one in releases.items():
+        one.write(model / version / "model.onnx")
+    (model / "labels.txt").write_text("".join(f"{label}\n" for label in FIRST.labels))
+    (model / "config.pbtxt").write_text(f"{FIRST.config()}version_policy {{ all {{}} }}\n")
+    truth = Truth(releases, pictures)
+    with TritonServer(tmp_path / "models") as server:
+        url = server.grpc_url if protocol == "grpc" else server.http_url
+        words = [*map(str, pictures), "--url", url, "--protocol", protocol, "--top", "10", "--format", "json"]
+        for wanted, answering in (([], "2"), (["--version", "1"], "1"), (["--version", "2"], "2")):
+            assert main(["classify", *words, *wanted]) == 0
+            for line in map(json.loads, capfd.readouterr().out.splitlines()):
+                assert line["version"] == answering
+                truth.check(line["version"], line["image"], {p["label"]: p["score"] for p in line["predictions"]})
+        assert main(["classify", *words, "--version", "3"]) == 3
+        assert "version 3 of net_onnx is not ready. Ready: 1, 2." in " ".join(capfd.readouterr().err.split())
+        assert main(["evaluate", str(tmp_path), "--url", url, "--protocol", protocol, "--version", "3"]) == 3
+        found: list[Result] = []
+
+        def classify_until_it_is_gone(classifier: Classifier) -> None:
+            for result in classifier.classify(itertools.cycle(pictures), OPTIONS):
+                found.append(result)
+                if len(found) == PICTURES:
+                    shutil.rmtree(model / "1")
+                    server.load(MODEL)
+
+        gone = pytest.raises(ModelUnavailableError, match="version 1 of net_onnx, which was asked for, is gone")
+        with Classifier(url, connection=Connection(protocol), version=1) as classifier, gone:
+            classify_until_it_is_gone(classifier)
+        assert {result.version for result in found} == {"1"}
+        truth.check_all(found)
