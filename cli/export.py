@@ -84,7 +84,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_serving(parser: argparse.ArgumentParser) -> None:
     """What ends in config.pbtxt."""
-    add = parser.add_argument
+    group = parser.add_argument_group("in the server")
+    add = group.add_argument
     add(
         "--max-batch-size",
         default=Serving.max_batch_size,
@@ -99,7 +100,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="microseconds for which the server may hold a request to fill a batch",
     )
-    _add_queue(parser)
+    _add_queue(group)
     add(
         "--instances",
         default=Serving.instances,
@@ -115,9 +116,9 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_queue(parser: argparse.ArgumentParser) -> None:
+def _add_queue(group: argparse._ArgumentGroup) -> None:
     """How requests wait."""
-    add = parser.add_argument
+    add = group.add_argument
     add(
         "--max-queue-size",
         default=Serving.max_queue_size,
@@ -143,7 +144,7 @@ def _add_queue(parser: argparse.ArgumentParser) -> None:
 
 def _add_repository(parser: argparse.ArgumentParser) -> None:
     """Where to."""
-    add = parser.add_argument
+    add = parser.add_argument_group("the repository").add_argument
     add("--repository", default=Path("model_repository"), type=path, metavar="DIR", help="the model repository")
     add(
         "--keep",

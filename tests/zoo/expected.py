@@ -50,7 +50,7 @@ REASONS = {
     "one_score_for_all": "every class the same score",
     "half_scores": "returns torch.float16",
     "bfloat16_inside": "casts to another precision",
-    "two_outputs": "returns a tuple",
+    "two_outputs": "2 of them are [N, classes]; say which are the scores with --output KEY",
     "feature_maps": "[1, 16, 8, 8]",
     "another_way_when_exported": MISMATCH,
     "slightly_another_way_when_exported": MISMATCH,
