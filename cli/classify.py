@@ -99,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         classifier = stack.enter_context(arguments.classifier(args, args.model))
         if done and done.records:
-            done = _what_holds(args.resume, done, Present.of(classifier.versions, options, args.redo))
+            versions = classifier.versions
+            present = Present.of(versions, versions.answering(), options, args.redo)
+            done = _what_holds(args.resume, done, present)
         console = terminal.console()
         emit, table = stack.enter_context(_output(args, classifier.contract, console, done))
         gallery = stack.enter_context(_gallery(args.gallery, classifier.contract)) if args.gallery else None

@@ -121,7 +121,7 @@ def _evaluate_model(
     chosen = partial(examples, args.dataset, classes)
     done: Counter[str] = Counter()
     if args.resume:
-        for old in _what_holds(args, Present.of(versions, options, args.redo), chosen()):
+        for old in _what_holds(args, Present.of(versions, version, options, args.redo), chosen()):
             score.add(old)
             done[old.image] += 1
     with (

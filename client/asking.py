@@ -89,13 +89,10 @@ class Asker:
             first = self.ask(tensor[:most], sources[:most], held, look)
             return [*first, *self.ask(tensor[most:], sources[most:], held, look)]
         try:
-            found = self._read(self._infer(tensor, held), held, len(tensor))
+            return self._read(self._infer(tensor, held), held, len(tensor))
         except VersionGoneError as exc:  # before it answered, or before it told what its answer means
             if look == LOOKS:
                 raise self._given_up(held, exc) from exc
-        else:
-            self._versions.look()
-            return found
         return self._ask_again(tensor, sources, held, self._successor(held, look), look + 1)
 
     def _successor(self, held: Held, look: int) -> Held:

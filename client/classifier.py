@@ -106,12 +106,18 @@ class Classifier:
         """
         return self.run(sources(images), options or Options())
 
-    def run(self, chosen: Iterable[Source], options: Options) -> Generator[Result, None, None]:
-        """`classify` for sources that are made already."""
+    def run(self, chosen: Iterable[Source], options: Options, *, follow: bool = True) -> Generator[Result, None, None]:
+        """`classify` for sources that are made already.
+
+        Args:
+            chosen: The images.
+            options: As for `classify`.
+            follow: Go over to a newer version while the older one is still there.
+        """
         batch_size(options, self.contract)
         if options.server_top and self.contract.output.datatype == "FP16":
             raise UsageError(f"{self.model} answers in FP16, of which Triton picks no best classes")
-        return Pipeline(self.transport, self.versions, options, self._shared).run(chosen)
+        return Pipeline(self.transport, self.versions, options, self._shared, follow).run(chosen)
 
     def labels(self) -> Sequence[str]:
         """The label of each class of the version that answers now, by index: the server's, unless others were given."""

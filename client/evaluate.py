@@ -66,8 +66,8 @@ def outcomes(
         classifier: Who is asked.
         chosen: The images, with the classes of `version`.
         options: How they are prepared.
-        version: By default the one that answers now. Where another answers that has other classes, the outcomes are
-            errors.
+        version: By default the one that answers now. It is asked for as long as it is there; where the one that takes
+            over has other classes, the outcomes are errors.
 
     Raises:
         TritonRepoError: As `Classifier.run`.
@@ -82,7 +82,7 @@ def outcomes(
             truths.append(example.truth)
             yield example.source
 
-    for result in classifier.run(listed(), replace(options, top=TOP, threshold=None)):
+    for result in classifier.run(listed(), replace(options, top=TOP, threshold=None), follow=False):
         other = result.version
         if other not in ("", version) and (versions.labels(other), versions.contract(other).synsets) != names:
             result = replace(

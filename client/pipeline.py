@@ -94,13 +94,20 @@ class Pipeline:
         versions: What the model promises.
         options: How the run is done.
         buffers: Where batches lie; by default in ordinary memory.
+        follow: Whether to go over to a newer version while the older one is still there.
     """
 
     def __init__(
-        self, transport: Transport, versions: Versions, options: Options, buffers: Buffers | None = None
+        self,
+        transport: Transport,
+        versions: Versions,
+        options: Options,
+        buffers: Buffers | None = None,
+        follow: bool = True,
     ) -> None:
         self._versions = versions
         self._options = options
+        self._look = versions.look if follow else lambda: None
         self._asker = Asker(transport, versions, options)
         self._size = batch_size(options, versions.current)
         workers = options.workers or os.cpu_count() or 1
@@ -120,7 +127,7 @@ class Pipeline:
         Raises:
             MissingError: The server is gone for good; what was yielded before stands.
         """
-        self._versions.look()
+        self._look()
         remaining = iter(sources)
         underway: deque[_Batch] = deque()
         try:
@@ -172,6 +179,7 @@ class Pipeline:
         tensor = batch.buffer[: len(good)] if good == list(range(len(good))) else batch.buffer[good]
         answers = self._asker.ask(tensor, [batch.sources[i] for i in good], batch.held) if good else []
         predicted = dict(zip(good, answers, strict=True))
+        self._look()  # Here, where a server that is slow to answer keeps no other request waiting.
         return [
             self._result(source, one, predicted.get(i) or Predicted(error=one.error))
             for i, (source, one) in enumerate(zip(batch.sources, decoded, strict=True))

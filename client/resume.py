@@ -44,10 +44,9 @@ class Present:
     redo: bool = False
 
     @classmethod
-    def of(cls, versions: Versions, options: Options, redo: bool = False) -> Present:
-        """By asking the server."""
-        version = versions.answering()
-        return cls(versions.current.name, version, Basis.of(options, versions.digest(version), ""), redo)
+    def of(cls, versions: Versions, version: str, options: Options, redo: bool = False) -> Present:
+        """That of a version which answers."""
+        return cls(versions.contract(version).name, version, Basis.of(options, versions.digest(version), ""), redo)
 
     def why_again(self, path: Path, record: Record, file: str) -> str | None:
         """Why the record no longer holds; None where it does.

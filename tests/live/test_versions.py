@@ -265,3 +265,25 @@ def test_one_version_is_asked_on_purpose_and_no_other(
             classify_until_it_is_gone(classifier)
         assert {result.version for result in found} == {"1"}
         truth.check_all(found)
+
+
+def test_an_evaluation_in_a_rolling_update_is_of_one_version(
+    repository: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    """One server has the next version already, by whose classes the answers would be errors."""
+    other = tmp_path / "other" / "models"
+    other.parent.mkdir()
+    publish(other, 1, FIRST)
+    publish(other, 2, OTHERS["label order"])
+    chosen = [Example(Source(str(p), p), 0) for p in pictures] * 10
+    with (
+        TritonServer(repository) as one,
+        TritonServer(other) as two,
+        Classifier([one.grpc_url, two.grpc_url]) as classifier,
+    ):
+        runs = [list(outcomes(classifier, chosen, OPTIONS)) for _ in range(4)]
+    for found in runs:
+        assert [one.image for one in found] == [example.name for example in chosen]
+        assert all(one.error is None for one in found)
+        assert len({one.version for one in found}) == 1
+    assert {found[0].version for found in runs} == {"1", "2"}
