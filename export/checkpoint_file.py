@@ -26,6 +26,10 @@ BEFORE_AVERAGING = "current_model_state"
 KEYS_LISTED = 10
 MOST_COPIES = 8
 """How many times the network's size may be in a file: FP64 for FP32, with Adam's two averages and a moving one."""
+MOST_NAMES = 200
+"""Of foreign classes in a file: a training run has some dozens, and PyTorch looks through all at each object."""
+MOST_READINGS = 8
+"""How often a file is read to find out which of its classes hold items."""
 _ROOM = 64 << 20
 
 
@@ -169,7 +173,7 @@ def _refusal(path: Path, name: str) -> WeightsError:
 def _pickled(path: Path) -> Any:
     """What `torch.load` reads without running code; objects of the training run are stood in for."""
     kinds: dict[str, type] = dict.fromkeys(_foreign_names(path), Unread)
-    while True:
+    for reading in range(MOST_READINGS):
         stand_ins: list[Any] = [(_stand_in(name, kind), name) for name, kind in kinds.items()]
         try:
             with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
@@ -178,9 +182,10 @@ def _pickled(path: Path) -> Any:
         except pickle.UnpicklingError as exc:
             # It takes items for dictionaries and lists themselves alone, and which classes are these shows now.
             found = search(r"Can only (SETITEM|append|extend).* but got <class '([^']+)'>", str(exc))
-            if found is None or kinds.get(found[2]) is not Unread:
+            if found is None or kinds.get(found[2]) is not Unread or reading == MOST_READINGS - 1:
                 raise
             kinds[found[2]] = UnreadItems if found[1] == "SETITEM" else UnreadList
+    raise AssertionError("the last reading returns or raises")
 
 
 def _stand_in(name: str, kind: type) -> type:
@@ -191,9 +196,10 @@ def _stand_in(name: str, kind: type) -> type:
 def _foreign_names(path: Path) -> list[str]:
     """The classes and functions in a file that are none of PyTorch's for tensors; none of a file before PyTorch 1.6."""
     try:
-        return list(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # a damaged file, of which torch.load says more
         return []
+    return names if len(names) <= MOST_NAMES else []
 
 
 def _safetensors(path: Path) -> Any:

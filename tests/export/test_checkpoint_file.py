@@ -6,10 +6,13 @@ import os
 import pickle
 import random
 import shutil
+import sys
+import time
 import tracemalloc
 import zipfile
 from collections import defaultdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -191,6 +194,28 @@ def test_nothing_of_the_stand_ins_is_left(tmp_path: Path) -> None:
     assert set(torch.serialization.get_safe_globals()) == before
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "a.pth", weights_only=True)
+
+
+def with_names(count: int, path: Path) -> None:
+    """A checkpoint with a training run's objects of so many classes, all subclasses of a dictionary."""
+    made = [type(f"Kind{number}", (dict,), {"__module__": "kinds"}) for number in range(count)]
+    sys.modules["kinds"] = ModuleType("kinds")
+    vars(sys.modules["kinds"]).update({kind.__name__: kind for kind in made})
+    try:
+        torch.save({"state_dict": state(1), "kinds": [kind(a=1) for kind in made]}, path)
+    finally:
+        del sys.modules["kinds"]
+
+
+def test_no_number_of_classes_makes_it_read_for_ever(tmp_path: Path) -> None:
+    with_names(checkpoint_file.MOST_READINGS - 1, tmp_path / "a.pth")
+    assert is_of(load(tmp_path / "a.pth")[0], 1)
+    for count in (checkpoint_file.MOST_READINGS, 10_000):
+        with_names(count, tmp_path / "a.pth")
+        started = time.perf_counter()
+        with pytest.raises(WeightsError, match="refused, it is not a file of plain tensors"):
+            load(tmp_path / "a.pth")
+        assert time.perf_counter() - started < 20
 
 
 def test_a_whole_network_below_a_key_is_refused_with_the_remedy(tmp_path: Path) -> None:
