@@ -53,6 +53,7 @@ def container(objects: list[Object]) -> Object:
     return result
 
 
+@pytest.mark.slow
 def test_what_gets_planted_faults_has_none(everything: list[Object], kserve: list[Object]) -> None:
     assert problems(everything) == []
     assert problems(kserve) == []
@@ -74,6 +75,7 @@ def test_every_fleet_is_valid(name: str, tmp_path: Path) -> None:
     assert ("ServiceMonitor" in kinds) == (fleet.monitoring or fleet.scaler == "keda")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["kubernetes/base", "kserve"])
 def test_the_folders_build_by_themselves_and_pin_the_release(folder: str) -> None:
     objects = build(FILES / folder)
@@ -183,6 +185,7 @@ def one_map(objects: list[Object]) -> Object:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(everything: list[Object], fault: str) -> None:
     plant, words = FAULTS[fault]
@@ -210,6 +213,7 @@ KSERVE_FAULTS: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", KSERVE_FAULTS)
 def test_a_planted_fault_in_the_files_for_kserve_is_found(kserve: list[Object], fault: str) -> None:
     plant, words = KSERVE_FAULTS[fault]

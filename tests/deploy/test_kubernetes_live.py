@@ -9,9 +9,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.deploy.test_start import DEADLINE_SECONDS, opens, status, wait_for
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.grpc_transport import GrpcTransport
 from tritonrepo.client.transport import Inference
+from tritonrepo.deploy.store import read_store
 from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.ports import reserve_ports
 
@@ -59,20 +61,29 @@ class Pod:
 
 
 @contextmanager
-def run(objects: list[Object], repository: Path, directory: Path, **changes: str) -> Iterator[Pod]:
+def run(
+    objects: list[Object],
+    repository: Path | None,
+    directory: Path,
+    secrets: Mapping[str, str] | None = None,
+    **changes: str,
+) -> Iterator[Pod]:
     """Start what a pod would start.
 
     Args:
         objects: Of a fleet.
-        repository: What is there in the place of a store.
+        repository: What is there in the place of a store; None for the store itself.
         directory: For the backends.
+        secrets: More variables.
         changes: Of options, `_` for `-`.
     """
     installation = find_installation()
     installation.lay_out_backends(directory)
     ports = dict(zip(NAMES, reserve_ports((0, 0, 0)), strict=True))
     numbers = {references.option(objects, f"{name}-port"): name for name in NAMES}
-    options = {"model-repository": str(repository), "allow-gpu-metrics": "false", "repository-poll-secs": "1"}
+    options = {"allow-gpu-metrics": "false", "repository-poll-secs": "1"}
+    if repository:
+        options["model-repository"] = str(repository)
     options |= {f"{name}-port": str(port) for name, port in ports.items()}
     options |= {name.replace("_", "-"): value for name, value in changes.items()}
     words = [word for word in references.words(objects)[1:] if word[2:].partition("=")[0] not in options]
@@ -80,7 +91,11 @@ def run(objects: list[Object], repository: Path, directory: Path, **changes: str
     words += [f"--backend-directory={directory}", *(f"--{name}-address=127.0.0.1" for name in NAMES)]
     with (directory / "log").open("w+") as log:
         process = subprocess.Popen(
-            [installation.server, *words], env=installation.environment(), stdout=log, stderr=log, text=True
+            [installation.server, *words],
+            env=installation.environment() | dict(secrets or {}),
+            stdout=log,
+            stderr=log,
+            text=True,
         )
         try:
             yield Pod(process, ports, numbers)
@@ -229,7 +244,7 @@ def test_a_version_that_cannot_be_loaded_does_not_take_every_pod_out(
 ) -> None:
     changes = {"strict_readiness": strict} if strict else {}
     (tmp_path / "backends").mkdir()
-    with run(kubernetes, repository, tmp_path / "backends", **changes) as pod:
+    with run(kubernetes, repository, tmp_path / "backends", None, **changes) as pod:
         port = pod.ports["http"]
         wait_for(port, READY, pod.process)
         publish(repository, 2)
@@ -264,3 +279,45 @@ def test_tritonserver_answers_what_kserve_asks(kserve: list[Object], tiny_reposi
         assert pod.numbers == {"8080": "http", "9000": "grpc", "8002": "metrics"}
         assert versions(pod) == ["1"]
         assert opens(pod.ports["http"], pod.ports["grpc"]) == [False, False]
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[str]:
+    """An object store that speaks S3; yields the address of a bucket of it."""
+    port = reserve_ports((0, 0, 0))[0]
+    with (tmp_path / "moto").open("w") as log:
+        words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: status(port, "/moto-api/") == 200, DEADLINE_SECONDS)
+        put(f"http://127.0.0.1:{port}/models", b"")
+        yield f"127.0.0.1:{port}/models"
+    finally:
+        process.terminate()
+        process.wait(timeout=DEADLINE_SECONDS)
+
+
+def put(url: str, content: bytes) -> None:
+    headers = {"Content-Type": "application/octet-stream"}  # not a form, which moto would wait for
+    urllib.request.urlopen(urllib.request.Request(url, content, headers, method="PUT"), timeout=10).close()
+
+
+def upload(directory: Path, url: str) -> None:
+    for path in directory.rglob("*"):
+        if path.is_file():
+            put(f"{url}/{path.relative_to(directory)}", path.read_bytes())
+
+
+def test_pods_read_a_bucket_and_what_is_published_there(bucket: str, tiny_repository: Path, tmp_path: Path) -> None:
+    prefix = f"http://{bucket}/prod"
+    upload(tiny_repository, prefix)
+    objects = objects_of(replace(KUBERNETES, store=read_store(f"s3://{prefix}")), tmp_path / "overlay")
+    (secret,) = (source["secretRef"] for source in references.container_of(objects)["envFrom"] if "secretRef" in source)
+    assert secret == {"name": "triton-s3", "optional": True}
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    (tmp_path / "backends").mkdir()
+    with run(objects, None, tmp_path / "backends", keys) as pod:
+        wait_for(pod.ports["http"], READY, pod.process)
+        assert versions(pod) == ["1"]
+        upload(tiny_repository / "tiny_onnx/1", f"{prefix}/tiny_onnx/2")
+        wait_until(lambda: versions(pod) == ["2"])
