@@ -70,36 +70,41 @@ def choose(module: nn.Module, shape: tuple[int, int, int], wanted: str | None, n
     Raises:
         UsageError: The rule finds none, or `wanted` is not there. The message names the parts.
     """
-    try:
-        with torch.no_grad():
-            output = copies.fresh(module)(torch.zeros(PICTURES, *shape))
-    except (Exception, SystemExit):  # the reference says more of a network that fails
-        return module
+    output, size = _tried(module, shape)
     found = {entry.name: entry for entry in _entries(output)}
     kind = type(output).__name__
-    if wanted is None and not found:
+    if not found and (wanted is None or size == 0):  # a tensor, or what the reference refuses
         return module
     if not found:
         raise UsageError(f"--output {wanted}: the network returns a {kind} alone, of which no part can be taken")
-    entry, why = _by_rule(found) if wanted is None else _by_name(output, found, wanted)
+    entry, why = _by_rule(found, size) if wanted is None else _by_name(output, found, wanted)
     if entry is None or not isinstance(entry.value, Tensor):
-        remedy = "say which are the scores with --output KEY" if wanted is None else "take another"
         asked = "" if wanted is None else f"--output {wanted}: "
-        raise UsageError(
-            f"{asked}the network returns a {kind} of {', '.join(map(str, found.values()))}; {why}; {remedy}"
-        )
+        remedy = "say which are the scores with --output KEY" if wanted is None else "take another"
+        parts = ", ".join(map(str, found.values()))
+        raise UsageError(f"{asked}the network returns a {kind} of {parts}; {why}; {remedy}")
     notice(f"output: {entry.name} of the {kind} that the network returns, {why}")
     return Scores(module, entry).eval()
 
 
-def _by_rule(found: Mapping[str, Entry]) -> tuple[Entry | None, str]:
+def _tried(module: nn.Module, shape: tuple[int, int, int]) -> tuple[object, int]:
+    """What a copy returns for some black pictures, or for one where it takes no more, and for how many; 0: it fails."""
+    for size in (PICTURES, 1):
+        try:
+            with torch.no_grad():
+                return copies.fresh(module)(torch.zeros(size, *shape)), size
+        except (Exception, SystemExit):  # the reference says more of a network that fails
+            continue
+    return None, 0
+
+
+def _by_rule(found: Mapping[str, Entry], size: int) -> tuple[Entry | None, str]:
+    others = f"--output takes another of {', '.join(found)}"
     if NAME in found and isinstance(found[NAME].value, Tensor):
-        return found[NAME], f"because of its name; --output takes another of {', '.join(found)}"
-    scores = [entry for entry in found.values() if _are_scores(entry.value)]
+        return found[NAME], f"because of its name; {others}"
+    scores = [entry for entry in found.values() if _are_scores(entry.value, size)]
     if len(scores) == 1:
-        return scores[
-            0
-        ], f"because it is the only one that is [N, classes]; --output takes another of {', '.join(found)}"
+        return scores[0], f"because it is the only one that is [N, classes]; {others}"
     return None, f"none is named {NAME}, and {len(scores) or 'none'} of them are [N, classes]"
 
 
@@ -115,8 +120,8 @@ def _by_name(output: object, found: Mapping[str, Entry], wanted: str) -> tuple[E
     return entry, "as --output says" if isinstance(entry.value, Tensor) else f"{entry} is no tensor"
 
 
-def _are_scores(value: object) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == PICTURES
+def _are_scores(value: object, size: int) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == size
 
 
 def _entries(output: object) -> Iterator[Entry]:

@@ -39,6 +39,7 @@ RULED: dict[str, tuple[Make, str]] = {
     "tuple": (lambda x, s: (features(x), s), "1 of the tuple that the network returns, because it is the only one"),
     "list": (lambda x, s: [s], "0 of the list"),
     "named tuple": (lambda x, s: Named(features(x), s), "head of the Named"),
+    "beside a table": (lambda x, s: [s, s[:1]], "0 of the list"),
     "one of a dict": (lambda x, s: {"out": s, "map": features(x), "best": s.argmax(1)}, "out of the dict"),
     "key that is a number": (lambda x, s: {7: s}, "7 of the dict"),
 }
@@ -113,7 +114,23 @@ def test_what_cannot_be_chosen_is_refused_by_what_there_is(make: Make, wanted: s
         outputs.choose(around(make), SHAPE, wanted, pytest.fail)
 
 
+def test_a_network_that_fails_is_left_to_the_reference() -> None:
+    module = around(lambda x, s: s[100])
+    assert outputs.choose(module, SHAPE, "logits", pytest.fail) is module
+
+
 @pytest.mark.parametrize("make", [lambda x, s: s, lambda x, s: None, lambda x, s: s.no_such_attribute])
 def test_a_tensor_and_what_the_reference_refuses_are_left_alone(make: Make) -> None:
     module = around(make)
     assert outputs.choose(module, SHAPE, None, pytest.fail) is module
+
+
+def test_a_network_that_takes_one_picture_alone_is_looked_into_too() -> None:
+    def alone(images: Tensor, scores: Tensor) -> Any:
+        assert len(images) == 1
+        return {"scores": scores, "maps": images}
+
+    notices: list[str] = []
+    chosen = outputs.choose(around(alone), SHAPE, None, notices.append)
+    assert chosen(IMAGES[:1]).shape == (1, factories.CLASSES)
+    assert notices[0].startswith("output: scores of the dict that the network returns")
