@@ -58,15 +58,25 @@ def write_overlay(fleet: Fleet, directory: Path) -> None:
         OSError: It cannot be written.
     """
     documents = kubernetes(fleet) if fleet.target == "kubernetes" else kserve(fleet)
-    top = directory / "kustomization.yaml"
-    written = top.is_file() and top.read_text(encoding="utf-8").startswith(HEADER)
-    if directory.exists() and not written and any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty, and not of this command; give another --output")
+    _make_room(directory)
     for folder in COPIED[fleet.target]:
         shutil.copytree(FILES / folder, directory / folder, dirs_exist_ok=True, ignore=_unwanted)
     for name, document in documents.items():
         text = yaml.safe_dump(document, sort_keys=False, width=120)
         (directory / name).write_text(HEADER + text, encoding="utf-8")
+
+
+def _make_room(directory: Path) -> None:
+    """Remove what an earlier run wrote."""
+    if not directory.exists():
+        return
+    ours = [path for path in directory.glob("*.yaml") if path.read_text(encoding="utf-8").startswith(HEADER)]
+    if directory / "kustomization.yaml" not in ours and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty, and not of this command; give another --output")
+    for path in ours:
+        path.unlink()
+    for folder in {folder for folders in COPIED.values() for folder in folders}:
+        shutil.rmtree(directory / folder, ignore_errors=True)
 
 
 def kubernetes(fleet: Fleet) -> dict[str, Any]:

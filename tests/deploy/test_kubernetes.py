@@ -230,7 +230,15 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_ours_is_written_anew(tmp_path: Path) -> None:
-    write_overlay(KUBERNETES, tmp_path)
+    write_overlay(replace(KUBERNETES, served=ModelSet((ONNX,), whole=False)), tmp_path)
+    (tmp_path / "mine.yaml").write_text("kind: ConfigMap\n")
+    write_overlay(replace(KSERVE, replicas=5), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "kserve",
+        "kustomization.yaml",
+        "mine.yaml",
+        "service.yaml",
+    ]
     write_overlay(replace(KUBERNETES, replicas=5), tmp_path)
     assert yaml.safe_load((tmp_path / "kustomization.yaml").read_text())["replicas"] == [{"name": "triton", "count": 5}]
     assert not list(tmp_path.rglob("*.py"))
