@@ -11,7 +11,7 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from tritonrepo.client.connection import DNS, Connection
-from tritonrepo.client.errors import RequestError, ServerUnavailableError
+from tritonrepo.client.errors import RequestError, ServerUnavailableError, UsageError
 from tritonrepo.client.messages import LARGEST_ANSWER, error, read_answer, request_parts, statuses
 from tritonrepo.client.networks import host_of, proxy_for
 from tritonrepo.client.port import explained
@@ -95,6 +95,8 @@ class GrpcTransport:
 
     def register(self, region: Region, key: str) -> None:
         """Let the server map a shared memory object."""
+        if self.url.startswith(DNS):  # The next request may reach another server, which does not know the region.
+            raise UsageError(f"{self.url} may be several servers, and shared memory is for one: give its HOST:PORT")
 
         def ask(server_key: Mapping[str, str]) -> None:
             with self._errors():

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import TINY_SIDE
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection
+from tritonrepo.client.errors import UsageError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.grpc_transport import GrpcTransport
 from tritonrepo.client.transport import Inference, open_transport
@@ -34,6 +35,15 @@ def test_a_name_is_enough(tiny_server: TritonServer) -> None:
         (result,) = classifier.classify([np.zeros((50, 60, 3), np.uint8)])
     assert result.error is None
     assert len(result.predictions) == 5
+
+
+def test_shared_memory_is_for_one_server(tiny_server: TritonServer) -> None:
+    url = f"dns:///localhost:{tiny_server.grpc_port}"
+    with (
+        Classifier(url, MODEL, shared_memory=True) as classifier,
+        pytest.raises(UsageError, match="shared memory is for one"),
+    ):
+        list(classifier.classify([np.zeros((50, 60, 3), np.uint8)]))
 
 
 def test_servers_of_one_name_answer_in_turn_and_one_may_end(tiny_server: TritonServer, tiny_repository: Path) -> None:
