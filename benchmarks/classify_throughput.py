@@ -75,7 +75,7 @@ def main() -> int:
     args = _parser().parse_args()
     options = Options(batch_size=args.batch_size, concurrency=args.concurrency, decode=args.decode)
     connection = Connection(args.protocol)
-    with tempfile.TemporaryDirectory() as directory, TritonServer(args.repository) as server:
+    with tempfile.TemporaryDirectory() as directory, TritonServer(args.repository, shared_memory=True) as server:
         make_photographs(Path(directory), args.images)
         photographs = sorted(Path(directory).iterdir())
         url = server.grpc_url if args.protocol == "grpc" else server.http_url

@@ -75,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve nothing; tell by the exit status whether every model of the running server answers; URL: its "
         "supervisor's (%(const)s)",
     )
+    parser.add_argument(
+        "--shared-memory",
+        action="store_true",
+        help="let clients of the same user hand over images in shared memory (classify --shared-memory)",
+    )
     _add_door(parser)
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
 
@@ -125,7 +130,8 @@ def serve(options: argparse.Namespace) -> int:
     door = Door(options.host, options.cert, options.key)
     door.check(options.i_know)
     allow_files()
-    server = TritonServer(options.repository, 0, options.grpc_port, options.metrics_port, door=door)
+    ports = (0, options.grpc_port, options.metrics_port)
+    server = TritonServer(options.repository, *ports, door=door, shared_memory=options.shared_memory)
     console = terminal.console(PIPE_WIDTH)
     watch: list[Supervisor] = []
     endpoint = Endpoint(options.supervisor_port, make_pages(lambda: watch[0] if watch else None))

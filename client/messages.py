@@ -19,6 +19,7 @@ from tritonrepo.client.errors import (
     ServerUnavailableError,
     TritonRepoError,
 )
+from tritonrepo.client.server_key import NO_SHARED_MEMORY
 from tritonrepo.client.text import printable
 from tritonrepo.client.transport import Answer, Inference, ModelStatus
 
@@ -26,6 +27,8 @@ METADATA_LIMIT = 16 << 20
 """Most bytes of an answer about the server or a model: 100,000 classes have 2 MB of WordNet ids."""
 LARGEST_ANSWER = 256 << 20
 """Most bytes of an answer whose size is not known beforehand, and of any over gRPC: 64 images of a million classes."""
+OPTION = "--shared-memory"
+"""Of `serve`, as of `classify`."""
 _ROOM = 1 << 20
 _LONGEST_MESSAGE = 2000
 _LONGEST_NUMBER = 32
@@ -37,6 +40,8 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
     """A gRPC status code, or an HTTP status by its gRPC name, as our error; the message may hold anything."""
     message = printable(message[:_LONGEST_MESSAGE])
     if closed := re.search(r"is restricted, expecting header '(.+?)'", message):
+        if closed[1].endswith(NO_SHARED_MEMORY):
+            return ClosedError(f"{url}: the server takes no shared memory; start it with: tritonrepo serve {OPTION}")
         return ClosedError(
             f"{url}: the server keeps this closed; who may open it sends its key in the header {closed[1]}"
         )

@@ -25,6 +25,8 @@ DIRECTORY_PREFIX = "triton-serve-"
 KEY_FILENAME = "key"
 HTTP_HEADER = "key"
 GRPC_HEADER = "triton-grpc-protocol-key"
+NO_SHARED_MEMORY = "no-shared-memory"
+"""The header that an embedded server wants which takes no shared memory; nobody has its value."""
 
 
 def key_headers(key: str) -> dict[str, str]:

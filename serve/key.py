@@ -12,15 +12,17 @@ import os
 import secrets
 from pathlib import Path
 
-from tritonrepo.client.server_key import HTTP_HEADER, KEY_FILENAME
+from tritonrepo.client.server_key import HTTP_HEADER, KEY_FILENAME, NO_SHARED_MEMORY
 
-CLOSED = ("model-repository", "shared-memory", "trace", "logging")
-"""All that Triton 2.51 can close but health, metadata, model-config (which only reads), inference and statistics."""
+CLOSED = ("model-repository", "trace", "logging")
+"""What Triton 2.51 can close but health, metadata, model-config (which only reads), inference and statistics."""
+SHARED_MEMORY = "shared-memory"
+"""The same, closed for itself: where nobody asked for it, with a key that nobody has. Triton cannot do without it."""
 REST = ("health", "metadata", "inference", "model-config", "statistics")
-"""Those, which HTTP closes as well where a guard in front of it opens them."""
+"""What HTTP closes as well where a guard in front of it opens it."""
 # What gRPC's header is called follows from HTTP's: Triton puts `triton-grpc-protocol-` before it.
-OPTIONS = {"TRITON_HTTP_CLOSED": "--http-restricted-api", "TRITON_GRPC_CLOSED": "--grpc-restricted-protocol"}
-ARGUMENTS = [f"${variable}" for variable in OPTIONS]
+OPTIONS = {"TRITON_HTTP": "--http-restricted-api", "TRITON_GRPC": "--grpc-restricted-protocol"}
+ARGUMENTS = [f"${name}_{what}" for name in OPTIONS for what in ("CLOSED", "MEMORY")]
 """The words of tritonserver's command line, as the guardian takes them."""
 
 
@@ -37,12 +39,18 @@ def make_key(directory: Path) -> str:
     return key
 
 
-def closing_environment(key: str, *, guarded: bool = False) -> dict[str, str]:
+def closing_environment(key: str, *, guarded: bool = False, shared_memory: bool = False) -> dict[str, str]:
     """Return the variables that hold what ARGUMENTS stand for.
 
     Args:
         key: What opens the closed endpoints.
         guarded: Close all of HTTP, since a guard that has the key stands in front of it.
+        shared_memory: Whether the key opens the registration of shared memory too.
     """
-    closed = {"TRITON_HTTP_CLOSED": CLOSED + REST if guarded else CLOSED, "TRITON_GRPC_CLOSED": CLOSED}
-    return {name: f"{option}={','.join(closed[name])}:{HTTP_HEADER}={key}" for name, option in OPTIONS.items()}
+    memory = f"{HTTP_HEADER}={key}" if shared_memory else f"{NO_SHARED_MEMORY}={secrets.token_hex(32)}"
+    found = {}
+    for name, option in OPTIONS.items():
+        closed = CLOSED + REST if guarded and name == "TRITON_HTTP" else CLOSED
+        found[f"{name}_CLOSED"] = f"{option}={','.join(closed)}:{HTTP_HEADER}={key}"
+        found[f"{name}_MEMORY"] = f"{option}={SHARED_MEMORY}:{memory}"
+    return found

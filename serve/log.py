@@ -10,6 +10,8 @@ from tritonrepo.serve.errors import StartError
 
 LONGEST = 16 << 20
 """Bytes that are kept at most; the oldest half goes when there are more."""
+LAST = 1 << 20
+"""Bytes at the end in which a cause is looked for: a server without files left writes 10 MB of warnings in a second."""
 TAIL_LINES = 15
 CAUSE = re.compile(r"E\d{4} |terminate called|\s+what\(\): |Signal \(\d+\) received|.*[Aa]ssert.* failed|error: ")
 # A model that cannot be loaded ends no server, and no GPU is needed.
@@ -69,11 +71,14 @@ class Log:
 
     def tail(self) -> str:
         """Return the end of the running server's part, after the lines that name a cause."""
-        causes, lines = self.causes(), self.text().splitlines()
+        causes, lines = self.causes(), self._last(self.begin).splitlines()
         named = ["the cause, as its log has it:", *causes] if causes else []
         return "\n".join([*named, "the end of its log:", *lines[-TAIL_LINES:]])
 
     def causes(self) -> list[str]:
         """Return the lines that say why the server ended. What it said while it started is past if it was ready."""
-        lines = self.text(self.ready or self.begin).splitlines()
+        lines = self._last(self.ready or self.begin).splitlines()
         return [line.strip() for line in lines if CAUSE.match(line) and not HARMLESS.match(line)][:TAIL_LINES]
+
+    def _last(self, start: int) -> str:
+        return self.text(max(start, self.size - LAST))

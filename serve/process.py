@@ -30,20 +30,22 @@ class Process:
         key: What opens the endpoints that it keeps closed.
     """
 
-    def __init__(self, log: Log, stop_grace: float, *, guarded: bool = False) -> None:
+    def __init__(self, log: Log, stop_grace: float, *, guarded: bool = False, shared_memory: bool = False) -> None:
         """Make the temporary directory.
 
         Args:
             log: Where the server writes.
             stop_grace: Seconds that the server has for the requests in flight when it must end.
             guarded: Close all of HTTP to those without the key.
+            shared_memory: Let those with the key register shared memory.
 
         Raises:
             ShortageError: There is no temporary directory, or no room in it.
         """
         self.pid = 0
         self._log = log
-        self._stop_grace, self._guarded = stop_grace, guarded
+        self._stop_grace = stop_grace
+        self._openness = {"guarded": guarded, "shared_memory": shared_memory}
         self._guardian: subprocess.Popen[str] | None = None
         try:
             self.directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
@@ -93,7 +95,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._log.fileno(),
             env=installation.environment()
-            | closing_environment(self.key, guarded=self._guarded)
+            | closing_environment(self.key, **self._openness)
             | {"TMPDIR": str(self.directory / "tmp")},
             cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
             text=True,

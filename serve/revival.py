@@ -9,7 +9,7 @@ from tritonrepo.serve.triton import TritonServer
 
 MOST_ENDS = 5
 ENDS_WITHIN = 60.0
-FIRST_DELAY = 0.5
+FIRST_DELAY = 0.25
 SHORTAGE_SECONDS = 60.0
 """How long a start waits for what the machine lacks: a port, room on a disk, shared memory, files."""
 SHORTAGE_TICK = 0.5

@@ -68,6 +68,7 @@ class TritonServer:
         ready_timeout: float = 300.0,
         stop_grace: float = 30.0,
         door: Door | None = None,
+        shared_memory: bool = False,
     ) -> None:
         """Prepare a server; `start` starts it.
 
@@ -83,6 +84,7 @@ class TritonServer:
             ready_timeout: Seconds that loading may take.
             stop_grace: Seconds for the requests in flight when it is stopped.
             door: Where gRPC may be reached from. With it HTTP is closed to all without the key, for a `Guard` to open.
+            shared_memory: Let clients with the key hand over pictures in shared memory.
         """
         self.repository = repository
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
@@ -90,7 +92,7 @@ class TritonServer:
         self._settings = Settings(
             repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace, door or Door()
         )
-        self._ready_timeout, self._guarded = ready_timeout, door is not None
+        self._ready_timeout, self._guarded, self._shared_memory = ready_timeout, door is not None, shared_memory
         self._process: Process | None = None
         self._log: Log | None = None
 
@@ -265,7 +267,9 @@ class TritonServer:
         require_shared_memory(len(models))
         log = self._log = self._log or Log()
         log.begin, log.ready = log.size, 0
-        self._process = Process(log, self._settings.stop_grace, guarded=self._guarded)
+        self._process = Process(
+            log, self._settings.stop_grace, guarded=self._guarded, shared_memory=self._shared_memory
+        )
         self._process.start(installation, lambda directory: self._settings.arguments(directory, ports, models))
         return self._process, log
 

@@ -138,5 +138,5 @@ def repository(tiny_repository: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_server(tiny_repository: Path) -> Iterator[TritonServer]:
     """The embedded Triton over the tiny repository, for the whole session: do not stop it, do not unload its models."""
-    with TritonServer(tiny_repository) as server:
+    with TritonServer(tiny_repository, shared_memory=True) as server:
         yield server

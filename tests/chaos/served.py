@@ -62,7 +62,7 @@ class Served:
         self.directories: set[Path] = set()
         self.family: set[psutil.Process] = set()
         words = [word for name, port in self.ports.items() for word in (f"--{name}-port", str(port))]
-        words += ["--patience", str(PATIENCE)]
+        words += ["--patience", str(PATIENCE), "--shared-memory"]
         self._command = [sys.executable, "-m", "tritonrepo", "serve", "--repository", str(repository), *words]
         self._screen, self._seen = screen, 0
 

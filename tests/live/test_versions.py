@@ -114,7 +114,7 @@ def test_no_answer_is_made_under_another_versions_contract(
     repository: Path, pictures: list[Path], mode: str, protocol: str, shared: bool
 ) -> None:
     releases = {"1": FIRST} | {str(number): one for number, one in enumerate(OTHERS.values(), 2)}
-    with TritonServer(repository, model_control_mode=mode) as server:  # type: ignore[arg-type]
+    with TritonServer(repository, model_control_mode=mode, shared_memory=shared) as server:  # type: ignore[arg-type]
         url = server.grpc_url if protocol == "grpc" else server.http_url
         with Classifier(url, connection=Connection(protocol), shared_memory=shared) as classifier:
 

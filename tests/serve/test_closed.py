@@ -134,7 +134,7 @@ FAILS_WITH_KEY = {"cuda register": "failed to register shared memory region: inv
 def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = Path(shutil.copytree(tiny_repository, tmp_path_factory.mktemp("closed") / "models"))
     shutil.rmtree(repository / "tiny_torchscript")
-    with TritonServer(repository) as running:
+    with TritonServer(repository, shared_memory=True) as running:
         yield running
 
 
@@ -284,7 +284,7 @@ def test_a_client_has_reasons_where_it_finds_the_key_and_else_what_is_ready(
 ) -> None:
     shutil.rmtree(repository / "tiny_torchscript")
     break_copy(repository)
-    with TritonServer(repository) as server:
+    with TritonServer(repository, shared_memory=True) as server:
         for protocol, url in (("http", server.http_url), ("grpc", server.grpc_url)):
             with monkeypatch.context() as patch, contextlib.closing(open_transport(url, Connection(protocol))) as there:
                 ready, broken = there.models()
@@ -301,3 +301,20 @@ def test_a_client_has_reasons_where_it_finds_the_key_and_else_what_is_ready(
                 headers = {HTTP_HEADER if protocol == "http" else GRPC_HEADER: server.key}
                 with contextlib.closing(open_transport(url, Connection(protocol, headers=headers))) as told:
                     assert told.models() == (ready, broken)
+
+
+def test_no_key_opens_shared_memory_that_nobody_asked_for(repository: Path, tmp_path: Path, region: str) -> None:
+    shutil.rmtree(repository / "tiny_torchscript")
+    with TritonServer(repository) as server:
+        headers, every = key_headers(server.key), attacks(tmp_path, region)
+        for attack in (every[name] for name in NAMES if name.startswith(("system ", "cuda "))):
+            status, answer = post(server, attack, headers)
+            assert (status, REFUSED in answer) == (403, True)
+            assert REFUSED in call(server, attack, headers)
+        assert post(server, every["index"], headers)[0] == 200
+        for protocol, url in (("http", server.http_url), ("grpc", server.grpc_url)):
+            with (
+                contextlib.closing(open_transport(url, Connection(protocol))) as client,
+                pytest.raises(ClosedError, match="takes no shared memory; start it with: tritonrepo serve"),
+            ):
+                client.register(Region("r", 16), region)

@@ -2,7 +2,7 @@
 
 import os
 
-from tritonrepo.serve.log import Log
+from tritonrepo.serve.log import LAST, Log
 
 
 def write(log: Log, text: str) -> None:
@@ -50,6 +50,16 @@ def test_the_cause_of_an_end_is_found_before_a_long_backtrace() -> None:
     ]
     assert log.tail().startswith("the cause, as its log has it:\nterminate called")
     assert log.tail().endswith("\n39# somewhere")
+
+
+def test_a_cause_is_looked_for_at_the_end_of_a_log_that_was_flooded() -> None:
+    log = Log()
+    write(log, "error: long ago\n")
+    for _ in range(2 * LAST // 50_000):
+        write(log, "[warn] Error from accept() call: Too many open files\n" * 1000)
+    write(log, BOMB)
+    assert log.causes()[0] == "terminate called after throwing an instance of 'std::bad_alloc'"
+    assert "long ago" not in log.tail()
 
 
 def test_the_cause_of_a_failed_start_is_no_broken_model() -> None:
