@@ -68,6 +68,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="classes of the head; without it those of the checkpoint's, or of the network's own",
     )
+    add(
+        "--input",
+        choices=["fp32", "uint8"],
+        default=Options.input,
+        help="what a client sends: normalised images, or pixels, a quarter of the bytes, that the artifact normalises",
+    )
     add("--output", type=word, metavar="KEY", help="key, attribute or index of the scores in what the network returns")
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")

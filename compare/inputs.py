@@ -56,10 +56,18 @@ def prepare(words: Sequence[str], spec: Preprocessing, largest_batch: int) -> In
         UsageError: The words name no image.
     """
     if not words:
-        noise = np.random.default_rng(0).standard_normal((32, *spec.shape)).astype(spec.numpy_dtype)
+        noise = _noise((32, *spec.shape), spec.numpy_dtype)
         return Inputs(tuple(f"noise {number}" for number in range(len(noise))), noise, largest_batch, True)
     sources = list(islice(expand(words), MOST_IMAGES))
     if not sources:
         raise UsageError("no image to compare on")
     tensors = np.stack([preprocess(source.load(), spec) for source in sources])
     return Inputs(tuple(source.name for source in sources), tensors, largest_batch, False)
+
+
+def _noise(shape: tuple[int, ...], dtype: type[np.generic]) -> Tensors:
+    """Of every value that pixels have, or of the spread that normalised images have."""
+    random = np.random.default_rng(0)
+    if np.issubdtype(dtype, np.integer):
+        return random.integers(0, 256, shape).astype(dtype)
+    return random.standard_normal(shape).astype(dtype)

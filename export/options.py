@@ -48,6 +48,7 @@ class Options:
         labels: A text file with one label a line, a csv, a JSON file, or a directory of class folders.
         ema: Take the moving averages of a checkpoint's weights.
         classes: How many classes the head has. None: as many as that of the checkpoint, or of the network itself.
+        input: What a client sends: `fp32`, normalised images; or `uint8`, pixels that the artifact normalises.
         output: The key, attribute or index of the scores in what the network returns. None: see `outputs`.
         spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
@@ -65,6 +66,7 @@ class Options:
     labels: Path | None = None
     ema: bool = False
     classes: int | None = None
+    input: str = "fp32"
     output: str | None = None
     spec: Path | None = None
     name: str | None = None

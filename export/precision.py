@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from tritonrepo.export import copies
+from tritonrepo.export.pixels import FromPixels
 
 
 class HalfPrecision(nn.Module):
@@ -17,3 +18,10 @@ class HalfPrecision(nn.Module):
         """FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`."""
         logits: torch.Tensor = self.module(images.half())
         return logits.float()
+
+
+def in_half(module: nn.Module) -> nn.Module:
+    """`HalfPrecision` of a network; one behind its normalisation keeps that in FP32."""
+    if isinstance(module, FromPixels):
+        return FromPixels(HalfPrecision(module.module), module.preprocessing)
+    return HalfPrecision(module)

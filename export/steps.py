@@ -110,10 +110,10 @@ def _call(found: Subject, format: Format, artifact: Path, options: Options) -> E
     converter = _converter(format)
     if format is TENSORRT:
         facts: EngineFacts = converter.convert(
-            found.module, found.spec.image_shape, artifact, options.serving.profile, options.engine
+            found.converted, found.spec.image_shape, artifact, options.serving.profile, options.engine
         )
         return facts
-    converter.convert(found.module, found.spec.image_shape, artifact)
+    converter.convert(found.converted, found.spec.image_shape, artifact)
     return None
 
 

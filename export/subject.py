@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import label_files, labels, models, outputs, photographs
+from tritonrepo.export import label_files, labels, models, outputs, photographs, pixels
 from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 from tritonrepo.export.gate import half, pictures, preparation
 from tritonrepo.export.gate.reference import Reference, observe
@@ -25,12 +25,14 @@ class Subject:
 
     Attributes:
         module: In evaluation mode on the CPU, and never called: whoever runs it runs a copy.
-        spec: Of the model, with its labels and scores.
+        converted: What becomes an artifact: `module`, or that behind the normalisation of pixels.
+        spec: Of the model as it is served, with its labels and scores.
         weights: Where its parameters came from.
         expected: What the module gives for the verification pictures.
     """
 
     module: nn.Module
+    converted: nn.Module
     spec: ModelSpec
     weights: Weights
     expected: Reference
@@ -57,7 +59,22 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
     spec, labelled = labels.choose(loaded.spec, classes, given, f"--labels {options.labels}", whose)
     for sentence in (*answers(loaded, expected), labelled):
         watcher.notice(sentence)
-    return Subject(module, replace(spec, scores=expected.scores), loaded.weights, expected)
+    found = Subject(module, module, replace(spec, scores=expected.scores), loaded.weights, expected)
+    return found if options.input == "fp32" else _from_pixels(found, paths)
+
+
+def _from_pixels(found: Subject, paths: Sequence[Path]) -> Subject:
+    """The same, served with an input of pixels. Raises `VerificationError` if that is not the same network."""
+    served = pixels.contract(found.spec.preprocessing)
+    converted = pixels.FromPixels(found.module, found.spec.preprocessing)
+    inputs = pictures.make(paths, served, len(found.expected.images))
+    pixels.check(converted, inputs, found.expected.images)
+    return replace(
+        found,
+        converted=converted,
+        spec=replace(found.spec, preprocessing=served),
+        expected=replace(found.expected, inputs=inputs),
+    )
 
 
 def _load(options: Options, paths: Sequence[Path], repository: Repository, watcher: Watcher) -> Loaded:
@@ -68,6 +85,11 @@ def _load(options: Options, paths: Sequence[Path], repository: Repository, watch
     loaded = models.load(options, watcher)
     if options.name is not None:
         loaded = replace(loaded, spec=replace(loaded.spec, name=options.name))
+    if (given := loaded.spec.preprocessing).dtype != "FP32":
+        raise UsageError(
+            f"the preprocessing of {loaded.spec.name} gives {given.layout} {given.dtype}, and a network is shown NCHW "
+            "FP32; --input uint8 lets its artifacts take pixels and normalise them"
+        )
     for sentence in origins(loaded):
         watcher.notice(sentence)
     _check(loaded, paths, watcher)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tritonrepo.export import copies
+from tritonrepo.export import copies, pixels
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
@@ -33,15 +33,14 @@ SCRIPTED = (
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
-    """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with a dynamic batch dimension.
+    """Write `module` (`[N, *image_shape]` -> FP32 `[N, classes]`) to `path` as ONNX with a dynamic batch dimension.
 
     Raises:
         ConversionError: The module cannot be exported, it fixes the batch dimension, or onnx's checker refuses the
             result.
         OSError: The disk refuses.
     """
-    example = torch.zeros(2, *image_shape)
-    model = _export(module, example)
+    model = _export(module, pixels.example(module, image_shape))
     onnx.save_model(model, path)
 
 

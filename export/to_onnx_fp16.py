@@ -10,21 +10,21 @@ from torch import nn
 
 from tritonrepo.export import to_onnx
 from tritonrepo.export.errors import ConversionError
-from tritonrepo.export.precision import HalfPrecision
+from tritonrepo.export.precision import in_half
 from tritonrepo.export.to_onnx import load as load
 
 RUNTIME = "ONNX Runtime, which computes FP16 graphs in FP32 on a CPU"
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
-    """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with FP16 weights and arithmetic.
+    """Write `module` (`[N, *image_shape]` -> FP32 `[N, classes]`) to `path` as ONNX with FP16 weights and arithmetic.
 
     Raises:
         ConversionError: As `to_onnx.convert` does, or the module cannot be copied.
         OSError: The disk refuses.
     """
     try:
-        half = HalfPrecision(module)
+        half = in_half(module)
     except (RuntimeError, TypeError) as exc:  # a lock, or a tensor that was computed from others
         raise ConversionError(f"ONNX FP16: the module cannot be copied: {exc}") from exc
     to_onnx.convert(half, image_shape, path)

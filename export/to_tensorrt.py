@@ -20,7 +20,7 @@ RUNTIME = "TensorRT on the GPU, in FP16"
 def convert(
     module: nn.Module, image_shape: tuple[int, int, int], path: Path, batches: Batches, options: EngineOptions
 ) -> EngineFacts:
-    """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as an engine for `batches`.
+    """Write `module` (`[N, *image_shape]` -> FP32 `[N, classes]`) to `path` as an engine for `batches`.
 
     Returns:
         What the manifest records.

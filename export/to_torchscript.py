@@ -11,17 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tritonrepo.export import copies, exits
+from tritonrepo.export import copies, exits, pixels
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
 
 RUNTIME = "TorchScript in PyTorch"
-EXAMPLE_BATCH = 2
-"""Traced at 2, so that nothing of size 1 is broadcast by accident; the batch stays dynamic."""
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
-    """Trace `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) and save it to `path`.
+    """Trace `module` (`[N, *image_shape]` -> FP32 `[N, classes]`) and save it to `path`, with a dynamic batch.
 
     The parameters stay attributes (no freezing), so that a server moves them to the device of its own choice.
 
@@ -29,7 +27,7 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
         ConversionError: Tracing fails, the trace would keep what it takes from one input's values, or it calls Python.
         OSError: The disk refuses.
     """
-    example = torch.zeros(EXAMPLE_BATCH, *image_shape)
+    example = pixels.example(module, image_shape)
     _check_exits(module, example)
     traced = _trace(module, example)
     with warnings.catch_warnings(), path.open("wb") as file:
@@ -41,7 +39,7 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
 
 
 def _check_exits(module: nn.Module, example: torch.Tensor) -> None:
-    if isinstance(module, torch.jit.ScriptModule):  # its branches are in the artifact
+    if isinstance(pixels.body(module), torch.jit.ScriptModule):  # its branches are in the artifact
         return
     try:
         lines = exits.find(copies.fresh(module), example)

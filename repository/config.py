@@ -4,7 +4,13 @@ import json
 from collections.abc import Mapping
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import TYPE_FP32, ModelConfig, ModelInstanceGroup, ModelQueuePolicy
+from tritonclient.grpc.model_config_pb2 import (
+    TYPE_FP32,
+    DataType,
+    ModelConfig,
+    ModelInstanceGroup,
+    ModelQueuePolicy,
+)
 
 from tritonrepo.client.class_sets import name_of
 from tritonrepo.repository.formats import TENSORRT, Format
@@ -44,8 +50,13 @@ def to_text(config: ModelConfig) -> str:
 
 
 def _add_tensors(config: ModelConfig, spec: ModelSpec) -> None:
-    config.input.add(name=INPUT_NAME, data_type=TYPE_FP32, dims=spec.image_shape)
+    config.input.add(name=INPUT_NAME, data_type=_input_type(spec), dims=spec.image_shape)
     config.output.add(name=OUTPUT_NAME, data_type=TYPE_FP32, dims=[len(spec.labels)], label_filename=LABELS_FILENAME)
+
+
+def _input_type(spec: ModelSpec) -> DataType:
+    kind: DataType = DataType.Value(f"TYPE_{spec.preprocessing.dtype}")
+    return kind
 
 
 def _queue(config: ModelConfig, serving: Serving) -> None:
@@ -80,7 +91,7 @@ def _warm_up(config: ModelConfig, spec: ModelSpec, format: Format, serving: Serv
     """What is run before the model is ready."""
     for size in serving.warm_batches(format):
         warmup = config.model_warmup.add(name=f"batch {size}", batch_size=size)
-        warmup.inputs[INPUT_NAME].data_type = TYPE_FP32
+        warmup.inputs[INPUT_NAME].data_type = _input_type(spec)
         warmup.inputs[INPUT_NAME].dims.extend(spec.image_shape)
         warmup.inputs[INPUT_NAME].random_data = True
 

@@ -11,6 +11,8 @@ from tritonrepo.repository.labels import check_labels
 INPUT_NAME = "INPUT__0"
 """The `NAME__INDEX` convention that Triton's pytorch backend needs; the other backends follow it."""
 OUTPUT_NAME = "OUTPUT__0"
+INPUTS = (("NCHW", "FP32"), ("NHWC", "UINT8"))
+"""Normalised images, or pixels."""
 LONGEST_NAME = 200
 """A file name has at most 255 bytes, and the format and the stage are added to this one."""
 
@@ -64,7 +66,7 @@ class ModelSpec:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape of one preprocessed image, `[channels, height, width]`."""
+        """Shape of one preprocessed image, `[channels, height, width]`; of pixels, `[height, width, channels]`."""
         return self.preprocessing.shape
 
     def _check_preprocessing(self) -> None:
@@ -72,8 +74,8 @@ class ModelSpec:
             raise UsageError(
                 f"the preprocessing of {self.name} is a {type(self.preprocessing).__name__}, not a Preprocessing"
             )
-        if (self.preprocessing.layout, self.preprocessing.dtype) != ("NCHW", "FP32"):
+        if (self.preprocessing.layout, self.preprocessing.dtype) not in INPUTS:
             raise UsageError(
                 f"the preprocessing of {self.name} gives {self.preprocessing.layout} {self.preprocessing.dtype}; "
-                "every model here takes NCHW FP32"
+                f"every model here takes {' or '.join(map(' '.join, INPUTS))}"
             )

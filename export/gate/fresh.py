@@ -16,14 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 import tritonrepo
 from tritonrepo.export import memory
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.reference import Values
+from tritonrepo.export.gate.reference import Inputs, Values
 from tritonrepo.export.gate.verify import Runner
 
 Result = TypeVar("Result")
@@ -89,7 +86,7 @@ class FreshProcess:
         """Load an artifact; it takes the place of the last one.
 
         Returns:
-            A function that runs it: FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`. It raises what the runtime raises, and
+            A function that runs it: `[N, …]` -> FP32 `[N, classes]`. It raises what the runtime raises, and
             `VerificationError` if that ends the process.
 
         Raises:
@@ -104,7 +101,7 @@ class FreshProcess:
             raise VerificationError(f"{format}: {_why(str(exc))}") from exc
         return self._run
 
-    def _run(self, images: NDArray[np.float32]) -> Values:
+    def _run(self, images: Inputs) -> Values:
         values: Values = self._ask("run", images)
         return values
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ DARKNESS = 16
 """A dark picture is a photograph at one sixteenth of its brightness."""
 
 
-def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: int) -> NDArray[np.float32]:
+def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: int) -> NDArray[Any]:
     """Pictures to verify on, preprocessed.
 
     After three photographs come a black, a white, a noisy and a dark picture: a branch or an overflow that no
@@ -30,7 +31,7 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
         max_batch_size: Of the model; so many pictures are made, and `FEWEST` at least.
 
     Returns:
-        FP32 `[N, channels, height, width]`.
+        `[N, …]`, of the preprocessing's shape and datatype.
 
     Raises:
         UsageError: A file is not an image.
@@ -38,7 +39,7 @@ def make(paths: Sequence[Path], preprocessing: Preprocessing, max_batch_size: in
     count = max(max_batch_size, FEWEST)
     extremes = _extremes(photographs.read(paths[0]), preprocessing.first_size)
     rest = iter(photographs.views(paths, count - len(extremes)))
-    images = np.empty((count, *preprocessing.shape), np.float32)
+    images = np.empty((count, *preprocessing.shape), preprocessing.numpy_dtype)
     for index in range(count):
         extreme = index - FIRST_EXTREME
         picture = extremes[extreme] if 0 <= extreme < len(extremes) else next(rest)

@@ -1,6 +1,7 @@
 """What the PyTorch module gives for the pictures, in batches of every size that is verified."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from tritonrepo.export.gate.tolerance import FP32
 from tritonrepo.repository.scores import comparable, scale
 
 Images = NDArray[np.float32]
+Inputs = NDArray[Any]
+"""Pictures as an artifact takes them."""
 Values = NDArray[np.float32]
 Batch = NDArray[np.intp]
 """The numbers of the pictures that are in one batch, in order."""
@@ -27,7 +30,8 @@ class Reference:
     """What the PyTorch module computes.
 
     Attributes:
-        images: FP32 `[N, 3, H, W]`.
+        images: FP32 `[N, channels, H, W]`.
+        inputs: The same pictures as an artifact takes them: `images`, or UINT8 `[N, H, W, channels]`.
         values: FP32 `[N, classes]`, as the largest batches give them.
         batches: Those that an artifact has to run: each size that is verified, and every picture at the largest.
         outputs: FP32 `[size, classes]` for each of the batches.
@@ -35,6 +39,7 @@ class Reference:
     """
 
     images: Images
+    inputs: Inputs
     values: Values
     batches: tuple[Batch, ...]
     outputs: tuple[Values, ...]
@@ -87,7 +92,7 @@ def observe(module: nn.Module, images: Images, max_batch_size: int, stated: Scor
     values = np.empty((len(images), outputs[0].shape[1]), np.float32)
     for batch, output in zip(batches, outputs, strict=True):
         values[batch] = output
-    result = Reference(images, values, batches, outputs, settle(stated, values))
+    result = Reference(images, images, values, batches, outputs, settle(stated, values))
     if not scale(comparable(values, result.scores, FP32.faintest)) > 0:
         raise VerificationError("PyTorch: the module gives every class the same score; check its weights")
     company = Company(images, values, result.scores)

@@ -4,18 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tritonrepo.client.decode import probabilities
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.consistency import disagreement
-from tritonrepo.export.gate.reference import Batch, Reference, Values
+from tritonrepo.export.gate.reference import Batch, Inputs, Reference, Values
 from tritonrepo.export.gate.tolerance import Tolerance
 from tritonrepo.repository.manifest import Verification
 from tritonrepo.repository.scores import comparable, differences, scale
 
-Runner = Callable[[NDArray[np.float32]], Values]
+Runner = Callable[[Inputs], Values]
 
 TOP_K = 5
 
@@ -24,7 +23,7 @@ def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str, ru
     """Run the artifact on every batch of the reference, and compare.
 
     Args:
-        run: The artifact: FP32 `[N, 3, H, W]` -> FP32 `[N, classes]`.
+        run: The artifact: `[N, …]`, pictures as it takes them -> FP32 `[N, classes]`.
         expected: What the PyTorch module computes.
         tolerance: How far a score may be off.
         name: Of the format, for messages.
@@ -36,7 +35,7 @@ def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str, ru
     """
     judge = Judge(expected, tolerance, name)
     for batch, wanted in zip(expected.batches, expected.outputs, strict=True):
-        judge.compare(_run(run, expected.images[batch], wanted, name), wanted, batch)
+        judge.compare(_run(run, expected.inputs[batch], wanted, name), wanted, batch)
     return judge.conclude(runtime)
 
 
@@ -128,7 +127,7 @@ class Judge:
         )
 
 
-def _run(run: Runner, images: NDArray[np.float32], wanted: Values, name: str) -> Values:
+def _run(run: Runner, images: Inputs, wanted: Values, name: str) -> Values:
     try:
         actual = run(images)
     except Exception as exc:  # each runtime has its own root of errors

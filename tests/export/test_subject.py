@@ -20,7 +20,8 @@ VALUES = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
 
 
 def expected(scores: str) -> Reference:
-    return Reference(np.empty((4, 3, 2, 2), np.float32), VALUES, (), (), cast(Scores, scores))
+    images = np.empty((4, 3, 2, 2), np.float32)
+    return Reference(images, images, VALUES, (), (), cast(Scores, scores))
 
 
 def test_each_part_comes_with_its_origin() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier
 from tritonrepo.client.class_sets import IMAGENET, synsets
+from tritonrepo.client.connection import Connection
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -54,6 +55,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("padded", "grey", "imagenets"):
         words = ["--model", f"{path}/mine.py:{name}", "--formats", "onnx,torchscript", "--max-batch-size", "2"]
         assert main(["export", "--repository", str(path / "models"), *words]) == 0
+    for name in ("padded", "grey"):
+        words = ["--model", f"{path}/mine.py:{name}", "--input", "uint8", "--name", f"{name}_of_pixels"]
+        formats = ["--formats", "onnx,torchscript,onnx_fp16", "--max-batch-size", "2"]
+        assert main(["export", "--repository", str(path / "models"), *words, *formats]) == 0
     return path
 
 
@@ -86,9 +91,28 @@ def grey(picture: Image.Image) -> NDArray[np.float32]:
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", ["padded", "grey"])
 def test_a_pipeline_of_steps_is_served_as_it_was_exported(server: TritonServer, name: str, format: str) -> None:
-    by_hand = {"padded": padded, "grey": grey}[name]
     with Classifier(server.grpc_url, model=f"{name}_{format}") as classifier:
-        results = list(classifier.classify(PHOTOGRAPHS))
+        check(classifier, name, 1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http", "shared memory"])
+@pytest.mark.parametrize("format", ["onnx", "torchscript", "onnx_fp16"])
+@pytest.mark.parametrize("name", ["padded", "grey"])
+def test_the_same_from_pixels(server: TritonServer, name: str, format: str, protocol: str) -> None:
+    url = server.http_url if protocol == "http" else server.grpc_url
+    connection = Connection(protocol="http" if protocol == "http" else "grpc")
+    shared = protocol == "shared memory"
+    served = f"{name}_of_pixels_{format}"
+    with Classifier(url, model=served, connection=connection, shared_memory=shared) as classifier:
+        assert classifier.contract.input.datatype == "UINT8"
+        assert classifier.contract.input.shape == {"padded": (24, 40, 3), "grey": (20, 20, 1)}[name]
+        check(classifier, name, 5e-3 if format == "onnx_fp16" else 1e-5)
+
+
+def check(classifier: Classifier, name: str, tolerance: float) -> None:
+    """Hold the scores of the photographs against what is computed by hand."""
+    by_hand = {"padded": padded, "grey": grey}[name]
+    results = list(classifier.classify(PHOTOGRAPHS))
     for path, result in zip(PHOTOGRAPHS, results, strict=True):
         assert result.error is None
         with Image.open(path) as picture:
@@ -97,7 +121,7 @@ def test_a_pipeline_of_steps_is_served_as_it_was_exported(server: TritonServer, 
         with torch.no_grad():
             expected = layer(torch.nn.functional.adaptive_avg_pool2d(prepared, (4, 5)).flatten(1))[0].numpy()
         found = {prediction.label: prediction.score for prediction in result.predictions}
-        assert np.allclose([found[label] for label in "abc"], expected, atol=1e-5)
+        assert np.allclose([found[label] for label in "abc"], expected, atol=tolerance)
 
 
 def test_the_configuration_can_be_read_and_the_ids_are_there(home: Path, server: TritonServer) -> None:
