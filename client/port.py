@@ -16,6 +16,9 @@ _MOST = 1 << 16
 # HTTP/2 begins with a SETTINGS frame: three bytes of length, then the type 4, no flags, stream 0.
 _SETTINGS = b"\x04\x00\x00\x00\x00\x00"
 
+# The guard of `serve` says so while the server behind it is started anew.
+_STARTING = b"tritonserver does not answer"
+
 # By what listens and the client's protocol. Triton's ports are usually three in a row: HTTP, gRPC, metrics.
 _HINTS = {
     ("http", "grpc"): "{0} is Triton's HTTP port: add --protocol http, or give the gRPC port, usually {next}.",
@@ -66,7 +69,7 @@ def _listener(address: str, seconds: float) -> str:
             return "grpc"
         if not first.startswith(b"HTTP/1."):
             return "tls" if _speaks_tls(address, seconds) else ""
-        if b'"extensions"' in first:
+        if b'"extensions"' in first or _STARTING in first:
             return "http"
         return "metrics" if b"\nnv_" in _answer(address, "/metrics", seconds) else "other"
     except ConnectionRefusedError:

@@ -16,6 +16,8 @@ from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection, Tls
 from tritonrepo.client.errors import MissingError, ServerUnavailableError
 from tritonrepo.client.transport import open_transport
+from tritonrepo.serve.door import Door
+from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -46,6 +48,15 @@ def test_each_wrong_port_is_named(tiny_server: TritonServer) -> None:
     assert complaint(metrics, Connection("http")) == (
         f"{metrics} is Triton's metrics port: give the HTTP port, usually 127.0.0.1:{tiny_server.metrics_port - 2}."
     )
+
+
+def test_a_guard_whose_server_is_away_is_still_tritons_http_port() -> None:
+    with Guard(lambda: ("127.0.0.1:1", ""), Door(), 0) as guard:
+        address = f"127.0.0.1:{guard.port}"
+        assert complaint(address, Connection("grpc")).startswith(f"{address} is Triton's HTTP port: ")
+        assert complaint(address, Connection("http")) == (
+            f"{address}: tritonserver does not answer; it may be starting anew"
+        )
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
