@@ -28,6 +28,8 @@ from tritonrepo.client.text import lines, read_lines, scheme_of
 if TYPE_CHECKING:
     from tritonrepo.client.classifier import Classifier
 
+LIBRARIES = ("timm", "torchvision", "hf")
+"""The words before a colon in `--model`, as `export.models` has them; to import that takes PyTorch."""
 HEADERS_VARIABLE = "TRITON_CLIENT_HEADERS"
 
 
@@ -54,6 +56,12 @@ def word(text: str) -> str:
             "and copy from there or to there"
         )
     return text
+
+
+def model(text: str) -> str:
+    """A type: as `word`; what follows the name of a library may be an absolute path, as in `hf:/srv/my-vit`."""
+    library, _, name = text.partition(":")
+    return text if library in LIBRARIES and not name.startswith("//") else word(text)
 
 
 def path(text: str) -> Path:

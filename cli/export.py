@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, whole_number, word
+from tritonrepo.cli.arguments import model, path, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, table
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
@@ -49,7 +49,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         default="resnext101_32x4d",
-        type=word,
+        type=model,
         metavar="NAME|LIBRARY:NAME|FILE.py:FACTORY|FILE.pt2",
         help="resnet50, resnext101_32x4d, se_resnext101_32x4d; timm:NAME, timm:DIR, torchvision:NAME[:WEIGHTS] or "
         "hf:DIR; package.module:FACTORY or a file's FACTORY, which returns a torch.nn.Module, or a pair of one and a "

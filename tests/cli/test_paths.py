@@ -39,7 +39,7 @@ def paths() -> list[tuple[str, str]]:
     found = [
         (verb, (action.option_strings or [action.dest])[-1])
         for verb, action in text_words()
-        if action.type in (arguments.path, arguments.word, None, Path)
+        if action.type in (arguments.path, arguments.word, arguments.model, None, Path)
     ]
     assert len(found) > 25
     return found
@@ -91,3 +91,16 @@ def test_images_are_fetched_by_http_alone_and_others_say_so(
     assert "images are not fetched by s3; give http, https or a path" in str(s3.content)
     assert "images are not fetched by ftp" in str(ftp.content)
     assert web.content == "https://host/a.png"
+
+
+@pytest.mark.parametrize("text", ["timm:/srv/mine", "hf:/srv/mine/", "hf:mine", "timm:resnet18", "/srv/mine.py:make"])
+def test_a_librarys_directory_may_be_an_absolute_path(text: str) -> None:
+    assert verb_parser("t", "export").parse_args(["--model", text]).model == text
+
+
+def test_the_libraries_are_those_of_the_exporter() -> None:
+    from tritonrepo.export.models import LIBRARIES
+
+    assert set(arguments.LIBRARIES) == set(LIBRARIES)
+    with pytest.raises(argparse.ArgumentTypeError, match="hf:// is an address"):
+        arguments.model("hf://somebody/vit")
