@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models import get_model
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
@@ -30,17 +30,6 @@ def test_a_network_comes_by_its_name(name: str) -> None:
         assert loaded.module(torch.zeros(2, *loaded.spec.image_shape)).shape == (2, 1000)
 
 
-def test_every_classifier_of_torchvision_can_be_said() -> None:
-    presets = {}
-    for name in list_models(module=torchvision.models):
-        for weights in get_model_weights(name):
-            own = weights.transforms()
-            presets[repr(own)] = own
-    assert len(presets) > 15
-    for own in presets.values():
-        assert gate((of_torchvision._transform(own), of_torchvision.describe(own)), few=True) <= 1e-6
-
-
 def test_the_weights_say_how_images_are_prepared() -> None:
     first, second = (load(f"torchvision:resnet50:IMAGENET1K_V{number}", "seeded").spec for number in (1, 2))
     assert (first.preprocessing, second.preprocessing) == (Preprocessing(), Preprocessing(resize=232))
@@ -58,7 +47,7 @@ def test_its_own_state_dict_fits_though_its_names_look_like_nvidias(tmp_path: Pa
     ("own", "sentence"),
     [
         (ImageClassification(crop_size=224, interpolation=InterpolationMode.BICUBIC), "interpolation bicubic"),
-        (ImageClassification(crop_size=224, mean=(0.5, 0.5, 0.5)), "scale, mean or std is another"),
+        (ImageClassification(crop_size=224, mean=(0.5, 0.5, 0.5)), "the source's mean is another"),
         (ImageClassification(crop_size=224, resize_size=258), "the size 258x258"),
     ],
 )

@@ -24,28 +24,50 @@ PATHS = photographs.find()[:2]
 
 
 def cut(
-    picture: Image.Image, move: int = 0, resample: Any = Image.Resampling.BICUBIC, short: int = 40
+    picture: Image.Image,
+    move: int = 0,
+    resample: Any = Image.Resampling.BICUBIC,
+    short: int = 40,
+    rounded: Callable[[float], int] = int,
 ) -> NDArray[np.uint8]:
     """Short side 40, centre crop 32, as torchvision documents it."""
     width, height = picture.size
-    size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    size = (short, rounded(short * height / width)) if width <= height else (rounded(short * width / height), short)
     left, top = (round((side - 32) / 2) + move for side in size)
     return np.asarray(picture.convert("RGB").resize(size, resample).crop((left, top, left + 32, top + 32)))
 
 
-def normalised(pixels: NDArray[Any], scale: float = 255) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = (pixels.astype(np.float32) / np.float32(scale) - MEAN) / STD
+def normalised(
+    pixels: NDArray[Any], scale: float = 255, mean: NDArray[np.float32] = MEAN, std: NDArray[np.float32] = STD
+) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = (pixels.astype(np.float32) / np.float32(scale) - mean) / std
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def resized_as_a_tensor(picture: Image.Image) -> NDArray[np.float32]:
+def resized_as_a_tensor(picture: Image.Image, antialias: bool = True) -> NDArray[np.float32]:
     """What a library does that turns pictures into tensors first."""
     pixels = torch.from_numpy(np.asarray(picture.convert("RGB")).transpose(2, 0, 1).copy()).float()
     width, height = picture.size
     size = (int(40 * height / width), 40) if width <= height else (40, int(40 * width / height))
-    grown = torch.nn.functional.interpolate(pixels[None], size, mode="bicubic", antialias=True)[0]
+    grown = torch.nn.functional.interpolate(pixels[None], size, mode="bicubic", antialias=antialias)[0]
     top, left = (round((side - 32) / 2) for side in size)
     return normalised(grown.numpy()[:, top : top + 32, left : left + 32].transpose(1, 2, 0))
+
+
+def squashed(picture: Image.Image) -> NDArray[np.float32]:
+    """No regard for the aspect."""
+    pixels = np.asarray(picture.convert("RGB").resize((40, 40), Image.Resampling.BICUBIC))
+    return normalised(pixels[4:36, 4:36])
+
+
+def padded(picture: Image.Image, fill: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Long side 32, the rest filled."""
+    width, height = picture.size
+    size = (32, max(int(32 * height / width), 1)) if width >= height else (max(int(32 * width / height), 1), 32)
+    board = Image.new("RGB", (32, 32), fill)
+    small = picture.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    board.paste(small, ((32 - size[0]) // 2, (32 - size[1]) // 2))
+    return normalised(np.asarray(board))
 
 
 def check(run: Callable[[Image.Image], NDArray[np.float32]], contract: Preprocessing = CONTRACT) -> Any:
@@ -76,7 +98,28 @@ PLANTED: dict[str, tuple[Callable[[Image.Image], NDArray[np.float32]], str]] = {
         "the source's crop lies 1 pixel lower and 1 pixel to the right",
     ),
     "BGR": (lambda picture: normalised(cut(picture)[:, :, ::-1]), "the source's channels are in the order BGR"),
-    "scale": (lambda picture: normalised(cut(picture), 127.5), "the source's scale, mean or std is another"),
+    "BGR, then normalised": (
+        lambda picture: np.ascontiguousarray(normalised(cut(picture))[::-1]),
+        "the source's channels are in the order BGR",
+    ),
+    "BGR and scale": (
+        lambda picture: normalised(cut(picture)[:, :, ::-1], 127.5),
+        "the source's channels are in the order BGR, and its scale, mean or std is another",
+    ),
+    "scale": (lambda picture: normalised(cut(picture), 127.5), "the source's scale is another"),
+    "no scale": (lambda picture: normalised(cut(picture), 1), "the source's scale is another"),
+    "mean": (lambda picture: normalised(cut(picture), mean=MEAN[::-1]), "the source's mean is another"),
+    "std": (lambda picture: normalised(cut(picture), std=STD[::-1]), "the source's std is another"),
+    "scale and mean": (
+        lambda picture: normalised(cut(picture), 127.5, mean=MEAN[::-1]),
+        "the source's scale, mean or std is another",
+    ),
+    "fit": (squashed, "the source's resize has the fit exact"),
+    "rounding of the resize": (
+        lambda picture: normalised(cut(picture, rounded=round)),
+        "the source's resize has the rounding nearest",
+    ),
+    "no antialias": (lambda picture: resized_as_a_tensor(picture, False), "the source resizes without antialias"),
     "tensors": (resized_as_a_tensor, "some grey levels apart, as where the source resizes tensors"),
     "another size": (
         lambda picture: normalised(cut(picture, short=44)),
@@ -108,6 +151,14 @@ def test_the_rounding_of_a_crop_is_told_from_the_rest() -> None:
     assert check(floored, Preprocessing.of_steps(steps)).difference <= 5e-7
     with pytest.raises(VerificationError, match="the source's crop has the rounding down"):
         check(floored, Preprocessing.of_steps([steps[0], Crop(32, 32), *steps[2:]]))
+
+
+def test_another_colour_of_the_padding_is_named() -> None:
+    steps: list[Step] = [Resize(32, 32, "contain"), Crop(32, 32, fill=(9, 99, 199)), Scale(), Normalise(MEANS, STDS)]
+    contract = Preprocessing.of_steps(steps)
+    assert check(lambda picture: padded(picture, (9, 99, 199)), contract).difference <= 5e-7
+    with pytest.raises(VerificationError, match="the source pads with another colour"):
+        check(lambda picture: padded(picture, (0, 0, 0)), contract)
 
 
 def test_another_size_is_named() -> None:
