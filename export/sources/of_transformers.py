@@ -134,8 +134,6 @@ def _processors(name: str) -> tuple[Any, Any]:
         default = AutoImageProcessor.from_pretrained(name)
     except (OSError, ValueError, ImportError) as exc:
         raise UsageError(f"--model hf:{name}: its image processor cannot be had: {exc}") from exc
-    if not isinstance(own, PilBackend):
-        raise UsageError(f"--model hf:{name}: {type(own).__name__} resizes tensors, and a contract resizes pictures")
     return own, default
 
 
@@ -156,6 +154,10 @@ def describe(own: Any, channels: int) -> Preprocessing:
         ContractError: It is none that a contract can say; the message names what.
     """
     kind = type(own)
+    if kind.__name__ == OF_TIMM:
+        raise ContractError("the network is one of timm: take it by --model timm:DIR or --model timm:NAME")
+    if not isinstance(own, PilBackend):
+        raise ContractError("it resizes tensors, and a contract resizes pictures")
     changed = {name for name in _METHODS if getattr(kind, name) is not getattr(PilBackend, name)}
     if not changed <= _RULES.get(kind.__name__, set()):
         raise ContractError(f"it has a {', '.join(sorted(changed))} of its own, and no rule here knows what it does")

@@ -11,37 +11,19 @@ import transformers as tr
 from PIL import Image
 
 from tests.sources.loading import PATHS, gate, load
+from tests.sources.networks import CLASSES, SIDE, convnext, swin, vit
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.preprocess import preprocess
 from tritonrepo.export import photographs
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.gate import preparation
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 ATTENTIONS = 1e-6
 """The attention that is written out adds up in another order than the fused one; these logits are below 1."""
-SIDE = {"height": 64, "width": 64}
-
-
-def vit(**changes: Any) -> Any:
-    config = {"image_size": 64, "patch_size": 16, "num_labels": 5, **SMALL, **changes}
-    return tr.ViTForImageClassification(tr.ViTConfig(**config))
-
-
-def convnext() -> Any:
-    config = tr.ConvNextConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], num_labels=5)
-    return tr.ConvNextForImageClassification(config)
-
-
-def swin() -> Any:
-    config = tr.SwinConfig(
-        image_size=64, patch_size=4, embed_dim=12, depths=[1, 1], num_heads=[2, 2], window_size=4, num_labels=5
-    )
-    return tr.SwinForImageClassification(config)
 
 
 def mobilevit() -> Any:
-    return tr.MobileViTForImageClassification(tr.MobileViTConfig(image_size=64, num_labels=5))
+    return tr.MobileViTForImageClassification(tr.MobileViTConfig(image_size=64, num_labels=CLASSES))
 
 
 MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
@@ -154,7 +136,7 @@ def test_the_whole_is_the_librarys_own_pipeline(tmp_path: Path) -> None:
         ),
         (lambda: tr.ViTImageProcessor(size=SIDE, do_pad=True), "do_pad: it pads at the right"),
         (lambda: tr.ViTImageProcessor(do_resize=False), "no step says the size of the tensor"),
-        (lambda: tr.LevitImageProcessor(), "of its own, and no rule here knows what it does"),
+        (lambda: tr.PerceiverImageProcessor(), "of its own, and no rule here knows what it does"),
     ],
 )
 def test_what_a_contract_cannot_say_is_refused_by_its_name(
