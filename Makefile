@@ -6,7 +6,7 @@ SOURCES := .venv-sources
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast test-sources audit fuzz abuse soak overload kills rollout chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,14 +75,17 @@ fuzz: setup ## 5,000 damaged pictures and a hostile server: no hang, no crash, e
 	$(BIN)/python -m tests.fuzz $(OPTIONS)
 
 $(SOURCES)/.ready: pyproject.toml
-	@echo "Set-up of $(SOURCES) with timm, torchvision, transformers and a torch that fits them: 6 GB, 2 minutes"
+	@echo "Set-up of $(SOURCES) with Triton, timm, torchvision, transformers and a torch that fits: 7 GB, 2 minutes"
 	@$(PYTHON) -m venv --clear $(SOURCES)
 	@$(SOURCES)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1 \
-		pytest==9.2.0 --editable '.[compare,sources]'
+		pytest==9.2.0 --editable '.[compare,serve,sources]'
 	@touch $@
 
 test-sources: $(SOURCES)/.ready ## networks of timm, torchvision and transformers, each against its own library
 	HF_HUB_OFFLINE=1 $(SOURCES)/bin/python -m pytest tests/sources tests/export/gate/test_preparation.py
+
+preprocessings: $(SOURCES)/.ready ## the gate of preprocessing over every default of timm, torchvision and transformers
+	HF_HUB_OFFLINE=1 $(SOURCES)/bin/python -m tests.sources
 
 test-fast: setup ## the tests that take a moment each
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not live and not slow"
