@@ -1,6 +1,7 @@
 """Image classifiers of transformers, from a directory or by their id. The only importer of transformers."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 from transformers.image_processing_backends import PilBackend
+from transformers.utils import logging
 
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
@@ -107,15 +109,28 @@ def _pretrained(name: str, notice: Notice) -> nn.Module:
     if (stored := transformers.AutoConfig.from_pretrained(name).dtype) is not None:
         weights.say_precision([stored], notice)
     model: nn.Module
-    model, found = AutoModelForImageClassification.from_pretrained(
-        name, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
-    )
+    with _no_bars():
+        model, found = AutoModelForImageClassification.from_pretrained(
+            name, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
+        )
     if missing := sorted(map(str, found["missing_keys"])):
         raise WeightsError(
             f"--model hf:{name}: its weights lack {checkpoint_file.some(missing)}, which transformers would make up; "
             "is it the network before it was trained to classify?"
         )
     return model
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Let transformers draw no bars: they would stand between the export's own lines."""
+    before = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            logging.enable_progress_bar()
 
 
 def _bare(name: str, classes: int | None) -> nn.Module:
