@@ -10,7 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
+
+from rich.text import Text
 
 from tritonrepo.cli import arguments, terminal
 from tritonrepo.cli.accuracy import accuracy_table, confusion_table, mistake_table
@@ -24,6 +26,7 @@ from tritonrepo.client.earlier import read_outcomes, settle
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
+from tritonrepo.client.mcnemar import Answers, Difference
 from tritonrepo.client.records import untrained_warning
 from tritonrepo.client.result_file import drop, open_to_go_on, whole_lines
 from tritonrepo.client.resume import Present, said, skip_done
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--redo is about the file of --resume")
     if args.resume:
         read_outcomes(args.resume)  # before any work: it may be another program's
-    reports: dict[str, tuple[Score, Sequence[str]]] = {}
+    reports: dict[str, Report] = {}
     left_out: Counter[str] = Counter()
     for name in _evaluated_models(args):
         with arguments.classifier(args, name) as classifier:
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if sentence := said_of(left_out):
         terminal.note(sentence)
     _print_scores(args.format, reports)
-    return _status({name: score for name, (score, _) in reports.items()}, args.min_top1)
+    return _status({name: report.score for name, report in reports.items()}, args.min_top1)
 
 
 def _status(scores: Mapping[str, Score], least: float | None) -> int:
@@ -109,11 +112,17 @@ def _evaluated_models(args: argparse.Namespace) -> list[str]:
         transport.close()
 
 
-def _evaluate_model(
-    args: argparse.Namespace, classifier: Classifier, left_out: Counter[str]
-) -> tuple[Score, Sequence[str]]:
-    """What an earlier run found out and still holds, then what is left to find out; and the labels."""
-    versions, score = classifier.versions, Score(args.worst)
+class Report(NamedTuple):
+    """Of one model."""
+
+    score: Score
+    answers: Answers
+    labels: Sequence[str]
+
+
+def _evaluate_model(args: argparse.Namespace, classifier: Classifier, left_out: Counter[str]) -> Report:
+    """What an earlier run found out and still holds, then what is left to find out."""
+    versions, score, answers = classifier.versions, Score(args.worst), Answers()
     options = replace(arguments.options(args), top=TOP, basis=args.resume is not None)
     version = versions.answering()
     labels = versions.labels(version)
@@ -123,6 +132,7 @@ def _evaluate_model(
     if args.resume:
         for old in _what_holds(args, Present.of(versions, version, options, args.redo), chosen()):
             score.add(old)
+            answers.add(old)
             done[old.image] += 1
     with (
         _file(args.resume) as file,
@@ -131,13 +141,14 @@ def _evaluate_model(
     ):
         for one in outcomes(classifier, skip_done(chosen(left_out), done), options, version):
             score.add(one)
+            answers.add(one)
             tally.add(one)
             if file:
                 write_line(file, one.as_json())
             if one.error:
                 terminal.note(f"{printable(one.image)}: {one.error}")
             advance()
-    return score, labels
+    return Report(score, answers, labels)
 
 
 def _file(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
@@ -156,14 +167,21 @@ def _what_holds(args: argparse.Namespace, present: Present, chosen: Iterator[Exa
     return settled.kept
 
 
-def _print_scores(format_: str, reports: Mapping[str, tuple[Score, Sequence[str]]]) -> None:
+def _print_scores(format_: str, reports: Mapping[str, Report]) -> None:
+    """The figures of each, and how the later ones differ from the first."""
+    first = next(iter(reports), "")
+    apart = {name: Difference.of(one.answers, reports[first].answers) for name, one in reports.items() if name != first}
     if format_ == "json":
-        for name, (score, labels) in reports.items():
-            print(json.dumps({"model": name, **score.as_dict(labels)}, allow_nan=False))
+        for name, (score, _, labels) in reports.items():
+            against = {"against": apart[name].as_dict(first)} if name in apart else {}
+            print(json.dumps({"model": name, **score.as_dict(labels), **against}, allow_nan=False))
         return
     console = terminal.console()
-    console.print(accuracy_table({name: score for name, (score, _) in reports.items()}))
-    for name, (score, labels) in reports.items():
+    console.print(accuracy_table({name: report.score for name, report in reports.items()}))
+    for name, difference in apart.items():
+        if difference.count:
+            console.print(Text(difference.sentence(printable(name), printable(first))), soft_wrap=True)
+    for name, (score, _, labels) in reports.items():
         if score.confusions():
             console.print(confusion_table(name, score, labels))
             console.print(mistake_table(name, score, labels))

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_serving(parser)
     _add_repository(parser)
+    _add_cpu(parser)
     _add_gpu(parser)
 
 
@@ -167,6 +168,24 @@ def _add_repository(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cpu(parser: argparse.ArgumentParser) -> None:
+    """INT8, and who runs a graph of ONNX."""
+    add = parser.add_argument_group("INT8 and accelerators").add_argument
+    add(
+        "--calibration",
+        type=path,
+        metavar="DIR",
+        help="for onnx_int8 and tensorrt_int8: photographs to measure the ranges on; without it, half of those of the "
+        "verification, and the other half judges",
+    )
+    add(
+        "--onnx-accelerator",
+        choices=["openvino", "tensorrt"],
+        help="for ONNX: ONNX Runtime hands the graph to OpenVINO on a CPU, or to TensorRT on a GPU; without it, it "
+        "runs it itself",
+    )
+
+
 def _add_gpu(parser: argparse.ArgumentParser) -> None:
     """What concerns a GPU."""
     group = parser.add_argument_group("on a GPU", "For the format tensorrt, except where they say otherwise.")
@@ -181,11 +200,6 @@ def _add_gpu(parser: argparse.ArgumentParser) -> None:
     _add_engine(group)
     add("--eager-batching", action="store_true", help="prepare the next batch while one executes")
     add("--output-copy-stream", action="store_true", help="copy outputs to the host in a stream of their own")
-    add(
-        "--onnx-accelerator",
-        choices=["tensorrt"],
-        help="for onnx and onnx_fp16: ONNX Runtime hands the graph to TensorRT; without it, it runs it on CUDA",
-    )
 
 
 def _add_engine(group: argparse._ArgumentGroup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # torch is not needed to show a table, nor for --help
     from tritonrepo.export.outcome import Build, Outcome
+    from tritonrepo.repository.manifest import Verification
 
 UNTRAINED = (
     "The weights are untrained: the network computes, and as fast as the real one, but its labels mean nothing. "
@@ -93,14 +95,27 @@ def _tolerance(build: Build) -> str | None:
     found = [outcome.verification for outcome in build.outcomes if outcome.verification is not None]
     if not found:
         return None
-    limits = sorted({f"{verification.tolerance:.1e}" for verification in found})
-    lines = [f"differences are of {_MEASURES[found[0].scores]}; tolerance {', '.join(limits)}"]
+    limits = sorted({f"{one.tolerance:.1e}" for one in found if one.rounded is None})
+    tolerance = f"; tolerance {', '.join(limits)}" if limits else ""
+    lines = [f"differences are of {_MEASURES[found[0].scores]}{tolerance}", *_roundings(found)]
     lines += [
         f"{half.runtime}: {half.images} pictures, worst difference {half.worst_absolute:.1e}"
         for half in (verification.eager_fp16 for verification in found)
         if half is not None
     ]
     return "\n".join(lines)
+
+
+def _roundings(found: Sequence[Verification]) -> Iterator[str]:
+    """What INT8 costs, and where it was left out."""
+    for one in found:
+        if one.rounded is not None:
+            kept = len(one.rounded.kept)
+            yield (
+                f"INT8: {one.rounded.layers - kept} of {one.rounded.layers} layers; on {one.images} pictures of unseen "
+                f"photographs KL divergence {one.rounded.divergence:.2g}, a probability off by "
+                f"{one.worst_probability:.2g} at most"
+            )
 
 
 def _status(outcome: Outcome) -> str | Text:

@@ -53,6 +53,7 @@ class Options:
         spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
         images: A directory of photographs to verify on. None: those of scikit-image.
+        calibration: A directory of photographs to measure INT8's ranges on. None: half of those of the verification.
         keep: How many versions of each model to keep.
         staging: Where the staging directory is made. None: beside the repository.
         engine: How a TensorRT engine is built.
@@ -71,6 +72,7 @@ class Options:
     spec: Path | None = None
     name: str | None = None
     images: Path | None = None
+    calibration: Path | None = None
     keep: int = 2
     staging: Path | None = None
     engine: EngineOptions = field(default_factory=EngineOptions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.export.errors import NotPublishableError
 from tritonrepo.repository.formats import Format
-from tritonrepo.repository.manifest import EagerFp16, EngineFacts, Verification, Weights
+from tritonrepo.repository.manifest import EagerFp16, EngineFacts, Rounded, Verification, Weights
 from tritonrepo.repository.publish import Publication
 from tritonrepo.repository.spec import ModelSpec
 
@@ -20,6 +20,7 @@ class Outcome:
         seconds: Conversion and verification together.
         engine: What the converter says of a TensorRT engine, for the manifest.
         eager_fp16: What the module itself gives in FP16, if that was asked.
+        rounded: What was rounded to INT8, if that was asked.
         verification: What the gate measured.
         publication: What the writer did.
         error: Why it was refused, or cannot be published here.
@@ -30,6 +31,7 @@ class Outcome:
     seconds: float = 0.0
     engine: EngineFacts | None = None
     eager_fp16: EagerFp16 | None = None
+    rounded: Rounded | None = None
     verification: Verification | None = None
     publication: Publication | None = None
     error: TritonRepoError | None = None

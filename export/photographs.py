@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,20 +32,20 @@ BUNDLED = (
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-def find(directory: Path | None = None) -> list[Path]:
+def find(directory: Path | None = None, option: str = "--images") -> list[Path]:
     """The image files of `directory`, sorted, or the bundled photographs. Raises `UsageError` if there are none."""
     if directory is None:
         return [Path(str(files("skimage") / "data" / name)) for name in BUNDLED]
     if not directory.is_dir():
-        raise UsageError(f"{directory}: not a directory; --images takes a directory of photographs")
+        raise UsageError(f"{directory}: not a directory; {option} takes a directory of photographs")
     found = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise UsageError(f"{directory}: holds no image ({', '.join(SUFFIXES)}); --images needs at least one")
+        raise UsageError(f"{directory}: holds no image ({', '.join(SUFFIXES)}); {option} needs at least one")
     return found
 
 
-def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDArray[np.float32]:
-    """`size` different preprocessed images, FP32 `[size, channels, height, width]`.
+def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDArray[Any]:
+    """`size` different preprocessed images, in the type and layout of the preprocessing.
 
     When there are fewer photographs than `size`, they come again mirrored and rotated (the eight symmetries of the
     square); past eight times their number they repeat.
@@ -52,7 +53,7 @@ def batch(paths: Sequence[Path], preprocessing: Preprocessing, size: int) -> NDA
     Raises:
         UsageError: A file is not an image.
     """
-    images = np.empty((size, *preprocessing.shape), np.float32)
+    images = np.empty((size, *preprocessing.shape), preprocessing.numpy_dtype)
     for image, view in zip(images, views(paths, size), strict=True):
         preprocess(view, preprocessing, out=image)
     return images

@@ -7,20 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from tritonrepo.client.errors import MissingError, TritonRepoError
+from tritonrepo.client.errors import MissingError, TritonRepoError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.export import memory, subject
-from tritonrepo.export.gate import half
+from tritonrepo.export.gate import half, rounding
 from tritonrepo.export.gate.fresh import FreshProcess
 from tritonrepo.export.gate.tolerance import TOLERANCES
-from tritonrepo.export.gate.verify import verify
+from tritonrepo.export.gate.verify import Runner, verify
 from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.publication import publish
 from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
-from tritonrepo.repository.formats import ONNX_FP16, TENSORRT, Format
-from tritonrepo.repository.manifest import EngineFacts
+from tritonrepo.repository.formats import ONNX_FP16, ONNX_INT8, TENSORRT, TENSORRT_INT8, Format
+from tritonrepo.repository.manifest import EngineFacts, Rounded, Verification
+from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
+from tritonrepo.repository.on_openvino import require_openvino
 from tritonrepo.repository.publish import Repository, open_repository
 
 
@@ -40,6 +42,10 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     watcher = watcher or Watcher()
     for format in options.formats:
         _converter(format)
+        if accelerated(format, options):
+            require_openvino()
+        if format is ONNX_INT8 and options.serving.onnx_accelerator == "tensorrt":
+            raise UsageError("TensorRT cannot take onnx_int8, whose activations are unsigned; export tensorrt_int8")
     with (
         disk_errors(f"cannot export to {options.repository}"),
         open_repository(options.repository, options.staging, watcher.notice) as repository,
@@ -77,7 +83,7 @@ def make(
         artifacts.append(repository.workspace(f"{found.spec.name}_{format.name}") / format.filename)
         with watcher.silence():
             outcome = _convert(format, found, artifacts[-1], options)
-        pending.append(process.later(_verify, outcome, found, artifacts[-1], process))
+        pending.append(process.later(_verify, outcome, found, artifacts[-1], options, process))
     watcher.step("verify: every artifact in a fresh process")
     return [(future.result(), artifact) for future, artifact in zip(pending, artifacts, strict=True)]
 
@@ -89,7 +95,7 @@ def _converter(format: Format) -> ModuleType:
         raise MissingError(
             f"{format.name}: the package {exc.name} is not installed: {install_command('export')}"
         ) from exc
-    if format is TENSORRT:
+    if format.backend == "tensorrt":
         converter.find_tensorrt()  # raises before the long steps where nothing can compile an engine
     return converter
 
@@ -99,38 +105,53 @@ def _convert(format: Format, found: Subject, artifact: Path, options: Options) -
 
     def make() -> Outcome:
         eager = half.prove(found.module, found.expected, format.name) if format is ONNX_FP16 else None
-        engine = _call(found, format, artifact, options)
-        return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager)
+        rounded, engine = _call(found, format, artifact, options)
+        return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager, rounded=rounded)
 
     return _timed(Outcome(format), make)
 
 
-def _call(found: Subject, format: Format, artifact: Path, options: Options) -> EngineFacts | None:
+def _call(
+    found: Subject, format: Format, artifact: Path, options: Options
+) -> tuple[Rounded | None, EngineFacts | None]:
     """Write the artifact; returns what the manifest is to say of it."""
-    converter = _converter(format)
-    if format is TENSORRT:
-        facts: EngineFacts = converter.convert(
-            found.converted, found.spec.image_shape, artifact, options.serving.profile, options.engine
-        )
-        return facts
-    converter.convert(found.converted, found.spec.image_shape, artifact)
-    return None
+    convert, of = _converter(format).convert, (found.converted, found.spec.image_shape, artifact)
+    engine = (options.serving.profile, options.engine)
+    if format is ONNX_INT8:
+        return convert(*of, found.calibration), None
+    if format is TENSORRT_INT8:
+        both: tuple[Rounded, EngineFacts] = convert(*of, found.calibration, *engine)
+        return both
+    return None, convert(*of, *(engine if format is TENSORRT else ()))
 
 
-def _verify(outcome: Outcome, found: Subject, artifact: Path, process: FreshProcess) -> Outcome:
-    """The gate that nothing passes unverified."""
+def _verify(outcome: Outcome, found: Subject, artifact: Path, options: Options, process: FreshProcess) -> Outcome:
+    """The gate that nothing passes unverified, in the format's runtime and in the accelerator that is to serve it."""
     if outcome.error is not None:
         return outcome
 
     def judge() -> Outcome:
-        name = outcome.format.name
-        run = process.load(name, artifact)
-        measured = verify(
-            run, found.expected, TOLERANCES[outcome.format.precision], name, _converter(outcome.format).RUNTIME
-        )
+        name, runtime = outcome.format.name, _converter(outcome.format).RUNTIME
+        measured = _measure(process.load(name, artifact), outcome, found, name, runtime)
+        if accelerated(outcome.format, options):
+            run = process.load(OPENVINO, artifact)
+            measured = _measure(run, outcome, found, f"{name} in OpenVINO", "OpenVINO")
         return replace(outcome, verification=replace(measured, eager_fp16=outcome.eager_fp16))
 
     return _timed(outcome, judge)
+
+
+def _measure(run: Runner, outcome: Outcome, found: Subject, name: str, runtime: str) -> Verification:
+    """The artifact in one runtime against the module, by the rules of its precision."""
+    if outcome.rounded is None:
+        return verify(run, found.expected, TOLERANCES[outcome.format.precision], name, runtime)
+    assert found.calibration is not None  # nothing is rounded without
+    return rounding.verify(run, found.expected, found.calibration.unseen, outcome.rounded, name, runtime)
+
+
+def accelerated(format: Format, options: Options) -> bool:
+    """Whether OpenVINO is to serve it."""
+    return format.backend == "onnxruntime" and options.serving.onnx_accelerator == OPENVINO
 
 
 def _timed(before: Outcome, act: Callable[[], Outcome]) -> Outcome:

@@ -12,6 +12,8 @@ from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 from tritonrepo.export.gate import half, pictures, preparation
 from tritonrepo.export.gate.reference import Reference, observe
 from tritonrepo.export.gate.scores import EXPLANATIONS
+from tritonrepo.export.int8 import calibration
+from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.sources.loaded import Loaded
 from tritonrepo.repository.manifest import Weights
@@ -29,6 +31,7 @@ class Subject:
         spec: Of the model as it is served, with its labels and scores.
         weights: Where its parameters came from.
         expected: What the module gives for the verification pictures.
+        calibration: For INT8, on what ranges are measured, and what judges.
     """
 
     module: nn.Module
@@ -36,6 +39,7 @@ class Subject:
     spec: ModelSpec
     weights: Weights
     expected: Reference
+    calibration: Calibration | None = None
 
 
 def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subject:
@@ -47,6 +51,8 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
     """
     given = None if options.labels is None else _labels(options.labels)
     paths = photographs.find(options.images)
+    rounds = any(format.precision == "INT8" for format in options.formats)
+    chosen = calibration.split(options.calibration, paths) if rounds else None
     loaded = _load(options, paths, repository, watcher)
     module = outputs.choose(loaded.module, loaded.spec.image_shape, options.output, watcher.notice)
     watcher.step("reference: PyTorch on the verification pictures")
@@ -60,7 +66,17 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
     for sentence in (*answers(loaded, expected), labelled):
         watcher.notice(sentence)
     found = Subject(module, module, replace(spec, scores=expected.scores), loaded.weights, expected)
-    return found if options.input == "fp32" else _from_pixels(found, paths)
+    found = found if options.input == "fp32" else _from_pixels(found, paths)
+    return found if chosen is None else replace(found, calibration=_calibration(found, chosen, options, watcher))
+
+
+def _calibration(
+    found: Subject, chosen: tuple[list[Path], list[Path]], options: Options, watcher: Watcher
+) -> Calibration:
+    """For INT8: pictures as the artifact takes them, and what the network gives for those that judge."""
+    scores = found.expected.scores
+    preprocessing = found.spec.preprocessing
+    return calibration.prepare(found.converted, preprocessing, scores, chosen, options.calibration, watcher.notice)
 
 
 def _from_pixels(found: Subject, paths: Sequence[Path]) -> Subject:

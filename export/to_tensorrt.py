@@ -1,7 +1,9 @@
 """PyTorch module -> FP16 TensorRT engine, for Triton's tensorrt backend."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 from torch import nn
 
@@ -33,11 +35,28 @@ def convert(
     trt = find_tensorrt()
     onnx = path.with_name("model.onnx")
     to_onnx_fp16.convert(module, image_shape, onnx)
+    return compile_graph(trt, onnx, path, batches, options)
+
+
+def compile_graph(
+    trt: ModuleType,
+    onnx: Path,
+    path: Path,
+    batches: Batches,
+    options: EngineOptions,
+    kept: Collection[str] | None = None,
+) -> EngineFacts:
+    """Write a graph of ONNX to `path` as an engine. `kept`: as in `build`.
+
+    Raises:
+        NotPublishableError: There is no GPU, and the engine was compiled all the same.
+        ConversionError: TensorRT refuses the network.
+    """
     if trt.__name__ == COMPILER:
-        engine = build(trt, onnx, batches, options)
+        engine = build(trt, onnx, batches, options, kept=kept)
         raise NotPublishableError(f"compiles: {engine}; not published, needs a GPU")
     here = environment(trt)
-    engine = build(trt, onnx, batches, options, _timing_cache(here))
+    engine = build(trt, onnx, batches, options, _timing_cache(here), kept)
     path.write_bytes(engine.plan)
     return describe(engine, options, here)
 

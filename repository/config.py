@@ -13,7 +13,7 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 
 from tritonrepo.client.class_sets import name_of
-from tritonrepo.repository.formats import TENSORRT, Format
+from tritonrepo.repository.formats import Format
 from tritonrepo.repository.layout import LABELS_FILENAME
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
@@ -80,7 +80,7 @@ def _queue(config: ModelConfig, serving: Serving) -> None:
 
 def _place(config: ModelConfig, format: Format, serving: Serving) -> None:
     """Where the model runs, and how many copies."""
-    if format is TENSORRT:
+    if format.backend == "tensorrt":
         config.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=serving.instances, profile=["0"])
     else:
         # KIND_AUTO: on the GPU where there is one, else on the CPU, with one file for both hosts.
@@ -97,8 +97,8 @@ def _warm_up(config: ModelConfig, spec: ModelSpec, format: Format, serving: Serv
 
 
 def _optimise(config: ModelConfig, spec: ModelSpec, format: Format, serving: Serving) -> None:
-    """What concerns a GPU alone; a host without one ignores it."""
-    if format is TENSORRT:
+    """What hands the work to another runtime, or concerns a GPU alone; a host without one ignores the latter."""
+    if format.backend == "tensorrt":
         config.optimization.eager_batching = serving.eager_batching
         config.optimization.cuda.output_copy_stream = serving.output_copy_stream
         config.optimization.cuda.graphs = True
@@ -110,6 +110,8 @@ def _optimise(config: ModelConfig, spec: ModelSpec, format: Format, serving: Ser
         accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name="tensorrt")
         for key, value in _tensorrt_provider(config.name, spec, serving).items():
             accelerator.parameters[key] = value
+    elif format.backend == "onnxruntime" and serving.onnx_accelerator == "openvino":
+        config.optimization.execution_accelerators.cpu_execution_accelerator.add(name="openvino")
 
 
 def _tensorrt_provider(name: str, spec: ModelSpec, serving: Serving) -> Mapping[str, str]:
@@ -136,7 +138,7 @@ def _tensorrt_provider(name: str, spec: ModelSpec, serving: Serving) -> Mapping[
 
 def _threads(format: Format, serving: Serving) -> Mapping[str, str]:
     """Each backend spells its thread parameters in its own way, and ignores the other's."""
-    if serving.cpu_threads is None or format is TENSORRT:
+    if serving.cpu_threads is None or format.backend == "tensorrt":
         return {}
     if format.backend == "pytorch":
         # Never the threads between operators: PyTorch lets a process set these once, and Triton aborts at the second

@@ -24,4 +24,6 @@ TORCHSCRIPT = Format("torchscript", "pytorch", "model.pt")
 ONNX = Format("onnx", "onnxruntime", "model.onnx")
 ONNX_FP16 = Format("onnx_fp16", "onnxruntime", "model.onnx", "FP16")
 TENSORRT = Format("tensorrt", "tensorrt", "model.plan", "FP16")
-FORMATS = {format.name: format for format in (TORCHSCRIPT, ONNX, ONNX_FP16, TENSORRT)}
+ONNX_INT8 = Format("onnx_int8", "onnxruntime", "model.onnx", "INT8")
+TENSORRT_INT8 = Format("tensorrt_int8", "tensorrt", "model.plan", "INT8")
+FORMATS = {format.name: format for format in (TORCHSCRIPT, ONNX, ONNX_FP16, ONNX_INT8, TENSORRT, TENSORRT_INT8)}

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from tritonrepo.client.install import install_command
 from tritonrepo.repository.findings import IN_IMAGE, Finding
-from tritonrepo.repository.formats import FORMATS, TENSORRT, TORCHSCRIPT, Format
+from tritonrepo.repository.formats import FORMATS, TORCHSCRIPT, Format
 
 EXTRAS = {"torch": "export", "onnx": "export", "onnxruntime": "export", "nvidia-pytriton": "serve"}
 """The packages that not every installation has, and the extra that brings each."""
@@ -97,7 +97,7 @@ def _formats() -> Iterator[Finding]:
         subject = f"format {format.name}"
         if missing:
             yield Finding("note", subject, f"needs {', '.join(missing)}", install_command("export"))
-        elif format is not TENSORRT or engines:
+        elif format.backend != "tensorrt" or engines:
             yield Finding("ok", subject, "can be exported here")
         elif has("tensorrt_rtx_bindings"):
             yield Finding("note", subject, "can be compiled here, not published: it needs a GPU", IN_IMAGE)
@@ -109,7 +109,11 @@ def _needs(format: Format) -> tuple[str, ...]:
     """The modules without which a format cannot be exported."""
     if format is TORCHSCRIPT:
         return ("torch",)
-    return ("torch", "onnx", "onnxscript") if format is TENSORRT else ("torch", "onnx", "onnxscript", "onnxruntime")
+    return (
+        ("torch", "onnx", "onnxscript")
+        if format.backend == "tensorrt"
+        else ("torch", "onnx", "onnxscript", "onnxruntime")
+    )
 
 
 def _present(subject: str, text: str, remedy: str) -> Finding:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class EngineFacts:
         fp16_layers: How many of them compute in FP16.
         convolutions: How many layers are convolutions.
         fp16_convolutions: How many of these compute in FP16.
+        int8_convolutions: How many of these compute in INT8.
     """
 
     tensorrt: str
@@ -86,6 +87,7 @@ class EngineFacts:
     fp16_layers: int
     convolutions: int
     fp16_convolutions: int
+    int8_convolutions: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,27 @@ class EagerFp16:
 
 
 @dataclass(frozen=True)
+class Rounded:
+    """What was rounded to INT8, and what that costs on photographs on which no range was measured.
+
+    Attributes:
+        calibration: On what the ranges were measured.
+        layers: How many layers there are.
+        kept: Those that stay in FP32, because they lose most.
+        divergence: Kullback and Leibler's, to the module's probabilities, the mean over the photographs in nats.
+    """
+
+    calibration: str
+    layers: int
+    kept: tuple[str, ...] = ()
+    divergence: float = 0.0
+
+    def with_divergence(self, divergence: float) -> "Rounded":
+        """The same, measured."""
+        return replace(self, divergence=divergence)
+
+
+@dataclass(frozen=True)
 class Verification:
     """How far the artifact's logits were off: the worst over all batch sizes, the agreement over the largest batch.
 
@@ -124,6 +147,8 @@ class Verification:
         scores: What the scores are; probabilities are compared by their logarithms.
         runtime: What ran the artifact. Empty in manifests of earlier releases.
         eager_fp16: How far eager PyTorch in FP16 was off, where the format computes in FP16.
+        rounded: What rounding costs, where the format computes in INT8. The figures are then of unseen photographs, and
+            `tolerance` is the scale of their scores.
     """
 
     batch_sizes: tuple[int, ...]
@@ -138,6 +163,7 @@ class Verification:
     scores: str = "logits"
     runtime: str = ""
     eager_fp16: EagerFp16 | None = None
+    rounded: Rounded | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +173,7 @@ class Manifest:
     Attributes:
         model: `<model>_<format>`.
         format: A name of `FORMATS`.
-        precision: Of the arithmetic inside, `FP32` or `FP16`.
+        precision: Of the arithmetic inside, `FP32`, `FP16` or `INT8`.
         artifact: The file.
         weights: Where its parameters came from.
         verification: How it compares to the PyTorch module.

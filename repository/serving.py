@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tritonrepo.repository.formats import TENSORRT, Format
+from tritonrepo.repository.formats import Format
 
 LARGEST_BATCH_SIZE = 1024
 """A batch of 1024 FP32 images of 224 x 224 is 616 MB on the wire; gRPC refuses messages of 2 GB."""
@@ -23,8 +23,8 @@ class Serving:
         instances: Copies of the model per device.
         cpu_threads: Threads of one operator on a CPU. None: the backend's default, every core.
         preferred_batch_size: What TensorRT chooses its kernels for, between 1 and the maximum.
-        onnx_accelerator: `tensorrt`: on a GPU, ONNX Runtime hands the graph to TensorRT. None: it runs it on CUDA
-            itself.
+        onnx_accelerator: `tensorrt`: on a GPU, ONNX Runtime hands the graph to TensorRT. `openvino`: on a CPU, to
+            OpenVINO. None: it runs it itself.
         eager_batching: A GPU prepares the next batch while it executes one.
         output_copy_stream: A GPU copies outputs to the host in a stream of their own.
     """
@@ -52,4 +52,4 @@ class Serving:
         The smallest and the largest allocate and tune the most, and an engine's preferred one has a CUDA graph to
         capture.
         """
-        return tuple(sorted(set(self.profile if format is TENSORRT else (1, self.max_batch_size))))
+        return tuple(sorted(set(self.profile if format.backend == "tensorrt" else (1, self.max_batch_size))))

@@ -37,7 +37,9 @@ def main(words: Sequence[str]) -> None:
 
 
 def _converter(name: str) -> Any:
-    return importlib.import_module(f"tritonrepo.export.to_{name}")
+    """What loads an artifact: the module of its format, or an accelerator."""
+    home = "on_openvino" if name == "openvino" else f"to_{name}"
+    return importlib.import_module(f"tritonrepo.export.{home}")
 
 
 if __name__ == "__main__":

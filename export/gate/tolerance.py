@@ -63,6 +63,51 @@ FP16 = Tolerance(
 TOLERANCES = {"FP32": FP32, "FP16": FP16}
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """What INT8 may cost, on photographs that no range was measured on.
+
+    Attributes:
+        top1: The least share of the photographs with the same best class, or one as good.
+        tie: Two classes that the reference holds apart by no more than this share of the scale are equally good.
+        close: And so are two whose probabilities are no farther apart than this, as all are in an untrained network.
+        divergence: The most that Kullback and Leibler's divergence may be on average, in nats.
+        probability: The largest difference of a probability.
+        share: As a share of the scale, how far a score is off at most by rounding; shown, and not a limit of its own.
+        reason: Why that much.
+    """
+
+    top1: float
+    tie: float
+    close: float
+    divergence: float
+    probability: float
+    share: float
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """The limits, for a message."""
+        return (
+            f"at least {self.top1:.0%} must agree, the divergence be at most {self.divergence:g} and the probability "
+            f"off by at most {self.probability:g}"
+        )
+
+
+INT8 = Rounding(
+    top1=0.96,
+    tie=0.1,
+    close=0.005,
+    divergence=0.05,
+    probability=0.25,
+    share=1.0,
+    reason="With 7 bits of weight, independent roundings in fifty layers leave about 0.13 of the scale in a score "
+    "(EfficientNet-Lite0, measured): classes closer than 0.1 of it cannot be told apart, and the probability of one "
+    "between 0.3 and 0.7 moves by 0.1 to 0.2. A range that is too narrow, or a layer that does not bear rounding, "
+    "costs several times as much",
+)
+
+
 def allowed(wanted: NDArray[Any], scores: Scores, tolerance: Tolerance, size: float) -> NDArray[np.float64]:
     """How far each of `[…, classes]` may be off, on the scale of `comparable`.
 

@@ -35,7 +35,7 @@ def verify(run: Runner, expected: Reference, tolerance: Tolerance, name: str, ru
     """
     judge = Judge(expected, tolerance, name)
     for batch, wanted in zip(expected.batches, expected.outputs, strict=True):
-        judge.compare(_run(run, expected.inputs[batch], wanted, name), wanted, batch)
+        judge.compare(run_batch(run, expected.inputs[batch], wanted, name), wanted, batch)
     return judge.conclude(runtime)
 
 
@@ -67,7 +67,7 @@ class Judge:
 
     def compare(self, actual: Values, wanted: Values, batch: Batch) -> None:
         """One batch, FP32 `[size, classes]` on both sides. Raises `VerificationError` if they differ."""
-        _check_values(actual, wanted, batch, self.name)
+        check_values(actual, wanted, batch, self.name)
         scores = self.expected.scores
         found = disagreement(actual, wanted, scores, self._scale, self.tolerance)
         if found is not None:
@@ -127,7 +127,8 @@ class Judge:
         )
 
 
-def _run(run: Runner, images: Inputs, wanted: Values, name: str) -> Values:
+def run_batch(run: Runner, images: Inputs, wanted: Values, name: str) -> Values:
+    """One batch. Raises `VerificationError` if it fails, or returns another shape or dtype than `wanted`."""
     try:
         actual = run(images)
     except Exception as exc:  # each runtime has its own root of errors
@@ -143,7 +144,8 @@ def _run(run: Runner, images: Inputs, wanted: Values, name: str) -> Values:
     return actual
 
 
-def _check_values(actual: Values, wanted: Values, batch: Batch, name: str) -> None:
+def check_values(actual: Values, wanted: Values, batch: Batch, name: str) -> None:
+    """Raises `VerificationError` for NaN, infinity, and another mask than the reference's."""
     wrong = (np.isnan(actual) | np.isposinf(actual)).any(axis=1)
     if wrong.any():
         picture = batch[int(np.argmax(wrong))]

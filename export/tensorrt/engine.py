@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,8 @@ from tritonrepo.export.tensorrt.library import COMPILER, log
 MIB = 1 << 20
 HEAVY_LAYERS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY")
 """Where the time goes, and so what must be FP16."""
+MOVERS = ("SHUFFLE", "IDENTITY")
+"""Layers that leave numbers as they are."""
 SHOWN_ERRORS = 5
 Batches = tuple[int, int, int]
 """The smallest, the preferred and the largest batch that an engine runs."""
@@ -31,6 +33,7 @@ class Engine:
         fp16_layers: How many of them compute in FP16.
         convolutions: How many layers are convolutions.
         fp16_convolutions: How many of these compute in FP16.
+        int8_convolutions: How many of these compute in INT8.
     """
 
     plan: bytes
@@ -38,17 +41,30 @@ class Engine:
     fp16_layers: int
     convolutions: int
     fp16_convolutions: int
+    int8_convolutions: int = 0
 
     def __str__(self) -> str:
         """Its layers and its size, for a person."""
+        if self.int8_convolutions:
+            return (
+                f"{self.layers} layers, {self.int8_convolutions} of {self.convolutions} convolutions in INT8, "
+                f"{len(self.plan) / 1e6:.1f} MB"
+            )
         return (
             f"{self.layers} layers, {self.fp16_layers} in FP16 ({self.fp16_convolutions} of {self.convolutions} "
             f"convolutions), {len(self.plan) / 1e6:.1f} MB"
         )
 
 
-def build(trt: ModuleType, onnx: Path, batches: Batches, options: EngineOptions, cache: Path | None = None) -> Engine:
-    """Parse `onnx`, prove that it is FP16, and compile it for `batches`.
+def build(
+    trt: ModuleType,
+    onnx: Path,
+    batches: Batches,
+    options: EngineOptions,
+    cache: Path | None = None,
+    kept: Collection[str] | None = None,
+) -> Engine:
+    """Parse `onnx`, prove its precision, and compile it for `batches`.
 
     Args:
         trt: The TensorRT module.
@@ -56,15 +72,17 @@ def build(trt: ModuleType, onnx: Path, batches: Batches, options: EngineOptions,
         batches: What the engine is to run.
         options: How it is built.
         cache: A file of measured kernels; read if it is there, and kept.
+        kept: For INT8, the nodes that stay in FP32. None: every layer must be FP16.
 
     Raises:
-        ConversionError: TensorRT cannot parse a node, layers are not FP16, or the compiler refuses the network.
+        ConversionError: TensorRT cannot parse a node, a layer has another precision, or the compiler refuses the
+            network.
     """
     said = log(trt)
     said.messages.clear()
     builder = trt.Builder(said)
     network = _parse(trt, builder, onnx)
-    facts = _prove_fp16(network)
+    facts = _prove_fp16(network) if kept is None else _prove_int8(network, kept)
     config = _configure(trt, builder, network, batches, options)
     if cache is not None:
         _use_timing_cache(config, cache)
@@ -112,6 +130,39 @@ def _prove_fp16(network: Any) -> dict[str, int]:
         "convolutions": convolutions.total(),
         "fp16_convolutions": convolutions["HALF"],
     }
+
+
+def _prove_int8(network: Any, kept: Collection[str]) -> dict[str, int]:
+    """Count the layers. Raises `ConversionError` unless those where the time goes multiply INT8, but for `kept`.
+
+    In a strongly typed network the compiler computes a layer in INT8 where both of its factors come out of INT8.
+    """
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    makers = {layer.get_output(index).name: layer for layer in layers for index in range(layer.num_outputs)}
+    heavy = [layer for layer in layers if layer.type.name in HEAVY_LAYERS]
+    rounded = {layer.name for layer in heavy if all(_from_int8(layer.get_input(index), makers) for index in (0, 1))}
+    wrong = [layer.name for layer in heavy if layer.name not in rounded and layer.name not in kept]
+    if wrong:
+        raise ConversionError(
+            f"TensorRT: {len(wrong)} layer(s) would not run in INT8: {', '.join(wrong[:SHOWN_ERRORS])}; the ONNX graph "
+            "must round both of their factors"
+        )
+    convolutions = [layer.name for layer in heavy if layer.type.name == "CONVOLUTION"]
+    return {
+        "layers": len(layers),
+        "fp16_layers": 0,
+        "convolutions": len(convolutions),
+        "fp16_convolutions": 0,
+        "int8_convolutions": sum(name in rounded for name in convolutions),
+    }
+
+
+def _from_int8(tensor: Any, makers: Mapping[str, Any]) -> bool:
+    """Whether a tensor is INT8 that was scaled, and at most turned or cut anew since."""
+    maker = None if tensor is None else makers.get(tensor.name)
+    while maker is not None and maker.type.name in MOVERS:
+        maker = makers.get(maker.get_input(0).name)
+    return maker is not None and maker.type.name == "DEQUANTIZE" and maker.get_input(0).dtype.name == "INT8"
 
 
 def _configure(trt: ModuleType, builder: Any, network: Any, batches: Batches, options: EngineOptions) -> Any:

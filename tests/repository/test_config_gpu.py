@@ -12,7 +12,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from tests.deploy.test_start import start, wait_for
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.repository import config
-from tritonrepo.repository.formats import ONNX, ONNX_FP16, TENSORRT, TORCHSCRIPT, Format
+from tritonrepo.repository.formats import ONNX, ONNX_FP16, ONNX_INT8, TENSORRT, TENSORRT_INT8, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
 from tritonrepo.repository.spec import ModelSpec
@@ -40,6 +40,22 @@ def test_the_text_is_golden(golden: str, format: Format, serving: Serving) -> No
     written = text(format, serving)
     assert written == (GOLDEN / golden).read_text()
     assert text_format.Parse(written, ModelConfig()) == config.model_config(SPEC, format, serving, WEIGHTS)
+
+
+def test_openvino_is_asked_for_on_the_cpu_by_every_format_of_onnx() -> None:
+    serving = replace(SERVING, onnx_accelerator="openvino")
+    for format in (ONNX, ONNX_FP16, ONNX_INT8):
+        accelerators = config.model_config(SPEC, format, serving, WEIGHTS).optimization.execution_accelerators
+        assert [one.name for one in accelerators.cpu_execution_accelerator] == ["openvino"]
+        assert not accelerators.gpu_execution_accelerator
+    assert not config.model_config(SPEC, TORCHSCRIPT, serving, WEIGHTS).HasField("optimization")
+
+
+def test_an_int8_engine_is_placed_as_the_other_engine_is() -> None:
+    half, rounded = (config.model_config(SPEC, format, SERVING, WEIGHTS) for format in (TENSORRT, TENSORRT_INT8))
+    assert rounded.name == "tiny_tensorrt_int8"
+    rounded.name = half.name
+    assert rounded == half
 
 
 def test_every_batch_that_is_warmed_up_has_a_cuda_graph() -> None:

@@ -109,10 +109,6 @@ def test_onnx_defaults_are_the_official_ones(stand_ins: dict[str, ModuleType]) -
         ({"parameters": parameters(intra_op_thread_count="99999999999")}, "'99999999999' is beyond 32 bits"),
         ({"parameters": parameters(execution_mode="2")}, "execution_mode: expected 0 or 1, not 2"),
         ({"parameters": parameters(enable_mem_arena="perhaps")}, "enable_mem_arena: failed to convert 'perhaps'"),
-        (
-            {"optimization": {"execution_accelerators": {"cpu_execution_accelerator": [{"name": "openvino"}]}}},
-            "the execution accelerator 'openvino' is not in the onnxruntime package",
-        ),
     ],
 )
 def test_onnx_settings_that_are_refused(

@@ -1,4 +1,4 @@
-"""Stand-in for Triton's onnxruntime backend: ONNX Runtime on the CPU, with the official backend's rules.
+"""Stand-in for Triton's onnxruntime backend: ONNX Runtime or OpenVINO on the CPU, with the official backend's rules.
 
 It refuses what the official backend refuses when it loads a model, and honours the same parameters. Unlike it, it
 cannot complete a configuration without inputs and outputs, share a session between instances (each is a process), or
@@ -8,12 +8,14 @@ serve sequences, ragged batches and strings.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from tritonrepo.repository.on_openvino import OpenVinoSession
+from tritonrepo.serve.backends.accelerators import load_accelerated, read_accelerator
 from tritonrepo.serve.backends.batching import OutputError, Tensors, answer
 from tritonrepo.serve.backends.settings import (
     ConfigurationError,
@@ -48,6 +50,7 @@ OPTIMIZATION_LEVELS = {
 EXECUTION_MODES = {0: ort.ExecutionMode.ORT_SEQUENTIAL, 1: ort.ExecutionMode.ORT_PARALLEL}
 INITIALIZER_ALLOCATOR = "session.use_device_allocator_for_initializers"
 ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
+Session: TypeAlias = ort.InferenceSession | OpenVinoSession
 
 
 class TritonPythonModel:
@@ -100,17 +103,21 @@ class TritonPythonModel:
         return array.reshape(self.scalar_dims[name])
 
 
-def load_session(path: Path, config: Mapping[str, Any]) -> ort.InferenceSession:
-    """Return the loaded model.
+def load_session(path: Path, config: Mapping[str, Any]) -> Session:
+    """Return the loaded model, in OpenVINO where the configuration asks for that accelerator.
 
     Raises:
-        ConfigurationError: ONNX Runtime cannot load the file, or a setting is refused.
+        ConfigurationError: The runtime cannot load the file, or a setting is refused.
     """
+    accelerator = read_accelerator(config)
     try:
+        if accelerator is not None:
+            read_options(config)  # what the official backend refuses, it refuses with this accelerator too
+            return load_accelerated(path, config, accelerator)
         return ort.InferenceSession(str(path), read_options(config), providers=["CPUExecutionProvider"])
     except ConfigurationError:
         raise
-    except Exception as error:  # ONNX Runtime's exceptions share no class but this one.
+    except Exception as error:  # The runtimes' exceptions share no class but this one.
         raise ConfigurationError(f"unable to load model '{config['name']}': {error}") from None
 
 
@@ -118,7 +125,7 @@ def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     """Return the session options that the configuration asks for; without thread counts ONNX Runtime takes all cores.
 
     Raises:
-        ConfigurationError: A value that the official backend refuses, or an accelerator that is not here.
+        ConfigurationError: A value that the official backend refuses.
     """
     options = ort.SessionOptions()
     optimization = config.get("optimization", {})
@@ -136,17 +143,12 @@ def read_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     read_bool(config, "share_session_between_instances", False)
     if (allocator := read_parameter(config, INITIALIZER_ALLOCATOR)) is not None:
         options.add_session_config_entry(INITIALIZER_ALLOCATOR, allocator)
-    for accelerator in optimization.get("execution_accelerators", {}).get("cpu_execution_accelerator", []):
-        raise ConfigurationError(
-            f"model '{config['name']}': the execution accelerator '{accelerator['name']}' is not in the onnxruntime "
-            "package; remove it, or serve the model with the official image"
-        )
     for library in config.get("model_operations", {}).get("op_library_filename", []):
         options.register_custom_ops_library(library)
     return options
 
 
-def validate(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+def validate(config: Mapping[str, Any], session: Session) -> None:
     """Compare the inputs and outputs of the configuration with the model's.
 
     Raises:
@@ -161,7 +163,7 @@ def validate(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
         validate_tensor(config, tensor, "output", outputs, exact=True)
 
 
-def validate_input_count(config: Mapping[str, Any], session: ort.InferenceSession) -> None:
+def validate_input_count(config: Mapping[str, Any], session: Session) -> None:
     """Compare the number of inputs, optional ones aside.
 
     Raises:

@@ -9,8 +9,10 @@ import tensorrt_rtx_bindings as trt
 from onnx import TensorProto, helper
 
 from tests.conftest import TINY_SIDE, tiny_module
+from tests.export.int8 import networks
 from tritonrepo.export import network, to_onnx, to_onnx_fp16
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.int8.graph import Quantiser
 from tritonrepo.export.options import EngineOptions
 from tritonrepo.export.tensorrt.engine import build
 from tritonrepo.repository.artifacts import plan
@@ -49,6 +51,33 @@ def test_an_fp32_graph_is_refused_by_name(tmp_path: Path) -> None:
     to_onnx.convert(tiny_module(), SHAPE, tmp_path / "model.onnx")
     with pytest.raises(ConversionError, match=r"3 layer\(s\) would not run in FP16: .*conv2d.* is FLOAT"):
         build(trt, tmp_path / "model.onnx", BATCHES, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def rounded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The INT8 graph of four layers, and their names."""
+    directory = tmp_path_factory.mktemp("rounded")
+    quantiser = Quantiser(networks.graph(directory), networks.images(8), symmetric=True)
+    onnx.save(quantiser.quantise(), directory / "model.onnx")
+    onnx.save(quantiser.quantise(list(quantiser.layers)[:1]), directory / "kept.onnx")
+    return directory, list(quantiser.layers)
+
+
+def test_a_graph_with_q_and_dq_becomes_an_int8_engine(rounded: tuple[Path, list[str]]) -> None:
+    engine = build(trt, rounded[0] / "model.onnx", BATCHES, OPTIONS, kept=[])
+    assert (engine.convolutions, engine.int8_convolutions) == (3, 3)
+    assert engine.plan[:4] == plan.RTX_TAG
+    assert "3 of 3 convolutions in INT8" in str(engine)
+
+
+def test_a_layer_that_is_not_int8_is_refused_unless_it_is_meant(rounded: tuple[Path, list[str]]) -> None:
+    directory, layers = rounded
+    with pytest.raises(ConversionError, match=rf"1 layer\(s\) would not run in INT8: {layers[0]};"):
+        build(trt, directory / "kept.onnx", BATCHES, OPTIONS, kept=[])
+    engine = build(trt, directory / "kept.onnx", BATCHES, OPTIONS, kept=layers[:1])
+    assert (engine.convolutions, engine.int8_convolutions) == (3, 2)
+    with pytest.raises(ConversionError, match=r"4 layer\(s\) would not run in INT8"):
+        build(trt, directory / "fp32.onnx", BATCHES, OPTIONS, kept=[])
 
 
 def graph_with(path: Path, operator: str, domain: str = "", batch: str | int = "batch") -> Path:

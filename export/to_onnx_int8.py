@@ -1,0 +1,37 @@
+"""PyTorch module -> ONNX that computes in INT8, with FP32 at both ends, for Triton's onnxruntime backend."""
+
+from pathlib import Path
+
+import onnx
+from torch import nn
+
+from tritonrepo.export import to_onnx
+from tritonrepo.export.int8.calibration import Calibration
+from tritonrepo.export.int8.search import search
+from tritonrepo.export.to_onnx import load as load
+from tritonrepo.repository.manifest import Rounded
+
+RUNTIME = to_onnx.RUNTIME
+NAME = "onnx_int8"
+
+
+def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, calibration: Calibration) -> Rounded:
+    """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with explicit Q/DQ nodes.
+
+    Returns:
+        What the manifest records.
+
+    Raises:
+        ConversionError: As `to_onnx.convert` does.
+        VerificationError: It loses too much.
+        OSError: The disk refuses.
+    """
+    source = path.with_name("fp32.onnx")
+    to_onnx.convert(module, image_shape, source)
+    try:
+        found = search(source, calibration, NAME)
+    finally:
+        source.unlink(missing_ok=True)
+    found.model.ir_version = to_onnx.IR_VERSION
+    onnx.save_model(found.model, path)
+    return found.made

@@ -1,0 +1,1 @@
+"""Static quantisation to INT8."""
