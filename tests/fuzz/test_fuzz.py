@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,8 @@ def test_a_crash_and_a_hang_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     worker = Worker(tmp_path / "stderr")
     worker._process.kill()
     note(row, worker.ask(tmp_path / "any"))
-    monkeypatch.setattr("tests.fuzz.worker.LIMIT", 0.0)
+    monkeypatch.setattr("tests.fuzz.worker.LIMIT", 0.1)
+    os.kill(worker._process.pid, signal.SIGSTOP)
     note(row, worker.ask(tmp_path / "any"))
     worker.close()
     note(row, Outcome("traceback", "KeyError: 'x'"))
