@@ -54,6 +54,7 @@ def test_a_crash_and_a_hang_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     worker._process.kill()
     note(row, worker.ask(tmp_path / "any"))
     monkeypatch.setattr("tests.fuzz.worker.LIMIT", 0.1)
+    assert worker._process.pid is not None
     os.kill(worker._process.pid, signal.SIGSTOP)
     note(row, worker.ask(tmp_path / "any"))
     worker.close()

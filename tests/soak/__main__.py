@@ -46,9 +46,10 @@ def rows(found: Soak, seconds: float) -> list[tuple[str, str]]:
         *(
             (
                 f"memory of the {name}, MiB",
-                f"{before:.0f} after the warm-up, {after:.0f} at the end ({after / before - 1:+.1%})",
+                f"{warm:.0f} after the warm-up, {middle:.0f} half way ({middle / warm - 1:+.1%}), "
+                f"{end:.0f} at the end ({end / middle - 1:+.1%} since)",
             )
-            for name, (before, after) in found.memory.items()
+            for name, (warm, middle, end) in found.memory.items()
         ),
     ]
 

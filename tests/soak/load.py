@@ -34,7 +34,7 @@ class Soak:
         wrong: How many answers were not the known one.
         away: Requests to the other model that found it unloaded.
         changes: How often the other model was loaded or unloaded.
-        memory: MiB by name, after the warm-up and at the end.
+        memory: MiB by name, after the warm-up, half way from there, and at the end.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Soak:
     wrong: int = 0
     away: int = 0
     changes: int = 0
-    memory: dict[str, tuple[float, float]] = field(default_factory=dict)
+    memory: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def p99(self, part: int, parts: int = 10) -> float:
         """The 99th percentile of a part of the requests, in ms; parts are counted from 0."""
@@ -101,16 +101,19 @@ def soak(
     ended = threading.Event()
     changer = threading.Thread(target=come_and_go, args=(server, models[1], ended, worker.soak))
     first = int(count * WARM_UP)
+    half = (first + count) // 2
     with ThreadPoolExecutor(concurrency) as pool:
         changer.start()
         try:
-            run(pool, worker.ask, range(first), concurrency)
-            before = memory(server)
-            run(pool, worker.ask, range(first, count), concurrency)
+            looks = []
+            for start, end in ((0, first), (first, half), (half, count)):
+                run(pool, worker.ask, range(start, end), concurrency)
+                looks.append(memory(server))
         finally:
             ended.set()
             changer.join()
-    worker.soak.memory = {name: (before[name], after) for name, after in memory(server).items()}
+    warm, middle, last = looks
+    worker.soak.memory = {name: (warm[name], middle[name], last[name]) for name in warm}
     for transport in transports:
         transport.close()
     return worker.soak
@@ -140,12 +143,12 @@ def come_and_go(server: TritonServer, model: str, ended: threading.Event, seen: 
 
 
 def memory(server: TritonServer) -> dict[str, float]:
-    """MiB of the server, its stubs and this process: what each has for itself, and its share of the rest."""
+    """MiB of the server, the stub of the model that stays, and this process: its own, and its share of the rest."""
     gc.collect()
     process = psutil.Process(server.pid)
-    stubs = process.children(recursive=True)
+    stub = min(process.children(recursive=True), key=lambda child: float(child.create_time()))
     return {
         "server": process.memory_full_info().pss / 2**20,
-        "stubs": sum(stub.memory_full_info().pss for stub in stubs) / 2**20,
+        "stub": stub.memory_full_info().pss / 2**20,
         "client": psutil.Process().memory_full_info().pss / 2**20,
     }
