@@ -40,9 +40,9 @@ def test_the_deadline_is_for_all_redirects_together() -> None:
         again = response(b"", "302 Found", Location="/again")
         server.script = trickling(again, lambda: server.stopped, 0.004)
         begin = time.monotonic()
-        with pytest.raises(ImageError, match=r"not fetched within 0\.7 s"):
-            fetch(f"http://{server.url}/x.png", deadline=0.7)
-        assert time.monotonic() - begin < 2
+        with pytest.raises(ImageError, match=r"not fetched within 2 s"):
+            fetch(f"http://{server.url}/x.png", deadline=2.0)
+        assert time.monotonic() - begin < 4
         assert len(server.requests) > 1
 
 
