@@ -16,6 +16,7 @@ from tritonrepo.client.resume import skip_done
 from tritonrepo.client.sources import Source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_a_file_cut_at_any_byte_is_completed_to_the_same_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"results.{suffix}"

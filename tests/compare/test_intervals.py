@@ -35,6 +35,7 @@ def test_one_value_has_no_limits() -> None:
         interval([])
 
 
+@pytest.mark.slow
 def test_nineteen_of_twenty_intervals_hold_the_mean() -> None:
     rng = np.random.default_rng(0)
     found = [interval(list(rng.normal(50.0, 5.0, 5))) for _ in range(4000)]
@@ -54,6 +55,7 @@ def test_welchs_example() -> None:
     assert found.p_value == pytest.approx(0.10753, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_by_chance_one_difference_in_twenty_is_significant() -> None:
     rng = np.random.default_rng(1)
     found = [difference(list(rng.normal(0, 1, 5)), list(rng.normal(0, 3, 8))).p_value for _ in range(3000)]

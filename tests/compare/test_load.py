@@ -97,8 +97,8 @@ def test_the_schedules() -> None:
 
 
 def test_an_open_loop_below_capacity_sustains_its_rate() -> None:
-    window = open_loop(Server(at_once=8), schedule(40, 0.5), 16)
-    assert window.requests == 20
+    window = open_loop(Server(at_once=8), schedule(40, 2.0), 16)
+    assert window.requests == 80
     assert window.growth is not None
     assert window.growth.sustained
     assert window.requests_per_second == pytest.approx(40, rel=0.1)

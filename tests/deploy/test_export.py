@@ -40,6 +40,7 @@ def test_requirements_are_those_of_the_project() -> None:
     assert any(name.startswith("onnxruntime") for name in requirements)
 
 
+@pytest.mark.slow
 def test_packages_are_installed_once_for_each_set(tmp_path: Path) -> None:
     empty = export_gpu.install(["pip>=1"], tmp_path)
     assert (empty / "pip").is_dir()

@@ -28,6 +28,7 @@ def test_what_a_factory_needs_brings_no_framework() -> None:
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == ""
 
 
+@pytest.mark.slow
 def test_an_export_is_a_function(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     steps: list[str] = []
     options = Options(

@@ -16,6 +16,8 @@ from tests.export.gate.modules import SHAPE, around
 from tritonrepo.client.errors import UsageError
 from tritonrepo.export import outputs, to_onnx, to_torchscript
 
+pytestmark = pytest.mark.slow
+
 Named = namedtuple("Named", ["features", "head"])
 IMAGES = torch.rand(3, *SHAPE)
 

@@ -18,6 +18,8 @@ from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.pixels import FromPixels
 from tritonrepo.export.precision import in_half
 
+pytestmark = pytest.mark.slow
+
 SIDE = factories.SIDE
 USUAL = Preprocessing(resize=SIDE + 4, crop=SIDE)
 OTHERS = (

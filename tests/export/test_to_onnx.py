@@ -11,6 +11,8 @@ from tests import factories
 from tritonrepo.export import to_onnx
 from tritonrepo.export.errors import ConversionError
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (3, factories.SIDE, factories.SIDE)
 
 

@@ -20,6 +20,8 @@ from tritonrepo.export import to_onnx, to_torchscript
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.fresh import FreshProcess
 
+pytestmark = pytest.mark.slow
+
 IMAGES = make_images()[:5]
 
 

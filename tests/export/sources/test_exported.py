@@ -18,6 +18,8 @@ from tritonrepo.export.sources import exported
 from tritonrepo.export.sources.exported import read_spec
 from tritonrepo.export.sources.loaded import Loaded
 
+pytestmark = pytest.mark.slow
+
 DESCRIBED = """
 labels = "labels.txt"
 [preprocessing]
