@@ -18,10 +18,14 @@ from tritonrepo.client.text import lines, read_text
 from tritonrepo.repository.labels import check_labels
 
 DELIMITERS = ",;\t"
-NUMBERS = ("index", "idx", "id", "class_id", "class_index", "class_idx", "label_id", "target", "class", "label")
-"""The headings below which a csv has the numbers of the classes, if whole numbers stand there."""
+NUMBERS = ("index", "idx", "class_index", "class_idx", "class_id", "label_id", "target", "id", "", "class", "label")
+"""The headings below which a csv has the numbers of the classes, if whole numbers stand there; pandas writes its own
+numbers below an empty one."""
+ALWAYS_NUMBERS = NUMBERS[:4]
+"""Below which nothing else can stand."""
 NAMES = ("name", "class_name", "label_name", "label", "class", "description", "title", "text")
 """The headings below which it has their names."""
+ONLY_NAMES = tuple(heading for heading in NAMES if heading not in NUMBERS)
 SHOWN = 5
 Row = tuple[int, list[str]]
 """The number of its line, and its cells."""
@@ -96,15 +100,48 @@ def _csv(path: Path) -> tuple[str, ...]:
     headed = any(cell in (*NUMBERS, *NAMES) for cell in header) and not any(map(_whole, header))
     body = rows[1:] if headed else rows
     columns = [[cells[index] for _, cells in body] for index in range(len(header))]
-    whole = [index for index, column in enumerate(columns) if column and all(map(_whole, column))]
-    if headed:
-        whole = [index for index in whole if header[index] in NUMBERS]
-    number = whole[0] if whole else None
+    number = _number_column(path, header if headed else [], columns, [line for line, _ in body])
     name = _name_column(path, header if headed else [], len(columns), number)
     if number is None:
         return tuple(columns[name])
     found = ((int(cells[number]), cells[name], f"line {line}") for line, cells in body)
     return _ordered(found, str(path))
+
+
+def _number_column(path: Path, header: list[str], columns: list[list[str]], lines: list[int]) -> int | None:
+    """Which column has the numbers of the classes; None where the rows are in their order.
+
+    Raises:
+        UsageError: A number is none, or it is open which of several orders is meant.
+    """
+    whole = [index for index, column in enumerate(columns) if column and all(map(_whole, column))]
+    if not header:
+        return whole[0] if whole else None
+    for heading, column in zip(header, columns, strict=True):
+        _refuse_gaps(path, heading, column, lines)
+    named = sorted((index for index in whole if header[index] in NUMBERS), key=lambda at: NUMBERS.index(header[at]))
+    complete = [index for index in whole if _is_order(columns[index]) and header[index] not in ONLY_NAMES]
+    orders = {tuple(map(int, columns[index])) for index in complete}
+    if len(orders) > 1 or (orders and not named and list(*orders) != sorted(*orders)):
+        shown = " and ".join(repr(header[index]) for index in complete)
+        raise UsageError(
+            f"{path}: {shown} may number the classes, in another order than the rows or each other; keep one such "
+            "column, headed index, or none"
+        )
+    return next((index for index in named if index in complete), named[0] if named else None)
+
+
+def _refuse_gaps(path: Path, heading: str, column: list[str], lines: list[int]) -> None:
+    """Raise `UsageError` where a column of numbers has something else too: rows would silently be taken as ordered."""
+    wrong = [(cell, line) for cell, line in zip(column, lines, strict=True) if not _whole(cell)]
+    mixed = heading in NUMBERS and heading not in NAMES and len(wrong) < len(column)
+    if wrong and (mixed or heading in ALWAYS_NUMBERS):
+        cell, line = wrong[0]
+        raise UsageError(f"{path}: line {line} has {cell!r} below {heading!r}, which is no whole number")
+
+
+def _is_order(column: list[str]) -> bool:
+    return sorted(map(int, column)) == list(range(len(column)))
 
 
 def _name_column(path: Path, header: list[str], columns: int, number: int | None) -> int:

@@ -1,5 +1,6 @@
 """The names of a model's classes: whose they are, and why."""
 
+from collections import Counter
 from dataclasses import replace
 
 from tritonrepo.client.class_sets import IMAGENET, synsets
@@ -27,10 +28,10 @@ def choose(
         UsageError: The number of labels is not that of the classes.
     """
     if given is not None:
-        return _fit(spec, given, classes, where), f"labels: those of {where}"
+        return _fit(spec, given, classes, where), f"labels: those of {where}{_twice(given)}"
     if spec.labels:
         whose = whose or f"the spec of {spec.name}"
-        return _fit(spec, spec.labels, classes, whose), f"labels: those of {whose}"
+        return _fit(spec, spec.labels, classes, whose), f"labels: those of {whose}{_twice(spec.labels)}"
     if classes == imagenet.CLASSES:
         named = replace(spec, labels=imagenet.labels(), synsets=synsets(IMAGENET))
         return named, f"labels: ImageNet's {classes}, {_why_imagenets(spec)}"
@@ -45,6 +46,15 @@ def _why_imagenets(spec: ModelSpec) -> str:
         f"only because the model has {imagenet.CLASSES} classes and names none; if they are others, give their names "
         "with --labels FILE or in a ModelSpec"
     )
+
+
+def _twice(labels: tuple[str, ...]) -> str:
+    """A clause about a name of two classes: where another is left out for it, the rest are shifted."""
+    twice = next((label for label, count in Counter(labels).items() if count > 1), None)
+    if twice is None:
+        return ""
+    places = [str(index) for index, label in enumerate(labels) if label == twice]
+    return f"; classes {', '.join(places[:-1])} and {places[-1]} have one name, {twice!r}: is another left out?"
 
 
 def _fit(spec: ModelSpec, labels: tuple[str, ...], classes: int, where: str) -> ModelSpec:

@@ -55,8 +55,10 @@ class Scores(nn.Module):
         return scores
 
 
-def choose(module: nn.Module, shape: tuple[int, int, int], wanted: str | None, notice: Notice) -> nn.Module:
-    """The network that returns its scores alone.
+def choose(
+    module: nn.Module, shape: tuple[int, int, int], wanted: str | None, notice: Notice
+) -> tuple[nn.Module, int | None]:
+    """The network that returns its scores alone, and how many classes it has.
 
     The rule: a tensor is the scores. Of several parts it is the one named `logits`, or else the only `[N, classes]`
     of floating point.
@@ -67,6 +69,9 @@ def choose(module: nn.Module, shape: tuple[int, int, int], wanted: str | None, n
         wanted: As in `--output`; it goes before the rule.
         notice: Is told what is taken of several parts.
 
+    Returns:
+        No number of classes where the scores are none that the reference takes.
+
     Raises:
         UsageError: The rule finds none, or `wanted` is not there. The message names the parts.
     """
@@ -74,7 +79,7 @@ def choose(module: nn.Module, shape: tuple[int, int, int], wanted: str | None, n
     found = {entry.name: entry for entry in _entries(output)}
     kind = type(output).__name__
     if not found and (wanted is None or size == 0):  # a tensor, or what the reference refuses
-        return module
+        return module, _classes(output, size)
     if not found:
         raise UsageError(f"--output {wanted}: the network returns a {kind} alone, of which no part can be taken")
     entry, why = _by_rule(found, size) if wanted is None else _by_name(output, found, wanted)
@@ -84,7 +89,7 @@ def choose(module: nn.Module, shape: tuple[int, int, int], wanted: str | None, n
         parts = ", ".join(map(str, found.values()))
         raise UsageError(f"{asked}the network returns a {kind} of {parts}; {why}; {remedy}")
     notice(f"output: {entry.name} of the {kind} that the network returns, {why}")
-    return Scores(module, entry).eval()
+    return Scores(module, entry).eval(), _classes(entry.value, size)
 
 
 def _tried(module: nn.Module, shape: tuple[int, int, int]) -> tuple[object, int]:
@@ -122,6 +127,10 @@ def _by_name(output: object, found: Mapping[str, Entry], wanted: str) -> tuple[E
 
 def _are_scores(value: object, size: int) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == size
+
+
+def _classes(value: object, size: int) -> int | None:
+    return value.shape[1] if isinstance(value, Tensor) and _are_scores(value, size) and value.shape[1] > 1 else None
 
 
 def _entries(output: object) -> Iterator[Entry]:

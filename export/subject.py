@@ -54,16 +54,17 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
     rounds = any(format.precision == "INT8" for format in options.formats)
     chosen = calibration.split(options.calibration, paths) if rounds else None
     loaded = _load(options, paths, repository, watcher)
-    module = outputs.choose(loaded.module, loaded.spec.image_shape, options.output, watcher.notice)
+    module, classes = outputs.choose(loaded.module, loaded.spec.image_shape, options.output, watcher.notice)
+    spec = None if classes is None else _named(loaded, classes, given, options, watcher)
     watcher.step("reference: PyTorch on the verification pictures")
     size = options.serving.max_batch_size
     images = pictures.make(paths, loaded.spec.preprocessing, size)
     for sentence in advise_on_inputs(loaded.spec.preprocessing, images):
         watcher.notice(sentence)
     expected = observe(module, images, size, loaded.spec.scores)
-    classes, whose = expected.values.shape[1], loaded.origins.labels
-    spec, labelled = labels.choose(loaded.spec, classes, given, f"--labels {options.labels}", whose)
-    for sentence in (*answers(loaded, expected), labelled):
+    if spec is None or classes != expected.values.shape[1]:
+        spec = _named(loaded, expected.values.shape[1], given, options, watcher)
+    for sentence in answers(loaded, expected):
         watcher.notice(sentence)
     found = Subject(module, module, replace(spec, scores=expected.scores), loaded.weights, expected)
     found = found if options.input == "fp32" else _from_pixels(found, paths)
@@ -77,6 +78,16 @@ def _calibration(
     scores = found.expected.scores
     preprocessing = found.spec.preprocessing
     return calibration.prepare(found.converted, preprocessing, scores, chosen, options.calibration, watcher.notice)
+
+
+def _named(
+    loaded: Loaded, classes: int, given: tuple[str, ...] | None, options: Options, watcher: Watcher
+) -> ModelSpec:
+    """The spec with a name for each class; says whose they are. Raises `UsageError`."""
+    watcher.notice(f"classes: {classes}, {loaded.origins.classes}")
+    spec, sentence = labels.choose(loaded.spec, classes, given, f"--labels {options.labels}", loaded.origins.labels)
+    watcher.notice(sentence)
+    return spec
 
 
 def _from_pixels(found: Subject, paths: Sequence[Path]) -> Subject:
@@ -150,7 +161,6 @@ def answers(loaded: Loaded, expected: Reference) -> Iterator[str]:
     """Say what the network answers with, and who says that it is that."""
     if loaded.spec.scores is None and expected.scores == "logits":
         yield from advise_on_scores(expected.values)
-    yield f"classes: {expected.values.shape[1]}, {loaded.origins.classes}"
     yield f"scores: {expected.scores}, {_why_scores(loaded, expected)}"
 
 

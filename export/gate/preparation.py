@@ -1,7 +1,7 @@
 """The gate of preprocessing: a contract prepares images as the source's own code does, or it is refused."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +71,14 @@ def apart_on_tensors(own: Transform, paths: Sequence[Path]) -> float | None:
     """The largest difference on MOST_PHOTOGRAPHS between the source's two ways; None where it has one.
 
     Raises:
+        VerificationError: The source's own code fails.
         UsageError: A file is not an image.
     """
     if own.on_tensors is None:
         return None
-    pictures = [photographs.read(path) for path in paths[:MOST_PHOTOGRAPHS]]
-    return max(difference(own.run(picture), own.on_tensors(picture)) for picture in pictures)
+    other = replace(own, run=own.on_tensors)
+    pictures = [(path.name, photographs.read(path)) for path in paths[:MOST_PHOTOGRAPHS]]
+    return max(difference(_run(own, *named), _run(other, *named)) for named in pictures)
 
 
 def difference(found: Images, wanted: Images) -> float:

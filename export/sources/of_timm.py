@@ -1,5 +1,6 @@
 """timm's networks, by name or from a directory of config.json and weights. The only importer of timm."""
 
+import json
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -19,11 +20,14 @@ from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
 from tritonrepo.export import checkpoint_file, label_files, weights
 from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
-from tritonrepo.export.sources.parameters import Network, fill
+from tritonrepo.export.sources.parameters import OTHERS, Network, described, fill, refuse_missing_directory
 from tritonrepo.repository.spec import ModelSpec
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 """The weights beside a configuration, in the order in which timm looks for them."""
+WHOLE = f"is config.json whole, and is {' or '.join(FILES)} beside it? Else {OTHERS}"
+SAID = ("input_size", "interpolation", "crop_pct", "mean", "std")
+"""What a configuration has to say of the preprocessing; timm fills in the rest without a word."""
 
 
 def load(name: str, options: Options, notice: Notice) -> Loaded:
@@ -38,6 +42,7 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
         UsageError: timm has no such network, or its preprocessing is none that a contract can say.
         TritonRepoError: As `fill` raises it.
     """
+    refuse_missing_directory(f"timm:{name}")
     directory = Path(name)
     wanted = f"local-dir:{directory}" if directory.is_dir() else name
     if not directory.is_dir() and not timm.is_model(name.partition(".")[0]):
@@ -48,22 +53,34 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
         f"timm {Path(name).name}",
         lambda: _pretrained(wanted, name),
         lambda classes: timm.create_model(wanted, pretrained=False, num_classes=classes),
+        WHOLE if directory.is_dir() else OTHERS,
     )
     if options.weights is None and directory.is_dir():
         _tell_precision(directory, notice)
     filled = fill(network, options, notice)
-    config = resolve_model_data_config(filled.module)
-    try:
-        preprocessing = describe(config)
-        known: Any = filled.module.pretrained_cfg
-        labels = () if filled.other_head else _labels(known)
-    except (ContractError, UsageError) as exc:
-        raise UsageError(f"--model timm:{name}: {exc}") from exc
-    architecture = str(known.get("architecture") or name.partition(".")[0])
-    spec = ModelSpec(architecture, labels, preprocessing=preprocessing, trained=filled.weights.trained)
     home = f"{name}/config.json" if directory.is_dir() else f"timm's configuration of {name}"
-    origins = Origins(home, f"label_names of {home}", filled.classes)
-    return Loaded(filled.module, spec, filled.weights, origins, _transform(config))
+    known: Any = filled.module.pretrained_cfg
+
+    def read() -> tuple[ModelSpec, Transform]:
+        config = resolve_model_data_config(filled.module)
+        labels = () if filled.other_head else _labels(known)
+        architecture = str(known.get("architecture") or name.partition(".")[0])
+        spec = ModelSpec(architecture, labels, preprocessing=describe(config), trained=filled.weights.trained)
+        return spec, _transform(config)
+
+    spec, transform = described(f"timm:{name}", home, read)
+    origins = Origins(home + _filled_in(directory), f"label_names of {home}", filled.classes)
+    return Loaded(filled.module, spec, filled.weights, origins, transform)
+
+
+def _filled_in(directory: Path) -> str:
+    """A clause about what a directory's configuration does not say, so that timm's defaults are taken."""
+    if not directory.is_dir():
+        return ""
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    said = config.get("pretrained_cfg", config)  # timm once wrote all on one level
+    absent = [key for key in SAID if not said.get(key)]
+    return f", which lacks {', '.join(absent)}, so that timm's defaults are taken" if absent else ""
 
 
 def _pretrained(wanted: str, name: str) -> nn.Module:

@@ -19,10 +19,11 @@ from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
 from tritonrepo.export import checkpoint_file, label_files, weights
+from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
-from tritonrepo.export.sources.parameters import Network, fill
+from tritonrepo.export.sources.parameters import OTHERS, Network, described, fill, refuse_missing_directory
 from tritonrepo.repository.spec import ModelSpec
 
 CONVNEXT, LEVIT, POOLFORMER = "ConvNextImageProcessorPil", "LevitImageProcessorPil", "PoolFormerImageProcessorPil"
@@ -44,6 +45,15 @@ _RULES = {
     "SegformerImageProcessorPil": {"_preprocess"},
 }
 """The processors that do some of it in their own way, and what `describe` knows of that."""
+
+
+NEEDED = {
+    "do_resize": ("size", "resample"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
+"""What a processor has to say where it does something."""
 
 
 class Scores(nn.Module):
@@ -72,21 +82,22 @@ def load(name: str, options: Options, notice: Notice) -> Loaded:
         UsageError: There is no image processor, or it does what no contract can say.
         TritonRepoError: As `fill` raises it.
     """
+    refuse_missing_directory(f"hf:{name}")
     network = Network(
         f"hf:{name}",
         f"transformers {Path(name).name}",
         lambda: _pretrained(name, notice),
         lambda classes: _bare(name, classes),
+        "are config.json and the weights in it whole? Else " + OTHERS if Path(name).is_dir() else OTHERS,
     )
     filled = fill(network, options, notice)
     config: Any = filled.module.config
     own, default = _processors(name)
     channels = getattr(config, "num_channels", 3)
-    try:
-        preprocessing = describe(own, channels)
-    except ContractError as exc:
-        raise UsageError(f"--model hf:{name}: {type(own).__name__}: {exc}") from exc
-    labels = () if filled.other_head else _labels(config.id2label)
+    preprocessing = described(f"hf:{name}", type(own).__name__, lambda: describe(own, channels))
+    labels = () if filled.other_head else described(f"hf:{name}", "config.json", lambda: _labels(config.id2label))
+    if config.problem_type == "regression":
+        raise UsageError(f"--model hf:{name}: problem_type in config.json is regression; its outputs are no classes")
     independent = config.problem_type == "multi_label_classification"
     spec = ModelSpec(
         Path(name).name,
@@ -109,9 +120,18 @@ def _pretrained(name: str, notice: Notice) -> nn.Module:
     if (stored := transformers.AutoConfig.from_pretrained(name).dtype) is not None:
         weights.say_precision([stored], notice)
     model: nn.Module
-    with _no_bars():
+    with _quiet():
         model, found = AutoModelForImageClassification.from_pretrained(
-            name, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
+            name,
+            dtype=torch.float32,
+            attn_implementation=ATTENTION,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the sentence below says more
+        )
+    if apart := [f"{key} is {list(its)}, expected {list(wanted)}" for key, its, wanted in found["mismatched_keys"]]:
+        raise WeightsError(
+            f"--model hf:{name}: its weights do not fit its config.json: {checkpoint_file.some(apart)}; does it say "
+            "as many classes (id2label, num_labels) and channels as the weights have?"
         )
     if missing := sorted(map(str, found["missing_keys"])):
         raise WeightsError(
@@ -122,14 +142,16 @@ def _pretrained(name: str, notice: Notice) -> nn.Module:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Let transformers draw no bars: they would stand between the export's own lines."""
-    before = logging.is_progress_bar_enabled()
+def _quiet() -> Iterator[None]:
+    """Let transformers draw no bars and print no tables: they would stand between the export's own lines."""
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
-        if before:
+        logging.set_verbosity(verbosity)
+        if bars:
             logging.enable_progress_bar()
 
 
@@ -145,10 +167,11 @@ def _bare(name: str, classes: int | None) -> nn.Module:
 def _processors(name: str) -> tuple[Any, Any]:
     """The one on pictures, and the one that transformers takes by default."""
     try:
-        own = AutoImageProcessor.from_pretrained(name, backend="pil")
-        default = AutoImageProcessor.from_pretrained(name)
-    except (OSError, ValueError, ImportError) as exc:
-        raise UsageError(f"--model hf:{name}: its image processor cannot be had: {exc}") from exc
+        with _quiet():
+            own = AutoImageProcessor.from_pretrained(name, backend="pil")
+            default = AutoImageProcessor.from_pretrained(name)
+    except Exception as exc:  # its file may hold anything
+        raise UsageError(f"--model hf:{name}: its image processor cannot be had: {gist(exc)}") from exc
     return own, default
 
 
@@ -176,6 +199,9 @@ def describe(own: Any, channels: int) -> Preprocessing:
     changed = {name for name in _METHODS if getattr(kind, name) is not getattr(PilBackend, name)}
     if not changed <= _RULES.get(kind.__name__, set()):
         raise ContractError(f"it has a {', '.join(sorted(changed))} of its own, and no rule here knows what it does")
+    for switch, names in NEEDED.items():
+        if getattr(own, switch) and (absent := [name for name in names if getattr(own, name) is None]):
+            raise ContractError(f"{switch} is on, and says nothing of {', '.join(absent)}")
     if own.do_pad:
         raise ContractError("do_pad: it pads at the right and at the bottom, and no step of a contract does that")
     steps: list[Step] = [*_resize(own)] if own.do_resize else []

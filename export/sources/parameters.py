@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import OWN_CLASSES
 from tritonrepo.repository.manifest import Weights
 
+T = TypeVar("T")
 Build = Callable[[int | None], nn.Module]
 OTHERS = "give its weights with --weights FILE, or --weights seeded"
 
@@ -26,12 +29,14 @@ class Network:
         origin: What provenance calls its own weights, as in `timm resnet18`.
         pretrained: Builds it with its own weights, which may have to be downloaded.
         bare: Builds it with random ones, and a head of so many classes; None: as many as it is known for.
+        remedy: What to do where it cannot be built with its own weights.
     """
 
     model: str
     origin: str
     pretrained: Callable[[], nn.Module]
     bare: Build
+    remedy: str = OTHERS
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def _pretrained(network: Network, options: Options, notice: Notice) -> Filled:
             f"--classes {options.classes}: the weights that come with --model {network.model} have their own head, and "
             "another would be untrained; give the weights with --weights FILE"
         )
-    module = _built(network.model, network.pretrained, OTHERS).eval()
+    module = _built(network.model, network.pretrained, network.remedy).eval()
     weights.tell_precision((*module.parameters(), *module.buffers()), notice)
     return Filled(module.float(), weights.of_module(module.float(), network.origin, trained=True))
 
@@ -130,4 +135,35 @@ def _built(model: str, build: Callable[[], nn.Module], remedy: str) -> nn.Module
     except TritonRepoError:
         raise
     except Exception as exc:  # a library raises anything where there is no network, no file, or no such name
-        raise MissingError(f"--model {model}: {type(exc).__name__}: {gist(exc)}; {remedy}") from exc
+        raise MissingError(f"--model {model}: {_said_by(exc)}; {remedy}") from exc
+
+
+def described(model: str, whose: str, read: Callable[[], T]) -> T:
+    """What a source says of its network, read from files that anybody may have written.
+
+    Args:
+        model: As in `--model`.
+        whose: The file, or who else says it.
+        read: Reads it.
+
+    Raises:
+        UsageError: It cannot be used; the message says who says it, and why.
+    """
+    try:
+        return read()
+    except TritonRepoError as exc:
+        raise UsageError(f"--model {model}: {whose}: {exc}") from exc
+    except Exception as exc:  # a library raises anything at a value that it does not expect
+        raise UsageError(f"--model {model}: {whose}: says what cannot be used: {_said_by(exc)}") from exc
+
+
+def refuse_missing_directory(model: str) -> None:
+    """Raise `UsageError` where what follows the library's word can only be a directory, and is none."""
+    name = model.partition(":")[2]
+    if (name.startswith(("/", ".", "~")) or name.count("/") > 1) and not Path(name).is_dir():
+        raise UsageError(f"--model {model}: there is no directory {name}")
+
+
+def _said_by(exc: Exception) -> str:
+    kind, text = type(exc).__name__, gist(exc)
+    return kind if text == kind else f"{kind}: {text}"

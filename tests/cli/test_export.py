@@ -109,10 +109,11 @@ def test_averages_a_part_of_the_output_and_labels_of_a_csv(
     first = "preprocessing: short side 36 (bilinear), crop 32, "
     assert any(line.startswith(first) and line.endswith("; from the ModelSpec of parts") for line in said[:reference])
     assert any(line.startswith("weights: file last.pth.tar, averaged weights below ") for line in said[:reference])
-    start = said.index("classes: 10, the network's own")
-    assert said[start + 1 : start + 4] == [
-        "scores: logits, because they are neither probabilities nor their logarithms",
+    assert said[reference - 2 : reference + 3] == [
+        "classes: 10, the network's own",
         f"labels: those of --labels {labels}",
+        "- reference: PyTorch on the verification pictures",
+        "scores: logits, because they are neither probabilities nor their logarithms",
         "- torchscript: convert",
     ]
     assert "output: scores of the dict that the network returns, as --output says" in said

@@ -27,6 +27,11 @@ THREE = ("ant", "bee", "cat, or dog")
         ("a.csv", '2,"cat, or dog"\n0,ant\n\n1,bee\n'),
         ("a.csv", "0;ant\n1;bee\n2;cat, or dog\n"),
         ("a.tsv", "class\tlabel\n0\tant\n1\tbee\n2\tcat, or dog\n"),
+        ("a.csv", ',name\n1,bee\n0,ant\n2,"cat, or dog"\n'),
+        ("a.csv", 'id,index,name\n7,1,bee\n9,0,ant\n8,2,"cat, or dog"\n'),
+        ("a.csv", 'id,target,name\n1,0,ant\n2,1,bee\n3,2,"cat, or dog"\n'),
+        ("a.csv", 'index,name,images\n1,bee,52\n0,ant,7\n2,"cat, or dog",9\n'),
+        ("a.csv", 'id,name\nn1,ant\nn2,bee\nn3,"cat, or dog"\n'),
     ],
 )
 def test_labels_are_read_in_the_order_of_the_logits(name: str, text: str, tmp_path: Path) -> None:
@@ -40,6 +45,13 @@ def test_class_folders_are_numbered_as_image_folder_does(tmp_path: Path) -> None
         (tmp_path / name).mkdir()
     (tmp_path / "aardvark.txt").touch()
     assert label_files.read(tmp_path) == ("10", "9", "Zebra", "bee", "été")
+
+
+def test_names_may_be_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("index,name\n0,1\n1,2\n2,0\n")
+    assert label_files.read(tmp_path / "a.csv") == ("1", "2", "0")
+    (tmp_path / "a.csv").write_text("index,label\n1,7up\n0,7\n")
+    assert label_files.read(tmp_path / "a.csv") == ("7", "7up")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +78,11 @@ def test_class_folders_are_numbered_as_image_folder_does(tmp_path: Path) -> None
         ("a.csv", "n1,ant\nn2,bee\n", "has 2 columns without headings; its headings have to say"),
         ("a.csv", "index,one,two\n0,ant,bee\n", "has columns index, one, two; its headings have to say"),
         ("a.csv", "index,name\n0,\n", "label 0 is ''"),
+        ("a.csv", "index,name\n1.0,bee\n0.0,ant\n", "line 2 has '1.0' below 'index', which is no whole number"),
+        ("a.csv", "id,name\n1,bee\nx,ant\n", "line 3 has 'x' below 'id', which is no whole number"),
+        ("a.csv", "index,name\n1,bee\n,ant\n", "line 3 has '' below 'index', which is no whole number"),
+        ("a.csv", "id,target,name\n0,1,bee\n1,0,ant\n", "'id' and 'target' may number the classes, in another order"),
+        ("a.csv", "nr,name\n1,bee\n0,ant\n", "'nr' may number the classes, in another order than the rows"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, text: str, message: str, tmp_path: Path) -> None:

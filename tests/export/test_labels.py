@@ -48,3 +48,9 @@ def test_what_gave_too_few_labels_is_named() -> None:
         labels.choose(BARE, 2, ("x",), "--labels names.csv")
     with pytest.raises(UsageError, match=r"id2label of config\.json: 2 labels for a model of 3 classes"):
         labels.choose(SPEC, 3, None, whose="id2label of config.json")
+
+
+def test_a_name_of_two_classes_is_said() -> None:
+    """Where another is missing for it, the labels between are shifted."""
+    said = labels.choose(BARE, 4, ("ant", "bee", "cat", "bee"), "--labels names.txt")[1]
+    assert said == "labels: those of --labels names.txt; classes 1 and 3 have one name, 'bee': is another left out?"

@@ -51,7 +51,8 @@ RULED: dict[str, tuple[Make, str]] = {
 def test_the_rule_finds_the_scores_and_says_so(case: str, tmp_path: Path) -> None:
     make, said = RULED[case]
     module, notices = around(make), list[str]()
-    chosen = outputs.choose(module, SHAPE, None, notices.append)
+    chosen, classes = outputs.choose(module, SHAPE, None, notices.append)
+    assert classes == factories.CLASSES
     assert len(notices) == 1
     assert said in notices[0]
     assert not chosen.training
@@ -64,7 +65,8 @@ def test_the_rule_finds_the_scores_and_says_so(case: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("case", ["dataclass", "named tuple", "dict"])
 def test_the_choice_goes_into_onnx(case: str, tmp_path: Path) -> None:
-    chosen = outputs.choose(around(RULED[case][0]), SHAPE, None, lambda _: None)
+    chosen, classes = outputs.choose(around(RULED[case][0]), SHAPE, None, lambda _: None)
+    assert classes == factories.CLASSES
     to_onnx.convert(chosen, SHAPE, tmp_path / "model.onnx")
     found = torch.from_numpy(to_onnx.load(tmp_path / "model.onnx")(IMAGES.numpy()))
     assert torch.allclose(found, factories.network()(IMAGES), atol=1e-5)
@@ -83,7 +85,8 @@ def test_the_choice_goes_into_onnx(case: str, tmp_path: Path) -> None:
 )
 def test_output_goes_before_the_rule(make: Make, wanted: str) -> None:
     notices: list[str] = []
-    chosen = outputs.choose(around(make), SHAPE, wanted, notices.append)
+    chosen, classes = outputs.choose(around(make), SHAPE, wanted, notices.append)
+    assert classes == factories.CLASSES
     assert notices[0].endswith("as --output says")
     with torch.no_grad():
         assert torch.equal(chosen(IMAGES), factories.network()(IMAGES))
@@ -118,13 +121,22 @@ def test_what_cannot_be_chosen_is_refused_by_what_there_is(make: Make, wanted: s
 
 def test_a_network_that_fails_is_left_to_the_reference() -> None:
     module = around(lambda x, s: s[100])
-    assert outputs.choose(module, SHAPE, "logits", pytest.fail) is module
+    assert outputs.choose(module, SHAPE, "logits", pytest.fail)[0] is module
 
 
-@pytest.mark.parametrize("make", [lambda x, s: s, lambda x, s: None, lambda x, s: s.no_such_attribute])
-def test_a_tensor_and_what_the_reference_refuses_are_left_alone(make: Make) -> None:
+@pytest.mark.parametrize(
+    ("make", "classes"),
+    [
+        (lambda x, s: s, factories.CLASSES),
+        (lambda x, s: None, None),
+        (lambda x, s: s.no_such_attribute, None),
+        (lambda x, s: s[:, :1], None),
+        (lambda x, s: s.argmax(1), None),
+    ],
+)
+def test_a_tensor_and_what_the_reference_refuses_are_left_alone(make: Make, classes: int | None) -> None:
     module = around(make)
-    assert outputs.choose(module, SHAPE, None, pytest.fail) is module
+    assert outputs.choose(module, SHAPE, None, pytest.fail) == (module, classes)
 
 
 def test_a_network_that_takes_one_picture_alone_is_looked_into_too() -> None:
@@ -133,6 +145,7 @@ def test_a_network_that_takes_one_picture_alone_is_looked_into_too() -> None:
         return {"scores": scores, "maps": images}
 
     notices: list[str] = []
-    chosen = outputs.choose(around(alone), SHAPE, None, notices.append)
+    chosen, classes = outputs.choose(around(alone), SHAPE, None, notices.append)
+    assert classes == factories.CLASSES
     assert chosen(IMAGES[:1]).shape == (1, factories.CLASSES)
     assert notices[0].startswith("output: scores of the dict that the network returns")

@@ -1,6 +1,7 @@
 """What is said of a subject before the long steps."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import nn
 
 from tests import factories
 from tritonrepo.client.decode import Scores
+from tritonrepo.client.errors import UsageError
+from tritonrepo.export import FORMATS, Options, Serving, Watcher, build
 from tritonrepo.export.gate.reference import Reference
 from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.export.subject import answers, origins
@@ -30,7 +33,6 @@ def test_each_part_comes_with_its_origin() -> None:
         "weights: file a.pth, SHA-256 0123456789ab…",
     ]
     assert list(answers(LOADED, expected("logits"))) == [
-        "classes: 7, those of the head in a.pth",
         "scores: logits, because they are neither probabilities nor their logarithms",
     ]
 
@@ -50,3 +52,22 @@ def test_why_the_scores_are_what_they_are(stated: Scores | None, scores: str, sa
 def test_untrained_weights_are_called_so() -> None:
     loaded = replace(LOADED, weights=Weights("seeded 0", "0" * 64, False))
     assert list(origins(loaded))[-1] == "weights: seeded 0, SHA-256 000000000000…, untrained"
+
+
+def test_labels_that_are_too_few_are_found_before_the_reference_runs(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("ant\nbee\n")
+    steps: list[str] = []
+    options = Options(
+        "tests/factories.py:tiny", None, (FORMATS["onnx"],), tmp_path / "models", labels=tmp_path / "labels.txt"
+    )
+    with pytest.raises(UsageError, match=r"labels\.txt: 2 labels for a model of 10 classes"):
+        build(options, Watcher(step=steps.append))
+    assert steps == ["network and weights"]
+
+
+def test_classes_and_labels_are_said_before_the_reference_runs(tmp_path: Path) -> None:
+    said: list[str] = []
+    options = Options("tests/factories.py:tiny", None, (), tmp_path / "models", Serving(max_batch_size=2))
+    build(options, Watcher(said.append, said.append))
+    first = said.index("reference: PyTorch on the verification pictures")
+    assert said[first - 2 : first] == ["classes: 10, the network's own", "labels: those of the ModelSpec of tiny"]

@@ -159,3 +159,40 @@ def test_a_head_that_timm_would_make_up_is_refused(tmp_path: Path) -> None:
     (home / "config.json").write_text(json.dumps({**config, "model_args": {"num_classes": 5}}))
     with pytest.raises(UsageError, match="says 3 classes for its weights and 5 for the network"):
         load(f"timm:{home}")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"crop_pct": "big"}, "config.json: says what cannot be used: TypeError: "),
+        ({"label_descriptions": ["x"]}, "config.json: says what cannot be used: AttributeError: 'list' object"),
+        ({"std": [0, 0.5, 0.5]}, "config.json: std is (0.0, 0.5, 0.5)"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_a_sentence(
+    change: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(f"timm:{directory(tmp_path, **change)}")
+    assert sentence in str(caught.value)
+
+
+def test_what_a_directory_does_not_say_is_not_said_to_be_its(tmp_path: Path) -> None:
+    """timm fills it in from ImageNet without a word, for both sides of the gate."""
+    whole = load(f"timm:{directory(tmp_path)}")
+    assert whole.origins.preprocessing == f"{tmp_path}/config.json"
+    partly = load(f"timm:{directory(tmp_path, mean=None, crop_pct=None)}")
+    assert partly.origins.preprocessing == (
+        f"{tmp_path}/config.json, which lacks crop_pct, mean, so that timm's defaults are taken"
+    )
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["pretrained_cfg"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "lacks input_size, interpolation, crop_pct, mean, std, so" in load(f"timm:{tmp_path}").origins.preprocessing
+
+
+def test_a_directory_that_is_none_or_not_whole_is_told_of_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"there is no directory {tmp_path}/none"):
+        load(f"timm:{tmp_path}/none")
+    with pytest.raises(MissingError, match=r"is config\.json whole, and is model\.safetensors or pytorch_model\.bin"):
+        load(f"timm:{tmp_path}")

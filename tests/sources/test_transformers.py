@@ -1,5 +1,6 @@
 """Image classifiers of transformers from directories in its own layout, held to its own image processors."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.sources.networks import CLASSES, SIDE, convnext, swin, vit
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.preprocess import preprocess
 from tritonrepo.export import photographs
-from tritonrepo.export.errors import WeightsError
+from tritonrepo.export.errors import VerificationError, WeightsError
 from tritonrepo.export.gate import preparation
 
 ATTENTIONS = 1e-6
@@ -71,6 +72,10 @@ def saved(path: Path, model: Any, processor: Any) -> str:
     model.save_pretrained(path)
     processor.save_pretrained(path)
     return f"hf:{path}"
+
+
+def changed(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -198,3 +203,59 @@ def test_a_head_that_transformers_would_make_up_is_refused(tmp_path: Path) -> No
     tr.ViTImageProcessor(size=SIDE).save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match=r"its weights lack classifier\.bias, classifier\.weight, .* would make up"):
         load(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"size": None}, "ViTImageProcessorPil: do_resize is on, and says nothing of size"),
+        ({"resample": None}, "do_resize is on, and says nothing of resample"),
+        ({"image_mean": None}, "do_normalize is on, and says nothing of image_mean"),
+        ({"do_center_crop": True, "crop_size": None}, "do_center_crop is on, and says nothing of crop_size"),
+        ({"rescale_factor": 0}, "says what cannot be used: ZeroDivisionError"),
+        ({"resample": 9}, "says what cannot be used: ValueError: 9 is not a valid Resampling"),
+        ({"size": "big"}, "its image processor cannot be had: Could not convert size"),
+    ],
+)
+def test_a_processor_that_makes_no_sense_is_a_sentence(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    name = saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))
+    changed(tmp_path / "preprocessor_config.json", **changes)
+    with pytest.raises(UsageError) as caught:
+        load(name)
+    assert f"--model {name}: " in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def test_a_default_processor_that_fails_is_a_sentence(tmp_path: Path) -> None:
+    """The one on pictures takes a mean that the one on tensors does not."""
+    name = saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))
+    changed(tmp_path / "preprocessor_config.json", image_mean="0.5")
+    transform = load(name).transform
+    assert transform is not None
+    with pytest.raises(VerificationError, match=r"transformers .* fails on \w+\.png: TypeError"):
+        preparation.apart_on_tensors(transform, PATHS)
+
+
+def test_a_configuration_of_another_head_is_refused_by_its_shapes(tmp_path: Path) -> None:
+    name = saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))
+    changed(tmp_path / "config.json", id2label={"0": "ant", "1": "bee"})
+    with pytest.raises(WeightsError, match=r"do not fit its config\.json: classifier\.\w+ is \[5.*\], expected \[2"):
+        load(name)
+
+
+def test_a_regression_is_no_classifier(tmp_path: Path) -> None:
+    name = saved(tmp_path, vit(problem_type="regression"), tr.ViTImageProcessor(size=SIDE))
+    with pytest.raises(UsageError, match=r"problem_type in config\.json is regression; its outputs are no classes"):
+        load(name)
+
+
+def test_a_gap_in_the_names_is_told_with_its_file(tmp_path: Path) -> None:
+    name = saved(tmp_path, vit(), tr.ViTImageProcessor(size=SIDE))
+    changed(tmp_path / "config.json", id2label={"0": "a", "1": "b", "2": "c", "3": "d", "5": "e"})
+    with pytest.raises(UsageError, match=f"--model {name}: config.json: id2label: index 4 is missing"):
+        load(name)
+
+
+def test_a_directory_that_cannot_be_an_id_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"there is no directory {tmp_path}/none"):
+        load(f"hf:{tmp_path}/none")
