@@ -52,6 +52,7 @@ bench: setup .bench/models ## what the documents claim of speed and memory, meas
 	$(BIN)/python -m benchmarks.classify_throughput --repository .bench/models --model resnext101_32x4d_onnx
 	$(BIN)/python -m benchmarks.client_memory
 	$(BIN)/python -m benchmarks.client_weight
+	$(BIN)/python -m benchmarks.int8
 
 .bench/models: | setup
 	$(BIN)/tritonrepo export --weights seeded --repository $@
