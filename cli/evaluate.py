@@ -23,6 +23,7 @@ from tritonrepo.client.connection import addresses
 from tritonrepo.client.contract import ready_models
 from tritonrepo.client.datasets import Example, class_index, examples
 from tritonrepo.client.earlier import read_outcomes, settle
+from tritonrepo.client.encoded import takes_files
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
@@ -107,7 +108,7 @@ def _evaluated_models(args: argparse.Namespace) -> list[str]:
     connection = arguments.connection(args)
     transport = Servers([open_transport(url, connection) for url in addresses(args.url)], args.patience)
     try:
-        return ready_models(transport.models())
+        return [name for name in ready_models(transport.models()) if not takes_files(name)]
     finally:
         transport.close()
 

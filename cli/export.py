@@ -75,6 +75,14 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         default=Options.input,
         help="what a client sends: normalised images, or pixels, a quarter of the bytes, that the artifact normalises",
     )
+    add(
+        "--encoded",
+        nargs="?",
+        const="auto",
+        choices=["auto", *FORMATS],
+        help="also an ensemble NAME_encoded that takes image files as they are and names the best classes; on the "
+        "fastest of the formats, or on this one",
+    )
     add("--output", type=word, metavar="KEY", help="key, attribute or index of the scores in what the network returns")
     add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")

@@ -16,6 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:  # torch is not needed to show a table, nor for --help
     from tritonrepo.export.outcome import Build, Outcome
     from tritonrepo.repository.manifest import Verification
+    from tritonrepo.repository.publish import Publication
 
 UNTRAINED = (
     "The weights are untrained: the network computes, and as fast as the real one, but its labels mean nothing. "
@@ -87,6 +88,8 @@ def table(build: Build) -> Table:
         result.add_column(heading, justify="right")
     for outcome in build.outcomes:
         result.add_row(outcome.format.name, _status(outcome), *_figures(outcome), f"{outcome.seconds:.1f}")
+    for name, publication in build.encoded.items():
+        result.add_row(name, _published(publication), "-", "-", "-", "-")
     return result
 
 
@@ -125,8 +128,12 @@ def _status(outcome: Outcome) -> str | Text:
         return Text(str(outcome.error), style="yellow")
     if outcome.publication is None:
         return "verified, not published"
-    pruned = ", ".join(map(str, outcome.publication.pruned))
-    return f"{outcome.publication.status} v{outcome.publication.version}" + (f", pruned v{pruned}" if pruned else "")
+    return _published(outcome.publication)
+
+
+def _published(publication: Publication) -> str:
+    pruned = ", ".join(map(str, publication.pruned))
+    return f"{publication.status} v{publication.version}" + (f", pruned v{pruned}" if pruned else "")
 
 
 def _figures(outcome: Outcome) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tritonrepo.client.class_sets import synsets
 from tritonrepo.client.decode import SCORES, Scores, parse_classification
+from tritonrepo.client.encoded import refuse_encoded, takes_files
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.transport import Inference, ModelStatus, Transport
@@ -80,7 +81,7 @@ class ModelContract:
 
 
 def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> str:
-    """The model to use: the wanted one, else the only one that is ready.
+    """The model to use: the wanted one, else the only one that is ready and takes prepared images.
 
     One model served in several formats counts as one, and the first of FORMAT_PREFERENCE is taken.
 
@@ -90,7 +91,7 @@ def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> st
     """
     if wanted is not None:
         return _wanted(models, wanted)
-    ready = ready_models(models)
+    ready = [name for name in ready_models(models) if not takes_files(name)] or ready_models(models)
     families = {_family(name) for name in ready}
     if len(families) > 1:
         raise UsageError(f"several models are ready, choose one with --model: {', '.join(ready)}")
@@ -162,6 +163,7 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
     """
     name = str(config.get("name", "?"))
     parameters = {key: str(value.get("string_value", "")) for key, value in config.get("parameters", {}).items()}
+    refuse_encoded(name, parameters)
     if "preprocessing" not in parameters:
         raise ContractError(
             f"{name} does not say how to prepare its images: its config.pbtxt has no `preprocessing` parameter. "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tritonrepo.client.contract import ModelContract, read_contract, read_labels
+from tritonrepo.client.encoded import takes_files
 from tritonrepo.client.errors import (
     ContractError,
     ModelUnavailableError,
@@ -79,9 +80,13 @@ def _names(statuses: Sequence[ModelStatus], plan: Plan) -> list[str]:
 
 
 def _wanted(statuses: Sequence[ModelStatus], models: Sequence[str] | None) -> list[str]:
-    """Without names, those that are ready, and those that failed to load. Triton also lists what nobody loaded."""
+    """Without names, those that are ready, and those that failed to load. Triton also lists what nobody loaded.
+
+    Ensembles that take image files, and their steps, are no candidates: each stands on one.
+    """
     if models is None:
-        return sorted({status.name for status in statuses if status.ready or status.reason not in ("", "unloaded")})
+        tried = [status for status in statuses if status.ready or status.reason not in ("", "unloaded")]
+        return sorted({status.name for status in tried if not takes_files(status.name)})
     known = sorted({status.name for status in statuses})
     unknown = [name for name in models if name not in known]
     if unknown:

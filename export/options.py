@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.formats import Format
 from tritonrepo.repository.serving import Serving
 
@@ -39,6 +40,9 @@ class EngineOptions:
 class Options:
     """What to export, and where to.
 
+    Raises:
+        UsageError: `encoded` is none of the formats.
+
     Attributes:
         model: As in `--model`.
         weights: `ngc`, `auto`, `seeded`, `seeded:N` or a checkpoint's path. None: NGC's, or the source's own.
@@ -49,6 +53,8 @@ class Options:
         ema: Take the moving averages of a checkpoint's weights.
         classes: How many classes the head has. None: as many as that of the checkpoint, or of the network itself.
         input: What a client sends: `fp32`, normalised images; or `uint8`, pixels that the artifact normalises.
+        encoded: The format on which an ensemble that takes image files is to stand; `auto`: the fastest of `formats`.
+            None: none is made, and one that stands on a format of these follows it.
         output: The key, attribute or index of the scores in what the network returns. None: see `outputs`.
         spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
@@ -68,6 +74,7 @@ class Options:
     ema: bool = False
     classes: int | None = None
     input: str = "fp32"
+    encoded: str | None = None
     output: str | None = None
     spec: Path | None = None
     name: str | None = None
@@ -76,6 +83,10 @@ class Options:
     keep: int = 2
     staging: Path | None = None
     engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def __post_init__(self) -> None:
+        if self.encoded not in (None, "auto", *(format.name for format in self.formats)):
+            raise UsageError(f"--encoded {self.encoded}: is not among --formats; add it there")
 
 
 @dataclass(frozen=True)

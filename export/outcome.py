@@ -1,6 +1,7 @@
 """What became of an export."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.export.errors import NotPublishableError
@@ -50,11 +51,13 @@ class Build:
         spec: Of the model, with its labels.
         weights: Where its parameters came from.
         outcomes: One for each format that was asked for.
+        encoded: What the writer did with each ensemble that takes image files, by `NAME on MODEL`.
     """
 
     spec: ModelSpec
     weights: Weights
     outcomes: tuple[Outcome, ...]
+    encoded: Mapping[str, Publication] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[TritonRepoError, ...]:

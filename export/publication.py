@@ -1,17 +1,21 @@
 """What was verified, made ready for the repository's writer."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tritonrepo.client.contract import FORMAT_PREFERENCE
+from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.export.options import Options
 from tritonrepo.export.outcome import Outcome
 from tritonrepo.repository import config
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.encoded import SUFFIX, Encoded, find_followers
 from tritonrepo.repository.manifest import Artifact, Manifest, Weights
-from tritonrepo.repository.publish import Candidate, Repository
+from tritonrepo.repository.publish import Publication, Repository
 from tritonrepo.repository.spec import ModelSpec
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow", "triton-repository-builder")
@@ -24,19 +28,52 @@ def publish(
     spec: ModelSpec,
     weights: Weights,
     options: Options,
-) -> tuple[Outcome, ...]:
+    notice: Callable[[str], None] = lambda _: None,
+) -> tuple[tuple[Outcome, ...], dict[str, Publication]]:
     """Publish all that was verified; an outcome that cannot be published here stays as it is.
+
+    Returns:
+        The outcomes, and what was done with each ensemble that takes image files.
 
     Raises:
         TritonRepoError: As the repository's writer raises it.
     """
     verified = [(outcome, artifact) for outcome, artifact in made if outcome.verification is not None]
     candidates = [_candidate(outcome, artifact, spec, weights, options) for outcome, artifact in verified]
-    publications = iter(repository.publish(candidates, options.keep))
-    return tuple(
+    ensembles = _ensembles(repository, [outcome for outcome, _ in verified], spec, options, notice)
+    publications = iter(repository.publish(candidates, options.keep, ensembles))
+    outcomes = tuple(
         outcome if outcome.verification is None else replace(outcome, publication=next(publications))
         for outcome, _ in made
     )
+    return outcomes, {f"{one.name} on {one.part}": next(publications) for one in ensembles}
+
+
+def _ensembles(
+    repository: Repository,
+    verified: Sequence[Outcome],
+    spec: ModelSpec,
+    options: Options,
+    notice: Callable[[str], None],
+) -> list[Encoded]:
+    """The ensemble that is asked for, or those that stand on what is published: these name a version of it."""
+    formats = [outcome.format.name for outcome in verified]
+    parts = {}
+    if options.encoded is None:
+        names = [f"{spec.name}_{format}" for format in formats]
+        parts = {follower: name for name in names for follower in find_followers(repository.root, name)}
+    elif formats:
+        chosen = min(formats, key=_preference) if options.encoded == "auto" else options.encoded
+        parts = {f"{spec.name}{SUFFIX}": f"{spec.name}_{chosen}"}
+    if not parts:
+        return []
+    code = lay_out(repository.workspace("code"), notice)
+    return [Encoded(name, part, code) for name, part in parts.items()]
+
+
+def _preference(format: str) -> int:
+    """Clients' own: the fastest first."""
+    return FORMAT_PREFERENCE.index(format) if format in FORMAT_PREFERENCE else len(FORMAT_PREFERENCE)
 
 
 def _candidate(outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options) -> Candidate:

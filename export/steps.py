@@ -54,10 +54,11 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
             found = subject.prepare(options, repository, watcher)
             made = make(found, options, repository, process, watcher)
         outcomes = tuple(outcome for outcome, _ in made)
-        if not any(outcome.failed for outcome in outcomes):
-            watcher.step("publish")
-            outcomes = publish(repository, made, found.spec, found.weights, options)
-        return Build(found.spec, found.weights, outcomes)
+        if any(outcome.failed for outcome in outcomes):
+            return Build(found.spec, found.weights, outcomes)
+        watcher.step("publish")
+        published = publish(repository, made, found.spec, found.weights, options, watcher.notice)
+        return Build(found.spec, found.weights, *published)
 
 
 def make(

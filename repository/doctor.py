@@ -9,6 +9,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.install import install_command
+from tritonrepo.repository.ensemble import examine_steps
 from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.findings import AGAIN, Finding
 from tritonrepo.repository.host import import_fault
@@ -20,6 +21,7 @@ from tritonrepo.repository.layout import (
     is_dangling,
     model_directories,
     read_config,
+    served_versions,
     version_beyond_counting,
     version_numbers,
 )
@@ -76,12 +78,13 @@ def _model(directory: Path, release: str) -> list[Finding]:
         text = f"the version {beyond} is beyond {LARGEST_VERSION}, at which Triton aborts, with every model"
         return [Finding("fail", directory.name, text, "rename that directory")]
     versions = version_numbers(directory)
-    served = _served(config, versions)
+    served = served_versions(config, versions)
     found = [
         *_config(directory, config),
         *_policy(directory, config, versions, served),
         *_threads(directory, config, versions),
         *_labels(directory, config),
+        *examine_steps(directory, config),
     ]
     for number in versions:
         findings = examine_version(directory / str(number), config, release)
@@ -90,19 +93,6 @@ def _model(directory: Path, release: str) -> list[Finding]:
         numbers = ", ".join(map(str, versions))
         found.insert(0, Finding("ok", directory.name, f"{config.backend or config.platform}, version {numbers}"))
     return found
-
-
-def _served(config: ModelConfig, versions: Sequence[int]) -> list[int]:
-    """The versions that Triton would load."""
-    policy = config.version_policy
-    match policy.WhichOneof("policy_choice"):
-        case "all":
-            return [*versions]
-        case "specific":
-            return [number for number in versions if number in policy.specific.versions]
-        case _:
-            newest = policy.latest.num_versions if policy.HasField("latest") else 1
-            return [*versions[max(len(versions) - newest, 0) :]]
 
 
 def _idle(finding: Finding) -> Finding:

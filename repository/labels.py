@@ -28,3 +28,9 @@ def count_labels(path: Path) -> int:
     """How many labels Triton finds in a file: it reads lines with C++'s getline. Raises `OSError`."""
     content = path.read_bytes()
     return len(content.removesuffix(b"\n").split(b"\n")) if content else 0
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Those in a file, as `to_text` wrote them. Raises `OSError`."""
+    text = path.read_text(encoding="utf-8")
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()

@@ -8,6 +8,7 @@ ROOT/NAME/1/manifest.json  where that came from; beside it, for a rollback, vers
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -82,3 +83,16 @@ def read_config(model: Path) -> ModelConfig:
 def backend_of(config: ModelConfig) -> str:
     """The backend that a configuration names, itself or by the old name of its platform; empty if it names none."""
     return str(config.backend or PLATFORM_BACKENDS.get(config.platform, ""))
+
+
+def served_versions(config: ModelConfig, versions: Sequence[int]) -> list[int]:
+    """The versions that Triton would load."""
+    policy = config.version_policy
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            return [*versions]
+        case "specific":
+            return [number for number in versions if number in policy.specific.versions]
+        case _:
+            newest = policy.latest.num_versions if policy.HasField("latest") else 1
+            return [*versions[max(len(versions) - newest, 0) :]]

@@ -15,7 +15,18 @@ from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository import labels
+from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.encoded import (
+    Encoded,
+    Part,
+    code_of,
+    find_followers,
+    make_ensemble,
+    part_from_text,
+    part_of,
+    read_part,
+)
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.files import let_all_read, link, swap_all, sync, sync_directories, write, write_errors
 from tritonrepo.repository.formats import FORMATS
@@ -27,27 +38,7 @@ from tritonrepo.repository.layout import (
     WITHDRAWN_FILENAME,
     version_numbers,
 )
-from tritonrepo.repository.manifest import Manifest
 from tritonrepo.repository.staging import Staging, open_staging
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A verified artifact, ready to become a version.
-
-    Attributes:
-        name: `<model>_<format>`.
-        artifact: In the staging directory, under its final file name.
-        config: The text of config.pbtxt.
-        labels: One for each class.
-        manifest: What is known of the artifact.
-    """
-
-    name: str
-    artifact: Path
-    config: str
-    labels: tuple[str, ...]
-    manifest: Manifest
 
 
 @dataclass(frozen=True)
@@ -87,11 +78,19 @@ class Repository:
         if version_numbers(live)[-1:] >= [LARGEST_VERSION]:
             raise PublishError(f"{live}: holds version {version_numbers(live)[-1]}, and Triton cannot count further")
 
-    def publish(self, candidates: Sequence[Candidate], keep: int) -> list[Publication]:
+    def publish(self, candidates: Sequence[Candidate], keep: int, encoded: Sequence[Encoded] = ()) -> list[Publication]:
         """Make each candidate the newest version of its model, and prune what we published beyond `keep` versions.
 
         All are staged before the first goes live. The same artifact under the same configuration and labels makes no
         new version. Any change does: clients hold what they know of a model to its version.
+
+        Args:
+            candidates: What is published.
+            keep: How many versions of each model.
+            encoded: The ensembles that are to stand on what is published.
+
+        Returns:
+            What was done for each candidate, then for each ensemble.
 
         Raises:
             PublishError: A model's directory cannot be ours.
@@ -99,8 +98,15 @@ class Repository:
         """
         with write_errors(self.root):
             staged = [self._stage(candidate, keep) for candidate in candidates]
-            self._go_live([following for following, _ in staged if following is not None])
-        return [publication for _, publication in staged]
+            parts = {one.name: (one, done.version) for one, (_, done) in zip(candidates, staged, strict=True)}
+            ensembles = []
+            for ensemble in encoded:
+                one, version = parts[ensemble.part]
+                part = part_from_text(one.config, version, one.labels, one.manifest)
+                ensembles.append(self._stage_ensemble(ensemble, part, keep))
+            pieces = [*staged, *(piece for pieces in ensembles for piece in pieces)]
+            self._go_live([following for following, _ in pieces if following is not None])
+        return [publication for _, publication in (*staged, *(pieces[-1] for pieces in ensembles))]
 
     def find_models(self, name: str) -> list[str]:
         """The model of this name or, if there is none, all the formats of `name`.
@@ -121,6 +127,8 @@ class Repository:
     def roll_back(self, names: Sequence[str]) -> dict[str, int]:
         """Withdraw the newest version of each model, and give the one before it its configuration back: all or none.
 
+        An ensemble that stands on one of them gets a version that stands on the one before.
+
         Args:
             names: Directories of the repository.
 
@@ -133,7 +141,10 @@ class Repository:
         """
         targets = {name: self._earlier(name) for name in names}
         with write_errors(self.root):
-            self._go_live([self._stage_earlier(name, version) for name, version in targets.items()])
+            successors = [self._stage_earlier(name, version) for name, version in targets.items()]
+            for name, version in targets.items():
+                successors += self._stage_followers(name, version)
+            self._go_live(successors)
         return targets
 
     def _stage(self, candidate: Candidate, keep: int) -> tuple[Path | None, Publication]:
@@ -154,9 +165,32 @@ class Repository:
             write(directory / name, text)  # for `roll_back`
         return following, Publication(version, "published", _prune(following, keep))
 
+    def _stage_ensemble(self, ensemble: Encoded, part: Part, keep: int) -> list[tuple[Path | None, Publication]]:
+        """What `_stage` makes of the steps of an ensemble, and last of itself."""
+        staged: list[tuple[Path | None, Publication]] = []
+
+        def stage(candidate: Candidate) -> int:
+            staged.append(self._stage(candidate, keep))
+            return staged[-1][1].version
+
+        make_ensemble(ensemble, part, self._staging.workspace(ensemble.name), stage)
+        return staged
+
+    def _stage_followers(self, name: str, version: int) -> list[Path]:
+        """The successors of the ensembles on a model, and of their steps, for when this version is the newest."""
+        successors: list[Path] = []
+        for follower in find_followers(self.root, name):
+            code = code_of(self.root / follower, self._staging.workspace(follower))
+            part = read_part(self.root / name, version)
+            staged = self._stage_ensemble(Encoded(follower, name, code), part, LARGEST_VERSION)
+            successors += [following for following, _ in staged if following is not None]
+        return successors
+
     def _earlier(self, name: str) -> int:
         """The version before the newest, if that one is ours to withdraw. Raises `PublishError`."""
         live = self.root / name
+        if part := part_of(live):
+            raise PublishError(f"{live}: follows {part}; roll that back, and this goes with it")
         self.check(name)
         versions = version_numbers(live)
         if len(versions) < 2:
@@ -238,7 +272,13 @@ def _add_version(directory: Path, candidate: Candidate) -> None:
     for path in (directory, candidate.artifact):
         let_all_read(path)
     sync(candidate.artifact)
-    os.link(candidate.artifact, directory / candidate.artifact.name)
+    if candidate.tree is None:
+        os.link(candidate.artifact, directory / candidate.artifact.name)
+    else:
+        shutil.copytree(candidate.tree, directory, copy_function=link, dirs_exist_ok=True)
+        for path in (directory, *directory.rglob("*")):
+            let_all_read(path)
+            sync(path)
     write(directory / MANIFEST_FILENAME, candidate.manifest.to_json())
 
 

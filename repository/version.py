@@ -7,6 +7,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.artifacts import plan, torchscript
 from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.ensemble import examine_code
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.findings import AGAIN, Fault, Finding
 from tritonrepo.repository.formats import FORMATS
@@ -82,6 +83,8 @@ def _content(
         yield from onnx.examine(artifact, config, release)
     elif backend == "pytorch" and artifact.suffix != ".py":
         yield from torchscript.examine(artifact)
+    elif backend == "python":
+        yield from examine_code(artifact.parent, config)
     elif backend == "tensorrt":
         yield from plan.examine(artifact, engine, release)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.repository.manifests import manifest_of
-from tritonrepo.repository.publish import Candidate, Publication, open_repository
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.publish import Publication, open_repository
 
 MODEL = "net_onnx"
 KEEP = 2

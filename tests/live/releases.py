@@ -15,7 +15,8 @@ from PIL import Image
 
 from tests.repository.manifests import manifest_of
 from tritonrepo.client.preprocess import Preprocessing, preprocess
-from tritonrepo.repository.publish import Candidate, Publication, open_repository
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.publish import Publication, open_repository
 
 MODEL = "net_onnx"
 

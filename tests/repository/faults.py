@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.repository.manifests import ENGINE, manifest_of
+from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.doctor import examine_repository
-from tritonrepo.repository.publish import Candidate, open_repository
+from tritonrepo.repository.publish import open_repository
 
 RELEASE = "26.11"
 BUILT_BY = (11, 4, 0, 106)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tests.repository.manifests import manifest_of
-from tritonrepo.repository.publish import Candidate, Publication, Repository, open_repository
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.publish import Publication, Repository, open_repository
 
 NAME = "net_onnx"
 

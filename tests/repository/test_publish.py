@@ -188,7 +188,8 @@ PUBLISHER = """
 import sys
 from pathlib import Path
 from tests.repository.manifests import manifest_of
-from tritonrepo.repository.publish import Candidate, open_repository
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.publish import open_repository
 models, number = Path(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
 while True:

@@ -1,0 +1,219 @@
+"""`<model>_encoded`: an ensemble that takes image files as they are, derived from the model that it stands on.
+
+Three models of Triton: `<model>_encoded_decode` decodes and prepares, the model itself computes, and
+`<model>_encoded_rank` names the best classes. The ensemble names the *version* of each. So no picture is prepared or
+decoded under another version's contract: where a version is gone, Triton refuses the request instead.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import TYPE_STRING, ModelConfig, ModelInstanceGroup
+
+from tritonrepo.client.encoded import STANDS_ON
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.config import to_text
+from tritonrepo.repository.digest import sha256_of_tree
+from tritonrepo.repository.errors import ConfigError, PublishError
+from tritonrepo.repository.files import link
+from tritonrepo.repository.labels import read_labels
+from tritonrepo.repository.layout import (
+    CONFIG_FILENAME,
+    LABELS_FILENAME,
+    MANIFEST_FILENAME,
+    model_directories,
+    read_config,
+    version_numbers,
+)
+from tritonrepo.repository.manifest import Artifact, Manifest, read_manifest
+
+SUFFIX = "_encoded"
+DECODE, RANK = "_decode", "_rank"
+FORMAT = "encoded"
+PLATFORM = "ensemble"
+FILE, REASON, SCORES, BEST = "IMAGE", "REASON", "SCORES", "BEST"
+"""The ensemble's input; why a picture was refused, between the steps; what the model gives; the best classes in JSON.
+"""
+CODE = "code_sha256"
+"""The parameter of a step with the fingerprint of its code."""
+IMAGE_PYTHON = (3, 12)
+"""The Python of the official images since 24.11, which are made on Ubuntu 24.04. Not looked up in an image here."""
+RECORDS = (CONFIG_FILENAME, LABELS_FILENAME, MANIFEST_FILENAME)
+"""What a version directory holds beside the code of a step."""
+STEPS_FILENAME = "steps.json"
+MODEL_FILENAME = "model.py"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The version of a model that an ensemble stands on.
+
+    Attributes:
+        config: Its config.pbtxt.
+        version: Its number.
+        labels: Of its classes.
+        manifest: Of that version.
+    """
+
+    config: ModelConfig
+    version: int
+    labels: tuple[str, ...]
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An ensemble that is to stand on a model.
+
+    Attributes:
+        name: `<model>_encoded`.
+        part: The model, `<model>_<format>`.
+        code: A directory with the code of the steps, `decode/` and `rank/`, each with its model.py.
+    """
+
+    name: str
+    part: str
+    code: Path
+
+
+def find_followers(root: Path, part: str) -> list[str]:
+    """The ensembles of a repository, made by the exporter, that stand on a model."""
+    names = (path.name for path in model_directories(root) if path.name.endswith(SUFFIX))
+    return [name for name in names if part_of(root / name) == part]
+
+
+def part_of(model: Path) -> str | None:
+    """The model that an ensemble, or the step of one, says it stands on; None if the directory is neither."""
+    try:
+        config = read_config(model)
+    except ConfigError:
+        return None
+    return str(config.parameters[STANDS_ON].string_value) if STANDS_ON in config.parameters else None
+
+
+def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Callable[[Candidate], int]) -> None:
+    """Stage the two steps, then the ensemble that names their versions.
+
+    Args:
+        encoded: What is asked for.
+        part: What it stands on.
+        workspace: A directory on the repository's filesystem.
+        stage: Takes a candidate, and returns the version that it will be.
+    """
+    decode = stage(_step(encoded, part, "decode", _decode_config(encoded, part)))
+    rank = stage(_step(encoded, part, "rank", _rank_config(encoded, part)))
+    steps = [(encoded.name + DECODE, decode), (part.config.name, part.version), (encoded.name + RANK, rank)]
+    artifact = workspace / STEPS_FILENAME
+    artifact.write_text(json.dumps([{"model": name, "version": number} for name, number in steps], indent=2) + "\n")
+    stage(_candidate(encoded.name, artifact, _ensemble_config(encoded, part, steps), part, None))
+
+
+def code_of(ensemble: Path, workspace: Path) -> Path:
+    """A copy, by hard links, of the code that the newest version of an ensemble's steps has; where it is."""
+    for step in (DECODE, RANK):
+        model = ensemble.with_name(ensemble.name + step)
+        newest = model / str(version_numbers(model)[-1])
+        ignored = shutil.ignore_patterns(*RECORDS)
+        shutil.copytree(newest, workspace / step.removeprefix("_"), copy_function=link, ignore=ignored)
+    return workspace
+
+
+def read_part(directory: Path, version: int) -> Part:
+    """What a version of a model says of itself.
+
+    Raises:
+        ConfigError: Its configuration cannot be read.
+        ManifestError: Its manifest cannot.
+        PublishError: It has no contract.
+    """
+    config = read_config(directory / str(version))
+    labels = read_labels(directory / str(version) / LABELS_FILENAME)
+    manifest = read_manifest(directory / str(version))
+    return Part(_checked(config, directory / str(version)), version, labels, manifest)
+
+
+def part_from_text(text: str, version: int, labels: tuple[str, ...], manifest: Manifest) -> Part:
+    """What a candidate for a version says of itself. Raises `PublishError`."""
+    return Part(_checked(text_format.Parse(text, ModelConfig()), Path(manifest.model)), version, labels, manifest)
+
+
+def _checked(config: ModelConfig, where: Path) -> ModelConfig:
+    if "preprocessing" not in config.parameters or len(config.input) != 1 or len(config.output) != 1:
+        raise PublishError(
+            f"{where / CONFIG_FILENAME}: does not say how to prepare its images, so nothing can prepare them for it"
+        )
+    return config
+
+
+def _step(encoded: Encoded, part: Part, step: str, config: ModelConfig) -> Candidate:
+    tree = encoded.code / step
+    # The code counts like the configuration: other code is another version.
+    config.parameters[CODE].string_value = sha256_of_tree(tree)
+    return _candidate(config.name, tree / MODEL_FILENAME, config, part, tree)
+
+
+def _candidate(name: str, artifact: Path, config: ModelConfig, part: Part, tree: Path | None) -> Candidate:
+    manifest = replace(part.manifest, model=name, format=FORMAT, artifact=Artifact.of(artifact), conversion=None)
+    return Candidate(name, artifact, to_text(config), part.labels, manifest, tree)
+
+
+def _python(name: str, part: Part) -> ModelConfig:
+    """A step: on the CPU, one process that batches as the model does."""
+    config = ModelConfig(
+        name=name,
+        backend="python",
+        default_model_filename=MODEL_FILENAME,
+        max_batch_size=part.config.max_batch_size,
+    )
+    config.dynamic_batching.CopyFrom(part.config.dynamic_batching)
+    config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=1)
+    config.version_policy.latest.num_versions = 1
+    config.parameters[STANDS_ON].string_value = part.config.name
+    return config
+
+
+def _decode_config(encoded: Encoded, part: Part) -> ModelConfig:
+    config, model = _python(encoded.name + DECODE, part), part.config
+    config.input.add(name=FILE, data_type=TYPE_STRING, dims=[1])
+    prepared = model.input[0]
+    config.output.add(name=prepared.name, data_type=prepared.data_type, dims=prepared.dims)
+    config.output.add(name=REASON, data_type=TYPE_STRING, dims=[1])
+    config.parameters["preprocessing"].string_value = model.parameters["preprocessing"].string_value
+    return config
+
+
+def _rank_config(encoded: Encoded, part: Part) -> ModelConfig:
+    config, scores = _python(encoded.name + RANK, part), part.config.output[0]
+    config.input.add(name=SCORES, data_type=scores.data_type, dims=scores.dims)
+    config.input.add(name=REASON, data_type=TYPE_STRING, dims=[1])
+    config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
+    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=LABELS_FILENAME)
+    if "scores" in part.config.parameters:
+        config.parameters["scores"].string_value = part.config.parameters["scores"].string_value
+    return config
+
+
+def _ensemble_config(encoded: Encoded, part: Part, steps: list[tuple[str, int]]) -> ModelConfig:
+    model = part.config
+    prepared, scores = model.input[0].name, model.output[0]
+    config = ModelConfig(name=encoded.name, platform=PLATFORM, max_batch_size=model.max_batch_size)
+    config.version_policy.latest.num_versions = 1
+    config.input.add(name=FILE, data_type=TYPE_STRING, dims=[1])
+    config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
+    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=LABELS_FILENAME)
+    # A step's own tensor -> that of the ensemble.
+    inputs = [{FILE: FILE}, {prepared: "prepared"}, {SCORES: "raw", REASON: "reason"}]
+    outputs = [{prepared: "prepared", REASON: "reason"}, {scores.name: "raw"}, {BEST: BEST, scores.name: scores.name}]
+    for (name, version), taken, given in zip(steps, inputs, outputs, strict=True):
+        step = config.ensemble_scheduling.step.add(model_name=name, model_version=version)
+        step.input_map.update(taken)
+        step.output_map.update(given)
+    for key in ("trained", "weights", "class_set", "synsets", "scores"):
+        if key in model.parameters:
+            config.parameters[key].string_value = model.parameters[key].string_value
+    config.parameters[STANDS_ON].string_value = model.name
+    return config

@@ -1,0 +1,221 @@
+"""Image files as they are, sent to the embedded Triton: decoded, prepared and named there as the client does it."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from PIL import Image
+
+from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
+from tests.repository.manifests import manifest_of
+from tritonrepo.client import Classifier
+from tritonrepo.client.errors import ContractError
+from tritonrepo.export.encoded.code import lay_out
+from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.encoded import Encoded
+from tritonrepo.repository.publish import open_repository
+from tritonrepo.serve.door import Door
+from tritonrepo.serve.guard import Guard
+from tritonrepo.serve.ports import ADDRESS
+from tritonrepo.serve.triton import TritonServer
+
+pytestmark = pytest.mark.live
+ENCODED = "net_encoded"
+SECOND = OTHERS["resize"]
+
+
+def publish(repository: Path, release: Release) -> None:
+    with open_repository(repository) as ours:
+        artifact = ours.workspace(MODEL) / "model.onnx"
+        release.write(artifact)
+        candidate = Candidate(MODEL, artifact, release.config(), tuple(release.labels), manifest_of(artifact))
+        code = lay_out(ours.workspace("code"), lambda _: None)
+        ours.publish([candidate], 9, [Encoded(ENCODED, MODEL, code)])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoded") / "models"
+    publish(path, FIRST)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[TritonServer]:
+    with TritonServer(models, door=Door()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Of several sizes and formats."""
+    drawn = draw_pictures(tmp_path_factory.mktemp("pictures"), 6)
+    for number, path in enumerate(drawn[:3]):
+        with Image.open(path) as image:
+            image.resize((90 + 40 * number, 70)).save(path.with_suffix(".jpg"), quality=90)
+    return sorted(drawn[0].parent.iterdir())
+
+
+def infer(server: TritonServer, files: list[bytes], **options: Any) -> triton.InferResult:
+    with triton.InferenceServerClient(server.grpc_url) as client:
+        tensor = triton.InferInput("IMAGE", [len(files), 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[file] for file in files], dtype=object))
+        return client.infer(ENCODED, [tensor], **options)
+
+
+def post(port: int, body: bytes) -> tuple[int, bytes]:
+    """What `curl --data-binary` sends."""
+    connection = http.client.HTTPConnection(ADDRESS, port, timeout=30)
+    headers = {"Inference-Header-Content-Length": "0", "Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        connection.request("POST", f"/v2/models/{ENCODED}/infer", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def best(answer: triton.InferResult) -> list[Any]:
+    return [json.loads(text) for text in answer.as_numpy("BEST").ravel()]
+
+
+def bomb() -> bytes:
+    """More pixels than are let through, in a few bytes."""
+    return written(Image.new("1", (9500, 9500)), "PNG")
+
+
+def slow() -> bytes:
+    """A JPEG that may go over its pixels a hundred times."""
+    return written(Image.new("L", (6000, 5000)), "JPEG") + b"\xff\xda" * 98
+
+
+def many_scans() -> bytes:
+    return written(Image.new("L", (64, 64)), "JPEG") + b"\xff\xda" * 101
+
+
+def written(image: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+def test_the_scores_are_those_of_the_client_bit_for_bit(server: TritonServer, pictures: list[Path]) -> None:
+    with Classifier(server.grpc_url, model=MODEL) as classifier:
+        results = list(classifier.classify(pictures))
+        labels = classifier.labels()
+    for path, result in zip(pictures, results, strict=True):
+        assert result.error is None
+        answer = infer(server, [path.read_bytes()])
+        found = dict(zip(labels, answer.as_numpy("OUTPUT__0")[0].tolist(), strict=True))
+        assert {one.label: one.score for one in result.predictions} == {
+            one.label: found[one.label] for one in result.predictions
+        }
+        named = [(one["label"], one["index"], one["probability"]) for one in best(answer)[0]]
+        assert named == [(one.label, one.index, one.probability) for one in result.predictions]
+
+
+def test_one_post_of_a_file_through_the_guard_gets_labels_back(server: TritonServer, pictures: list[Path]) -> None:
+    with Guard(lambda: (server.http_url, server.key), Door(), 0) as guard:
+        status, body = post(guard.port, pictures[0].read_bytes())
+        assert status == 200
+        named = json.loads(body[body.rindex(b'[{"label"') :])
+        expected = FIRST.expected(pictures[0])
+        assert [one["label"] for one in named] == sorted(expected, key=expected.__getitem__, reverse=True)
+        status, body = post(guard.port, b"\xff\xd8 no picture")
+        assert status == 400
+        assert b"not an image in a known format" in body
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: b"", "empty file"),
+        (lambda: b"no picture", "not an image in a known format"),
+        (bomb, "decompression bomb: 9500x9500"),
+        (slow, "s to decode, more than the 5 s that are allowed"),
+        (many_scans, "scans, more than the 100"),
+    ],
+)
+def test_what_the_client_refuses_is_refused(server: TritonServer, make: Callable[[], bytes], sentence: str) -> None:
+    with pytest.raises(triton.InferenceServerException, match=sentence):
+        infer(server, [make()])
+
+
+def test_a_broken_file_fails_alone_among_requests_that_are_batched(server: TritonServer, pictures: list[Path]) -> None:
+    files = [path.read_bytes() for path in pictures] * 4
+    files[5] = files[17] = b"no picture"
+
+    def send(file: bytes) -> Any:
+        try:
+            return best(infer(server, [file]))[0][0]["label"]
+        except triton.InferenceServerException as exc:
+            return exc.message()
+
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(send, files))
+    assert [number for number, one in enumerate(found) if one not in FIRST.labels] == [5, 17]
+    assert "not an image in a known format" in found[5]
+
+
+def test_a_broken_file_fails_alone_in_a_request_of_several(server: TritonServer, pictures: list[Path]) -> None:
+    answer = infer(server, [pictures[0].read_bytes(), b"no picture", pictures[1].read_bytes()])
+    first, second, third = best(answer)
+    assert second == {"error": "not an image in a known format"}
+    assert np.isneginf(answer.as_numpy("OUTPUT__0")[1]).all()
+    for one, path in ((first, pictures[0]), (third, pictures[1])):
+        expected = FIRST.expected(path)
+        assert one[0]["label"] == max(expected, key=expected.__getitem__)
+
+
+def test_triton_names_its_classes(server: TritonServer, pictures: list[Path]) -> None:
+    wanted = [triton.InferRequestedOutput("OUTPUT__0", class_count=5)]
+    entries = infer(server, [pictures[0].read_bytes()], outputs=wanted).as_numpy("OUTPUT__0")[0]
+    assert {entry.decode().split(":")[2] for entry in entries} == set(FIRST.labels)
+
+
+def test_the_client_takes_the_model_and_refuses_the_ensemble(server: TritonServer) -> None:
+    with Classifier(server.grpc_url) as classifier:
+        assert classifier.contract.name == MODEL
+    with (
+        pytest.raises(ContractError, match=f"takes image files as they are.*{MODEL}"),
+        Classifier(server.grpc_url, model=ENCODED) as classifier,
+    ):
+        assert classifier.contract
+
+
+def test_python_writes_nothing_into_a_repository_that_is_served(server: TritonServer, models: Path) -> None:
+    assert server.ready_versions()[ENCODED] == ["1"]
+    assert not list(models.rglob("*.pyc"))
+
+
+def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(pictures: list[Path], tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    publish(models, FIRST)
+    with TritonServer(models) as server:
+
+        def check(release: Release) -> None:
+            for path in pictures:
+                scores = infer(server, [path.read_bytes()]).as_numpy("OUTPUT__0")[0]
+                assert scores.tolist() == pytest.approx(list(release.expected(path).values()), abs=2e-3)
+
+        def load() -> None:
+            for path in sorted(models.iterdir(), key=lambda path: path.name == ENCODED):
+                server.load(path.name)
+
+        check(FIRST)
+        publish(models, SECOND)
+        load()
+        check(SECOND)
+        with open_repository(models) as repository:
+            repository.roll_back([MODEL])
+        load()
+        check(FIRST)
