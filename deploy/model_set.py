@@ -9,6 +9,7 @@ from pathlib import Path
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.encoded import DECODE, RANK, SUFFIX
 from tritonrepo.repository.errors import ManifestError, RepositoryError
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.layout import backend_of, model_directories, read_config, version_numbers
@@ -52,7 +53,8 @@ def choose_models(root: Path, names: Sequence[str], *, gpu: bool) -> ModelSet:
 
     Args:
         root: The repository.
-        names: Which models; a model without its format means all its formats. All models if there are none.
+        names: Which models; a model without its format means all its formats, and what takes image files for it. All
+            models if there are none.
         gpu: Whether each pod has a GPU.
 
     Raises:
@@ -90,8 +92,19 @@ def _read_model(directory: Path) -> ServedModel:
         directory.name,
         sum(_size(directory / str(number)) for number in _loaded(directory, config)),
         sum(group.count or 1 for group in groups) or 1,
-        backend_of(config) == "tensorrt" or any(group.kind == ModelInstanceGroup.KIND_GPU for group in groups),
+        _needs_gpu(directory, config),
     )
+
+
+def _needs_gpu(directory: Path, config: ModelConfig) -> bool:
+    """Whether it can run on a GPU alone, itself or a step of it."""
+    steps = [directory.with_name(step.model_name) for step in config.ensemble_scheduling.step]
+    return any(map(_is_for_gpu, (config, *(read_config(step) for step in steps if step.is_dir()))))
+
+
+def _is_for_gpu(config: ModelConfig) -> bool:
+    kinds = [group.kind for group in config.instance_group]
+    return backend_of(config) == "tensorrt" or ModelInstanceGroup.KIND_GPU in kinds
 
 
 def _loaded(directory: Path, config: ModelConfig) -> list[int]:
@@ -116,4 +129,5 @@ def _size(version: Path) -> int:
 
 
 def _is_named(model: str, names: Sequence[str]) -> bool:
-    return any(model in (name, *(f"{name}_{format}" for format in FORMATS)) for name in names)
+    endings = ("", *(f"_{format}" for format in FORMATS), SUFFIX, SUFFIX + DECODE, SUFFIX + RANK)
+    return any(model == name + ending for name in names for ending in endings)

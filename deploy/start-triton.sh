@@ -11,10 +11,11 @@ set -euo pipefail
 
 models=${MODEL_REPOSITORY:-/models}
 
-# A plan needs a GPU, and so does an instance group that says so. Comments in a config do not count.
+# A plan needs a GPU, and so do an instance group that says so and an ensemble that stands on a plan. Comments in a
+# config do not count.
 needs_gpu() {
     sed 's/#.*//' "$1" |
-        grep -Eq '(backend|platform)[[:space:]]*:[[:space:]]*"tensorrt(_plan)?"|kind[[:space:]]*:[[:space:]]*KIND_GPU'
+        grep -Eq '(backend|platform)[[:space:]]*:[[:space:]]*"tensorrt(_plan)?"|kind[[:space:]]*:[[:space:]]*KIND_GPU|model_name[[:space:]]*:[[:space:]]*"[^"]*_tensorrt(_[a-z0-9]+)?"'
 }
 
 fail() {

@@ -44,10 +44,18 @@ def make_curl(url: str, metadata: Mapping[str, Any]) -> str:
     )
 
 
-def describe_input(tensor: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request's entry for a tensor of the metadata, free dimensions set to 1."""
+def describe_input(tensor: Mapping[str, Any], sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
+    """Return the request's entry for a tensor of the metadata, free dimensions set to 1.
+
+    Args:
+        tensor: Of the metadata.
+        sizes: Bytes of an element of each type.
+
+    Raises:
+        KeyError: It is of none of the types.
+    """
     shape = [max(int(size), 1) for size in tensor["shape"]]
-    size = math.prod(shape) * SIZES[tensor["datatype"]]
+    size = math.prod(shape) * sizes[tensor["datatype"]]
     return {
         "name": tensor["name"],
         "shape": shape,

@@ -49,6 +49,18 @@ def test_the_only_model_is_chosen_in_its_fastest_format(names: list[str], chosen
     assert choose_model(ready(*names)) == chosen
 
 
+def test_an_ensemble_that_takes_files_and_its_steps_are_no_choice_unless_named() -> None:
+    names = ready("net_encoded", "net_encoded_decode", "net_encoded_rank", "net_onnx")
+    assert choose_model(names) == "net_onnx"
+    assert choose_model(names, "net_encoded") == "net_encoded"
+
+
+def test_a_model_that_takes_image_files_is_refused_with_the_one_to_ask() -> None:
+    asked = config(name="net_encoded", parameters={"stands_on": {"string_value": "net_onnx"}})
+    with pytest.raises(ContractError, match=r"takes image files as they are.*stands on: net_onnx"):
+        parse_contract(asked)
+
+
 def test_several_models_are_an_open_choice() -> None:
     with pytest.raises(UsageError, match=r"--model: cat_onnx, dog_onnx"):
         choose_model(ready("dog_onnx", "cat_onnx"))

@@ -84,3 +84,12 @@ def test_a_repository_with_nothing_to_serve_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net_onnx/config.pbtxt").write_text("{")
     with pytest.raises(ConfigError):
         choose_models(tmp_path, [], gpu=True)
+
+
+def test_an_ensemble_goes_with_its_model_and_needs_the_gpu_of_its_steps(tmp_path: Path) -> None:
+    publish_plan(tmp_path)
+    step = 'ensemble_scheduling { step { model_name: "tiny_tensorrt" model_version: 1 } }'
+    add(tmp_path, "tiny_encoded", f'platform: "ensemble" {step}', v1=1)
+    add(tmp_path, "tiny_encoded_decode", 'backend: "python"', v1=1)
+    assert choose_models(tmp_path, ["tiny"], gpu=False).left_out == ("tiny_encoded", "tiny_tensorrt")
+    assert choose_models(tmp_path, ["tiny"], gpu=True).whole

@@ -22,6 +22,10 @@ pytestmark = pytest.mark.live
 SCRIPT = Path(__file__).parents[2] / "deploy/start-triton.sh"
 PLAN = 'name: "tiny_tensorrt"\nbackend: "tensorrt"\nmax_batch_size: 8\n'
 ON_GPU = 'name: "tiny_gpu"\nbackend: "onnxruntime"\ninstance_group { kind : KIND_GPU }\n'
+ENSEMBLE = """
+name: "tiny_encoded" platform: "ensemble"
+ensemble_scheduling { step { model_name: "tiny_tensorrt" model_version: 1 } }
+"""
 DEADLINE_SECONDS = 60
 
 
@@ -77,9 +81,10 @@ def wait_for(port: int, path: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def server(repository: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
-    """The script in the mode that the test asks for, over two runnable models and two that need a GPU."""
+    """The script in the mode that the test asks for, over two runnable models and three that need a GPU."""
     add_model(repository, "tiny_tensorrt", PLAN)
     add_model(repository, "tiny_gpu", ON_GPU)
+    add_model(repository, "tiny_encoded", ENSEMBLE)
     process, port, _ = start(repository, tmp_path, request.param)
     try:
         wait_for(port, "/v2/health/live", process)

@@ -19,6 +19,7 @@ from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
 from tritonrepo.client import Classifier
 from tritonrepo.client.errors import ContractError
+from tritonrepo.client.server_key import key_headers
 from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import Encoded
@@ -26,6 +27,9 @@ from tritonrepo.repository.publish import open_repository
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.ports import ADDRESS
+from tritonrepo.serve.probe import make_request
+from tritonrepo.serve.questions import exchange
+from tritonrepo.serve.stubs import Stubs
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -195,6 +199,26 @@ def test_the_client_takes_the_model_and_refuses_the_ensemble(server: TritonServe
 def test_python_writes_nothing_into_a_repository_that_is_served(server: TritonServer, models: Path) -> None:
     assert server.ready_versions()[ENCODED] == ["1"]
     assert not list(models.rglob("*.pyc"))
+
+
+@pytest.mark.parametrize("name", [ENCODED, "net_encoded_decode", "net_encoded_rank"])
+def test_the_supervisors_question_is_answered(server: TritonServer, name: str) -> None:
+    body, length = make_request(server.read_metadata(name))
+    headers = {"Inference-Header-Content-Length": str(length), **key_headers(server.key)}
+    status, answer = exchange(server.http_url, "POST", f"/v2/models/{name}/infer", body, headers, 30.0)
+    expected = (200, b"BEST") if name.endswith("rank") else (400, b"empty file")
+    assert status == expected[0]
+    assert expected[1] in answer
+
+
+def test_a_step_that_died_is_loaded_again_and_the_ensemble_with_it(server: TritonServer, pictures: list[Path]) -> None:
+    stubs = Stubs(server.pid)
+    stubs.refresh()
+    stubs.kill(stubs.bury("net_encoded_decode"))
+    server.unload("net_encoded_decode")
+    server.load("net_encoded_decode")
+    expected = FIRST.expected(pictures[0])
+    assert best(infer(server, [pictures[0].read_bytes()]))[0][0]["label"] == max(expected, key=expected.__getitem__)
 
 
 def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(pictures: list[Path], tmp_path: Path) -> None:
