@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +21,7 @@ from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
 from tritonrepo.client import Classifier
 from tritonrepo.client.errors import ContractError
-from tritonrepo.client.server_key import key_headers
+from tritonrepo.client.server_key import HTTP_HEADER, key_headers
 from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import Encoded
@@ -137,6 +139,22 @@ def test_one_post_of_a_file_through_the_guard_gets_labels_back(server: TritonSer
         status, body = post(guard.port, b"\xff\xd8 no picture")
         assert status == 400
         assert b"not an image in a known format" in body
+
+
+def test_the_line_of_the_readme_prints_the_labels(server: TritonServer, pictures: list[Path]) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (line,) = re.findall(r"^    (curl -s --data-binary.*\\\n.*)$", text, re.MULTILINE)
+    for old, new in (
+        ("cat.jpg", str(pictures[0])),
+        ("localhost:8000", server.http_url),
+        ("resnext101_32x4d_encoded", ENCODED),
+        ("curl -s", f"curl -s -H '{HTTP_HEADER}: {server.key}'"),
+    ):
+        assert old in line
+        line = line.replace(old, new)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
+    expected = FIRST.expected(pictures[0])
+    assert json.loads(done.stdout)[0]["label"] == max(expected, key=expected.__getitem__)
 
 
 @pytest.mark.parametrize(
