@@ -11,6 +11,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.export import FORMATS, Options, Serving, Watcher, build
 from tritonrepo.export.outcome import Build
 
+pytestmark = pytest.mark.slow
 MODEL = "tests/factories.py:tiny"
 
 

@@ -14,6 +14,8 @@ from tritonrepo.export.gate.rounding import Loss, Unseen
 from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.int8.search import search
 
+pytestmark = pytest.mark.slow
+
 
 def calibration(pictures: NDArray[np.float32]) -> Calibration:
     judges = images(48, 1)

@@ -11,6 +11,8 @@ from tests.export.int8.networks import graph, images
 from tritonrepo.export.int8.graph import Quantiser, session
 from tritonrepo.export.int8.sensitivity import measure
 
+pytestmark = pytest.mark.slow
+
 
 def run(model: onnx.ModelProto, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     found: NDArray[np.float32] = session(model, exact=True).run(["OUTPUT__0"], {"INPUT__0": pictures})[0]
