@@ -66,6 +66,8 @@ def model(text: str) -> str:
 
 def path(text: str) -> Path:
     """A type: a path on this machine."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty; . is the working directory")
     return Path(word(text))
 
 

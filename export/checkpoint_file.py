@@ -101,7 +101,8 @@ def read(path: Path, needed: int, ema: bool, notice: Callable[[str], None]) -> T
     if isinstance(content, Unread):
         raise _refusal(path, _name(content))
     if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
+        what = f"a {type(content).__name__}" if content else f"an empty {type(content).__name__}"
+        raise WeightsError(f"{path}: holds {what}, not a dictionary of tensors")
     key, averaged = _choose(path, content, ema, notice)
     values = content[key] if key else content
     _check(path, values)
@@ -136,7 +137,15 @@ def _check(path: Path, values: Mapping[Any, Any]) -> None:
     if foreign or not values:
         raise WeightsError(
             f"{path}: not a dictionary of real tensors; these entries are something else: {some(foreign) or 'none'}"
+            + _below(values)
         )
+
+
+def _below(values: Mapping[Any, Any]) -> str:
+    """A clause about where the tensors are, if they are one key further down."""
+    held = (key for key, value in values.items() if isinstance(value, Mapping) and value)
+    part = next((key for key in held if all(_is_real_tensor(*item) for item in values[key].items())), None)
+    return "" if part is None else f". Those below {part!r} are tensors: save that part alone"
 
 
 def _is_real_tensor(key: object, value: object) -> bool:
@@ -153,6 +162,10 @@ def _content(path: Path) -> Any:
         found = search(r"GLOBAL ([\w.]+)", str(exc))
         raise _refusal(path, found[1] if found else "") from exc
     except Exception as exc:  # a damaged file makes the unpickler raise anything
+        if "TorchScript archive" in str(exc):
+            raise WeightsError(
+                f"{path}: is a TorchScript program, and weights are wanted: torch.save(module.state_dict(), PATH)"
+            ) from exc
         raise WeightsError(
             f"{path}: cannot be read, truncated or not a PyTorch checkpoint ({first_line(exc)}); fetch it again"
         ) from exc

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import warnings
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ def deep(module: nn.Module) -> nn.Module:
             elif isinstance(value, torch.Tensor) and not value.is_leaf:
                 # PyTorch refuses to copy a tensor that was computed from parameters, such as weight_norm's.
                 memo[id(value)] = value.detach().clone()
-    return copy.deepcopy(module, memo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of PyTorch's own pickling of an exported program
+        return copy.deepcopy(module, memo)
 
 
 def fresh(module: nn.Module) -> nn.Module:

@@ -70,6 +70,7 @@ def _of_ngc(name: str, progress: Progress, notice: Notice) -> tuple[nn.Module, W
 def from_tensors(module: nn.Module, found: Tensors, notice: Notice) -> tuple[nn.Module, Weights]:
     """`module` with a checkpoint's tensors, in evaluation mode. Raises `WeightsError`."""
     checkpoint.fit(module, found)
+    refuse_not_finite(module, str(found.path))
     tell_precision(found.values.values(), notice)
     module.eval()
     return module, Weights(found.source, sha256(found.path), trained=True)
@@ -114,17 +115,27 @@ def of_module(module: nn.Module, source: str, trained: bool) -> Weights:
     """The provenance of a module that came with its weights: a SHA-256 over its state dict, key by key.
 
     Raises:
-        WeightsError: A parameter or buffer is not finite.
+        WeightsError: As `refuse_not_finite` raises it.
     """
+    refuse_not_finite(module, source)
     digest = hashlib.sha256()
     for key, tensor in module.state_dict().items():
         if not isinstance(tensor, torch.Tensor):  # a module's own extra state
             continue
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{source}: {key} holds NaN or infinity")
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return Weights(source, digest.hexdigest(), trained)
+
+
+def refuse_not_finite(module: nn.Module, source: str) -> None:
+    """Raise `WeightsError` where a parameter is not finite, or a buffer holds NaN; its infinities may be a mask."""
+    parameters = {key for key, _ in module.named_parameters(remove_duplicate=False)}
+    for key, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            continue
+        wrong = ~torch.isfinite(tensor) if key in parameters else torch.isnan(tensor)
+        if bool(wrong.any()):
+            raise WeightsError(f"{source}: {key} holds NaN or infinity")
 
 
 def seed(source: str) -> int:

@@ -1,6 +1,7 @@
 """What is exported: the names of the tensors, and what is known of a model beside its weights."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tritonrepo.client.decode import SCORES, Scores
@@ -55,8 +56,13 @@ class ModelSpec:
                 f"model name {self.name!r}: use letters, digits, '_', '.' and '-', first a letter or digit, at most "
                 f"{LONGEST_NAME} of them"
             )
-        object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "synsets", tuple(self.synsets))
+        for field_name in ("labels", "synsets"):
+            names = getattr(self, field_name)
+            if isinstance(names, str) or not isinstance(names, Iterable):
+                raise UsageError(f"the {field_name} of {self.name} are {names!r}: give a list, with one for each class")
+            object.__setattr__(self, field_name, tuple(names))
+        if not isinstance(self.trained, bool):
+            raise UsageError(f"trained of {self.name} is {self.trained!r}: say true or false, without quotes")
         check_labels(self.labels)
         if self.synsets and len(self.synsets) != len(self.labels):
             raise UsageError(f"{len(self.synsets)} synsets for {len(self.labels)} labels: give one for each, or none")

@@ -12,8 +12,10 @@ Any other pipeline is a list of steps: `schema = 2`, `channels`, and a table `[[
 """
 
 import json
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.text import read_text
 from tritonrepo.export import label_files, weights
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import WeightsError
@@ -75,7 +78,8 @@ def load(path: Path, options: Options) -> Loaded:
     if not path.is_file():
         raise UsageError(f"--model {path}: no such file")
     try:
-        program = torch.export.load(path)
+        with _no_log():
+            program = torch.export.load(path)
         _refuse_fixed_batch(path, program)
         module = Program(program.module())
     except UsageError:
@@ -84,6 +88,17 @@ def load(path: Path, options: Options) -> Loaded:
         raise WeightsError(f"--model {path}: is no program of torch.export.save: {gist(exc)}") from exc
     origins = Origins(options.spec.name, options.spec.name, "the program's own")
     return Loaded(module, spec, Weights(f"program {path.name}", sha256(path), spec.trained), origins)
+
+
+@contextmanager
+def _no_log() -> Iterator[None]:
+    """Keep PyTorch from logging the traceback of an error that it raises too."""
+    logger = logging.getLogger("torch.export")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _refuse(path: Path, options: Options) -> None:
@@ -116,9 +131,11 @@ def read_spec(path: Path, name: str) -> ModelSpec:
         UsageError: It cannot be read, or says something else than KEYS.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise UsageError(f"--spec {path}: cannot be read: {exc}") from exc
+        values: dict[str, Any] = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as exc:
+        raise UsageError(f"--spec {path}: is no TOML: {exc}") from exc
+    except UsageError as exc:
+        raise UsageError(f"--spec {exc}") from exc
     if unknown := sorted(values.keys() - set(KEYS)):
         raise UsageError(f"--spec {path}: unknown keys {', '.join(unknown)}; it may have {', '.join(KEYS)}")
     values["preprocessing"] = _preprocessing(path, values.get("preprocessing"))
@@ -142,6 +159,6 @@ def _preprocessing(path: Path, values: object) -> Preprocessing:
     if not isinstance(values, Mapping):
         raise UsageError(f"--spec {path}: has no table [preprocessing]; it says how an image becomes the input")
     try:
-        return Preprocessing.from_json(json.dumps(values))
-    except (ContractError, TypeError) as exc:  # TypeError: a date has no JSON
+        return Preprocessing.from_json(json.dumps(values, default=str))  # a date has no JSON
+    except ContractError as exc:
         raise UsageError(f"--spec {path}: {exc}") from exc

@@ -97,6 +97,11 @@ def _call(model: str, where: str, name: str) -> tuple[nn.Module, ModelSpec | Non
     except UsageError:
         raise
     except (Exception, SystemExit) as exc:
+        if isinstance(exc, ModuleNotFoundError) and f"{where}.".startswith(f"{exc.name}."):
+            raise UsageError(
+                f"--model {model}: there is no module {exc.name}; networks of libraries are timm:NAME, "
+                "torchvision:NAME and hf:DIR"
+            ) from exc
         last = traceback.extract_tb(exc.__traceback__)[-1]
         line = f"{Path(last.filename).name}, line {last.lineno}"
         raise UsageError(f"--model {model}: {type(exc).__name__} at {line}: {exc}") from exc

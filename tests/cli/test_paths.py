@@ -80,6 +80,15 @@ def test_what_is_no_address_is_taken(text: str) -> None:
     assert arguments.path(text) == Path(text)
 
 
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_path_is_not_the_working_directory(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a shell makes of a variable that is not set; `--labels ""` took the folders beside the user for classes."""
+    for word in ("--labels", "--repository", "--images", "--spec"):
+        with pytest.raises(SystemExit):
+            verb_parser("t", "export").parse_args([word, text])
+        assert f"argument {word}: the path is empty; . is the working directory" in capsys.readouterr().err
+
+
 def test_images_are_fetched_by_http_alone_and_others_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

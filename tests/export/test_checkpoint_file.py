@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 import tracemalloc
+import warnings
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -229,6 +230,12 @@ def truncated(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def scripted(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [
@@ -236,7 +243,9 @@ def truncated(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "truncated"),
         (lambda path: path.write_text("hello"), "refused|cannot be read"),
         (lambda path: torch.save([1, 2], path), "holds a list"),
-        (lambda path: torch.save({}, path), "not a dictionary"),
+        (lambda path: torch.save({}, path), "holds an empty dict, not a dictionary"),
+        (lambda path: torch.save({"net": state(), "epoch": 3}, path), "Those below 'net' are tensors: save that part"),
+        (scripted, "is a TorchScript program, and weights are"),
         (lambda path: torch.save({"conv1.weight": 3}, path), "conv1.weight"),
         (lambda path: torch.save({"state_dict": {3: torch.zeros(1)}}, path), "something else: 3"),
         (lambda path: torch.save(nn.Linear(2, 2), path), r"refused, .* \(it names torch.nn.modules.linear.Linear\)"),

@@ -108,7 +108,7 @@ def test_a_factory_may_be_in_a_module_by_its_name() -> None:
     ("model", "message"),
     [
         ("tests.factories:nothing", "the module defines no function 'nothing'"),
-        ("tests.no_such_module:build", "ModuleNotFoundError"),
+        ("tests.no_such_module:build", "there is no module tests.no_such_module; networks of libraries are timm:NAME"),
         ("nonsense", r"unknown; take one of resnet50, .* timm:NAME or timm:DIR, torchvision:NAME, hf:DIR"),
         ("timm:", "unknown; take one of"),
         ("nowhere.pt2", "say how images are prepared; do it with --spec FILE.toml"),

@@ -79,3 +79,22 @@ def test_weights_that_are_not_finite_are_refused() -> None:
     module, _ = factories.not_a_number()
     with pytest.raises(WeightsError, match=r"7\.bias holds NaN"):
         weights.of_module(module, "factory", trained=True)
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused_by_its_key(tmp_path: Path) -> None:
+    """As a training run leaves it that diverged."""
+    state = factories.network().state_dict()
+    state["0.weight"][0, 0, 0, 0] = float("inf")
+    torch.save(state, tmp_path / "w.pth")
+    found = checkpoint_file.read(tmp_path / "w.pth", 1 << 20, False, ignore)
+    with pytest.raises(WeightsError, match=r"w\.pth: 0\.weight holds NaN or infinity"):
+        weights.from_tensors(factories.network(), found, ignore)
+
+
+def test_a_mask_may_hold_infinity() -> None:
+    module = factories.network()
+    module.register_buffer("mask", torch.full((2, 2), float("-inf")).triu(1))
+    assert weights.of_module(module, "factory", trained=True).trained
+    module.register_buffer("mask", torch.full((2, 2), float("nan")))
+    with pytest.raises(WeightsError, match="mask holds NaN"):
+        weights.of_module(module, "factory", trained=True)

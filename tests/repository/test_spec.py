@@ -31,6 +31,9 @@ def test_lists_become_tuples_and_the_image_shape_follows_from_the_crop() -> None
     ("fields", "message"),
     [
         ({"labels": ("a", "")}, "label 1 is ''"),
+        ({"labels": "cat"}, "the labels of net are 'cat': give a list"),
+        ({"labels": ("a",), "synsets": "n"}, "the synsets of net are 'n': give a list"),
+        ({"trained": "no"}, "trained of net is 'no': say true or false"),
         ({"labels": ("a", "b"), "synsets": ("n1",)}, "1 synsets for 2 labels"),
         ({"preprocessing": {"resize": 36}}, "is a dict, not a Preprocessing"),
         ({"preprocessing": Preprocessing(layout="NHWC")}, "gives NHWC FP32; every model here takes NCHW FP32"),

@@ -70,7 +70,7 @@ def test_a_program_becomes_every_format(described: Path, tmp_path: Path) -> None
         assert np.abs(run(images.numpy()) - expected).max() < 1e-5
 
 
-def test_what_cannot_be_served_is_refused(described: Path) -> None:
+def test_what_cannot_be_served_is_refused(described: Path, capfd: pytest.CaptureFixture[str]) -> None:
     fixed = save(factories.network(), described.with_name("fixed.pt2"), fixed=True)
     with pytest.raises(UsageError, match="takes batches of 2 alone; export it with dynamic_shapes"):
         load(fixed, described, None)
@@ -83,6 +83,7 @@ def test_what_cannot_be_served_is_refused(described: Path) -> None:
     described.with_name("damaged.pt2").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(WeightsError, match=r"damaged.pt2: is no program of torch.export.save"):
         load(described.with_name("damaged.pt2"), described, None)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_spec_may_have_steps(tmp_path: Path) -> None:
@@ -100,16 +101,17 @@ def test_a_spec_may_have_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name = ", "cannot be read"),
+        ("name = ", "is no TOML"),
         ('name = "net"', r"has no table \[preprocessing\]"),
         ("preprocessing = 5", r"has no table \[preprocessing\]"),
         ("sides = 3\n[preprocessing]\nresize = 3", "unknown keys sides; it may have name, labels"),
         ("[preprocessing]\nresize = 0", "resize is 0, not a whole number"),
         ("[preprocessing]\nschema = 2\nsteps = [{step = 'rotate'}]", "step 1 is 'rotate'"),
-        ("[preprocessing]\nresize = 2020-01-01", "--spec"),
+        ("[preprocessing]\nresize = 2020-01-01", "resize is '2020-01-01', not a whole number"),
         ("name = '../x'\n[preprocessing]\nresize = 40", "model name '../x'"),
         ("labels = 'absent.txt'\n[preprocessing]\nresize = 40", "absent.txt"),
-        ("labels = 5\n[preprocessing]\nresize = 40", "not iterable"),
+        ("labels = 5\n[preprocessing]\nresize = 40", "the labels of net are 5: give a list"),
+        ("trained = 'no'\n[preprocessing]\nresize = 40", "trained of net is 'no': say true or false"),
     ],
 )
 def test_nonsense_is_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -118,6 +120,14 @@ def test_nonsense_is_refused(text: str, message: str, tmp_path: Path) -> None:
         read_spec(tmp_path / "spec.toml", "net")
 
 
+def test_a_spec_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_bytes(b"\xef\xbb\xbfname = 'mine'\r\n[preprocessing]\r\nresize = 40\r\n")
+    assert read_spec(tmp_path / "spec.toml", "net").name == "mine"
+    (tmp_path / "spec.toml").write_text("name = 'mine'", "utf-16")
+    with pytest.raises(UsageError, match=r"--spec .*spec\.toml is UTF-16 text, not UTF-8"):
+        read_spec(tmp_path / "spec.toml", "net")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"absent\.toml: cannot be read"):
+    with pytest.raises(UsageError, match=r"absent\.toml cannot be read"):
         read_spec(tmp_path / "absent.toml", "net")
