@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.labels import to_text
+from tritonrepo.repository.layout import CONFIG_FILENAME, LABELS_FILENAME
 from tritonrepo.repository.manifest import Manifest
 
 
@@ -26,3 +29,13 @@ class Candidate:
     labels: tuple[str, ...]
     manifest: Manifest
     tree: Path | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What stands beside the versions, and in the version itself, by file name."""
+        return {CONFIG_FILENAME: self.config, LABELS_FILENAME: to_text(self.labels)}
+
+    def is_in(self, version: Path) -> bool:
+        """Whether a version has its artifact, byte for byte."""
+        artifact = version / self.artifact.name
+        return artifact.is_file() and sha256(artifact) == self.manifest.artifact.sha256

@@ -48,6 +48,10 @@ STEPS_FILENAME = "steps.json"
 MODEL_FILENAME = "model.py"
 
 
+Stage = Callable[[str, Callable[[int], Candidate]], int]
+"""Takes a model's name and what makes a candidate for a version of it; returns the version that it will be."""
+
+
 @dataclass(frozen=True)
 class Part:
     """The version of a model that an ensemble stands on.
@@ -95,21 +99,27 @@ def part_of(model: Path) -> str | None:
     return str(config.parameters[STANDS_ON].string_value) if STANDS_ON in config.parameters else None
 
 
-def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Callable[[Candidate], int]) -> None:
+def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -> None:
     """Stage the two steps, then the ensemble that names their versions.
 
     Args:
         encoded: What is asked for.
         part: What it stands on.
         workspace: A directory on the repository's filesystem.
-        stage: Takes a candidate, and returns the version that it will be.
+        stage: Stages a candidate.
     """
-    decode = stage(_step(encoded, part, "decode", _decode_config(encoded, part)))
-    rank = stage(_step(encoded, part, "rank", _rank_config(encoded, part)))
+    first = _step(encoded, part, "decode", _decode_config(encoded, part))
+    last = _step(encoded, part, "rank", _rank_config(encoded, part))
+    decode = stage(first.name, lambda _: first)
+    rank = stage(last.name, lambda _: last)
     steps = [(encoded.name + DECODE, decode), (part.config.name, part.version), (encoded.name + RANK, rank)]
     artifact = workspace / STEPS_FILENAME
     artifact.write_text(json.dumps([{"model": name, "version": number} for name, number in steps], indent=2) + "\n")
-    stage(_candidate(encoded.name, artifact, _ensemble_config(encoded, part, steps), part, None))
+
+    def ensemble(version: int) -> Candidate:
+        return _candidate(encoded.name, artifact, _ensemble_config(encoded, part, steps, version), part, None)
+
+    stage(encoded.name, ensemble)
 
 
 def code_of(ensemble: Path, workspace: Path) -> Path:
@@ -197,14 +207,20 @@ def _rank_config(encoded: Encoded, part: Part) -> ModelConfig:
     return config
 
 
-def _ensemble_config(encoded: Encoded, part: Part, steps: list[tuple[str, int]]) -> ModelConfig:
+def _ensemble_config(encoded: Encoded, part: Part, steps: list[tuple[str, int]], version: int) -> ModelConfig:
+    """Of one version of the ensemble.
+
+    A polling server lists the versions of an ensemble when its steps are loaded, seconds after it has read the
+    configuration. It must not take the next version, nor its labels, for this one.
+    """
     model = part.config
     prepared, scores = model.input[0].name, model.output[0]
     config = ModelConfig(name=encoded.name, platform=PLATFORM, max_batch_size=model.max_batch_size)
-    config.version_policy.latest.num_versions = 1
+    config.version_policy.specific.versions.append(version)
     config.input.add(name=FILE, data_type=TYPE_STRING, dims=[1])
     config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
-    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=LABELS_FILENAME)
+    own = f"{version}/{LABELS_FILENAME}"
+    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=own)
     # A step's own tensor -> that of the ensemble.
     inputs = [{FILE: FILE}, {prepared: "prepared"}, {SCORES: "raw", REASON: "reason"}]
     outputs = [{prepared: "prepared", REASON: "reason"}, {scores.name: "raw"}, {BEST: BEST, scores.name: scores.name}]

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.repository import labels
 from tritonrepo.repository.candidate import Candidate
-from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.encoded import (
     Encoded,
     Part,
@@ -149,18 +147,20 @@ class Repository:
 
     def _stage(self, candidate: Candidate, keep: int) -> tuple[Path | None, Publication]:
         """The successor of the model's directory, or None where nothing changes; and what publishing it will do."""
-        self.check(candidate.name)
-        live = self.root / candidate.name
+        return self._stage_next(candidate.name, lambda _: candidate, keep)
+
+    def _stage_next(self, name: str, make: Callable[[int], Candidate], keep: int) -> tuple[Path | None, Publication]:
+        """The same of a candidate that knows which version it will be."""
+        self.check(name)
+        live = self.root / name
         newest = max(version_numbers(live), default=0)
-        files = {CONFIG_FILENAME: candidate.config, LABELS_FILENAME: labels.to_text(candidate.labels)}
-        same = newest > 0 and _holds(live / str(newest), candidate)
-        if same and all(_text(live / name) == text for name, text in files.items()):
+        if newest > 0 and _is_unchanged(live, newest, make(newest)):
             return None, Publication(newest, "unchanged")
 
-        following, version = self._follow(candidate.name), max(newest, _withdrawn(live)) + 1
-        directory = following / str(version)
+        following, version = self._follow(name), max(newest, _withdrawn(live)) + 1
+        directory, candidate = following / str(version), make(version)
         _add_version(directory, candidate)
-        for name, text in files.items():
+        for name, text in candidate.files.items():
             write(following / name, text)
             write(directory / name, text)  # for `roll_back`
         return following, Publication(version, "published", _prune(following, keep))
@@ -169,8 +169,8 @@ class Repository:
         """What `_stage` makes of the steps of an ensemble, and last of itself."""
         staged: list[tuple[Path | None, Publication]] = []
 
-        def stage(candidate: Candidate) -> int:
-            staged.append(self._stage(candidate, keep))
+        def stage(name: str, make: Callable[[int], Candidate]) -> int:
+            staged.append(self._stage_next(name, make, keep))
             return staged[-1][1].version
 
         make_ensemble(ensemble, part, self._staging.workspace(ensemble.name), stage)
@@ -261,10 +261,9 @@ def _withdrawn(model: Path) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
-def _holds(version: Path, candidate: Candidate) -> bool:
-    """Whether the version has the candidate's artifact, byte for byte."""
-    artifact = version / candidate.artifact.name
-    return artifact.is_file() and sha256(artifact) == candidate.manifest.artifact.sha256
+def _is_unchanged(live: Path, newest: int, candidate: Candidate) -> bool:
+    same = all(_text(live / name) == text for name, text in candidate.files.items())
+    return same and candidate.is_in(live / str(newest))
 
 
 def _add_version(directory: Path, candidate: Candidate) -> None:

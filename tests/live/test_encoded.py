@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import tritonclient.grpc as triton
 from PIL import Image
 
+from tests.conftest import wait_until
 from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
 from tritonrepo.client import Classifier
@@ -26,12 +28,14 @@ from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import Encoded
 from tritonrepo.repository.publish import open_repository
+from tritonrepo.serve.command import ModelControlMode
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.ports import ADDRESS
 from tritonrepo.serve.probe import make_request
 from tritonrepo.serve.questions import exchange
 from tritonrepo.serve.stubs import Stubs
+from tritonrepo.serve.sync import Follower
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -239,25 +243,29 @@ def test_a_step_that_died_is_loaded_again_and_the_ensemble_with_it(server: Trito
     assert best(infer(server, [pictures[0].read_bytes()]))[0][0]["label"] == max(expected, key=expected.__getitem__)
 
 
-def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(pictures: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["explicit", "poll"])
+def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(
+    mode: ModelControlMode, pictures: list[Path], tmp_path: Path
+) -> None:
+    """In each of the ways in which a server follows a repository."""
     models = tmp_path / "models"
     publish(models, FIRST)
-    with TritonServer(models) as server:
+    with TritonServer(models, model_control_mode=mode) as server:
+        follower = Follower(server, print, threading.Lock())
 
-        def check(release: Release) -> None:
+        def check(version: str, release: Release) -> None:
+            if mode == "explicit":
+                follower.look()
+            wait_until(lambda: server.ready_versions().get(ENCODED) == [version])
             for path in pictures:
-                scores = infer(server, [path.read_bytes()]).as_numpy("OUTPUT__0")[0]
-                assert scores.tolist() == pytest.approx(list(release.expected(path).values()), abs=2e-3)
+                answer = infer(server, [path.read_bytes()])
+                assert answer.get_response().model_version == version
+                scores = answer.as_numpy("OUTPUT__0")[0].tolist()
+                assert scores == pytest.approx(list(release.expected(path).values()), abs=2e-3)
 
-        def load() -> None:
-            for path in sorted(models.iterdir(), key=lambda path: path.name == ENCODED):
-                server.load(path.name)
-
-        check(FIRST)
+        check("1", FIRST)
         publish(models, SECOND)
-        load()
-        check(SECOND)
+        check("2", SECOND)
         with open_repository(models) as repository:
             repository.roll_back([MODEL])
-        load()
-        check(FIRST)
+        check("3", FIRST)
