@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tritonrepo import __version__
+from tritonrepo.client import label_files
 from tritonrepo.client.connection import (
     COMPRESSIONS,
     LONGEST_DEADLINE,
@@ -262,7 +263,7 @@ def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
         model,
         version=args.version,
         connection=connection(args),
-        labels=read_lines(args.labels) if args.labels else None,
+        labels=label_files.read(args.labels) if args.labels else None,
         patience=args.patience,
         shared_memory=args.shared_memory,
     )

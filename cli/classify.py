@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="in csv, write ' before a text that a spreadsheet would run (default: yes)",
     )
-    add("--labels", type=arguments.path, metavar="FILE", help="a label a line, instead of the server's")
+    add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")
     add("--server-top-n", action="store_true", help="the server picks the best classes: scores only")
     add("--gallery", type=arguments.path, metavar="HTML", help="also write one self-contained page")
     add(

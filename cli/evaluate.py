@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="all", metavar="A,B|all", help="default: all that are ready")
     arguments.add_version_option(parser)
     add("--format", choices=("table", "json"), default="table", help="default: %(default)s")
-    add("--labels", type=arguments.path, metavar="FILE", help="a label a line, instead of the server's")
+    add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")
     add(
         "--worst",
         type=arguments.COUNT_OR_NONE,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import nn
 
+from tritonrepo.client import label_files
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import label_files, labels, models, outputs, photographs, pixels
+from tritonrepo.export import labels, models, outputs, photographs, pixels
 from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 from tritonrepo.export.gate import half, pictures, preparation
 from tritonrepo.export.gate.reference import Reference, observe

@@ -1,22 +1,7 @@
 """labels.txt: one label a line, in the order of the logits."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-
-from tritonrepo.client.errors import UsageError
-
-_UNFIT = ("Cc", "Cs")
-"""Unicode's control characters and lone surrogates."""
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Raise `UsageError` unless each label is one line of text that labels.txt and a response can hold."""
-    for index, label in enumerate(labels):
-        if not isinstance(label, str) or not label.strip() or any(unicodedata.category(c) in _UNFIT for c in label):
-            raise UsageError(
-                f"label {index} is {label!r}: a label is one line of text, not blank, without control characters"
-            )
 
 
 def to_text(labels: Sequence[str]) -> str:

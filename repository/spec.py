@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from tritonrepo.client.decode import SCORES, Scores
 from tritonrepo.client.errors import UsageError
+from tritonrepo.client.label_files import check_labels
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.repository.labels import check_labels
 
 INPUT_NAME = "INPUT__0"
 """The `NAME__INDEX` convention that Triton's pytorch backend needs; the other backends follow it."""

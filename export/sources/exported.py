@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tritonrepo.client import label_files
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.text import read_text
-from tritonrepo.export import label_files, weights
+from tritonrepo.export import weights
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.options import Options

@@ -14,10 +14,11 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 
+from tritonrepo.client import label_files
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export import checkpoint_file, label_files, weights
+from tritonrepo.export import checkpoint_file, weights
 from tritonrepo.export.options import Notice, Options
 from tritonrepo.export.sources.loaded import Loaded, Origins, Transform
 from tritonrepo.export.sources.parameters import OTHERS, Network, described, fill, refuse_missing_directory

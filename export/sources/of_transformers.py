@@ -15,10 +15,11 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from transformers.image_processing_backends import PilBackend
 from transformers.utils import logging
 
+from tritonrepo.client import label_files
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.export import checkpoint_file, label_files, weights
+from tritonrepo.export import checkpoint_file, weights
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import WeightsError
 from tritonrepo.export.options import Notice, Options

@@ -312,6 +312,12 @@ def test_given_labels_replace_the_servers(
     labels.write_text("one\ntwo\n")
     assert main(words) == 2
     assert "2 labels given for the 10 classes" in capfd.readouterr().err
+    # The same csv as export's, in another order than the logits.
+    numbered = tmp_path / "labels.csv"
+    numbered.write_text("".join(f"{index},number {index}\n" for index in reversed(range(10))))
+    assert main([*words[:-1], str(numbered), "--format", "json", "--top", "10"]) == 0
+    named = {p["index"]: p["label"] for p in json.loads(capfd.readouterr().out)["predictions"]}
+    assert named == {index: f"number {index}" for index in range(10)}
 
 
 def test_shared_memory_with_a_server_elsewhere_says_so(tiny_server: TritonServer, photographs: Path) -> None:

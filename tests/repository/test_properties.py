@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tests.repository.releases import NAME, candidate
+from tritonrepo.client import label_files
 from tritonrepo.client.contract import parse_contract
 from tritonrepo.client.decode import SCORES
 from tritonrepo.client.errors import UsageError
@@ -75,7 +76,7 @@ def test_a_configuration_says_what_the_spec_says(  # type: ignore[no-untyped-def
 @given(names=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=20))
 def test_labels_survive_their_file(names: list[str]) -> None:
     with suppress(UsageError):
-        labels.check_labels(names)
+        label_files.check_labels(names)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / LABELS_FILENAME
             path.write_text(labels.to_text(tuple(names)), encoding="utf-8")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tritonrepo.client import label_files
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import label_files
 
 THREE = ("ant", "bee", "cat, or dog")
 

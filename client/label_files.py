@@ -6,7 +6,8 @@ Lines and rows without numbers, and the elements of a list, are in the order of 
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from itertools import count, islice
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import lines, read_text
-from tritonrepo.repository.labels import check_labels
 
 DELIMITERS = ",;\t"
 NUMBERS = ("index", "idx", "class_index", "class_idx", "class_id", "label_id", "target", "id", "", "class", "label")
@@ -27,6 +27,8 @@ NAMES = ("name", "class_name", "label_name", "label", "class", "description", "t
 """The headings below which it has their names."""
 ONLY_NAMES = tuple(heading for heading in NAMES if heading not in NUMBERS)
 SHOWN = 5
+_UNFIT = ("Cc", "Cs")
+"""Unicode's control characters and lone surrogates."""
 Row = tuple[int, list[str]]
 """The number of its line, and its cells."""
 
@@ -50,6 +52,15 @@ def read(path: Path) -> tuple[str, ...]:
     except UsageError as exc:
         raise UsageError(f"{path}: {exc}") from exc
     return labels
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raise `UsageError` unless each label is one line of text that labels.txt and a response can hold."""
+    for index, label in enumerate(labels):
+        if not isinstance(label, str) or not label.strip() or any(unicodedata.category(c) in _UNFIT for c in label):
+            raise UsageError(
+                f"label {index} is {label!r}: a label is one line of text, not blank, without control characters"
+            )
 
 
 def _text(path: Path) -> tuple[str, ...]:
