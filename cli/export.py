@@ -18,7 +18,7 @@ from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
-from tritonrepo.export.options import EngineOptions, Options, Watcher
+from tritonrepo.export.options import CPU_ISAS, EngineOptions, Options, Watcher
 from tritonrepo.repository.formats import FORMATS, Format
 from tritonrepo.repository.serving import LARGEST_BATCH_SIZE, Serving
 
@@ -128,6 +128,12 @@ def _add_serving(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1, 1024),
         metavar="N",
         help="threads per operator on a CPU; without it every core",
+    )
+    add(
+        "--cpu-isa",
+        choices=CPU_ISAS,
+        default=Options.cpu_isa,
+        help="for pt2: the CPU that it is compiled for; v3 has AVX2, v4 AVX-512 beside it, native is this machine's",
     )
 
 

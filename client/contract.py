@@ -17,7 +17,7 @@ from tritonrepo.client.transport import Inference, ModelStatus, Transport
 
 # Fastest first, and what rounds to INT8 last: it is taken where it is asked for.
 # An engine is served only where there is a GPU for it.
-FORMAT_PREFERENCE = ("tensorrt", "onnx", "torchscript", "onnx_fp16", "tensorrt_int8", "onnx_int8")
+FORMAT_PREFERENCE = ("tensorrt", "onnx", "pt2", "torchscript", "onnx_fp16", "tensorrt_int8", "onnx_int8")
 # A model without a maximum says nothing about how much it takes at once.
 UNBOUNDED_BATCH = 64
 # Types that numpy has not, or that are no scores.

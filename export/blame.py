@@ -33,3 +33,15 @@ def where(exc: BaseException) -> str:
             code = traceback.FrameSummary(str(path), number, frame.f_code.co_name).line
             found = f" ({path.name}, line {number}: {code})"
     return found
+
+
+def explain(exc: Exception, tool: str) -> str:
+    """Why `tool` cannot convert a module, by the innermost cause: its own message is a page about how to file a bug."""
+    while exc.__cause__ is not None and isinstance(exc.__cause__, Exception):
+        exc = exc.__cause__
+    if "data-dependent" in str(exc) or type(exc).__name__ == "DataDependentOutputException":
+        return (
+            "the module takes a branch or a number from a tensor's values, and a graph has one way for "
+            f"all{where(exc)}. Compute it with tensors, as torch.where does"
+        )
+    return f"{tool} cannot convert the module: {type(exc).__name__}: {gist(exc)}{where(exc)}"

@@ -14,6 +14,9 @@ Progress = Callable[[int, int | None], None]
 Notice = Callable[[str], None]
 """Is told a sentence."""
 
+CPU_ISAS = ("x86-64-v3", "x86-64-v4", "native")
+"""What a pt2 package can be compiled for: x86-64 with AVX2, or with AVX-512 beside it, or this machine's CPU alone."""
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -63,6 +66,7 @@ class Options:
         keep: How many versions of each model to keep.
         staging: Where the staging directory is made. None: beside the repository.
         engine: How a TensorRT engine is built.
+        cpu_isa: One of CPU_ISAS, the CPU that a pt2 package is compiled for.
     """
 
     model: str
@@ -83,6 +87,7 @@ class Options:
     keep: int = 2
     staging: Path | None = None
     engine: EngineOptions = field(default_factory=EngineOptions)
+    cpu_isa: str = CPU_ISAS[0]
 
     def __post_init__(self) -> None:
         if self.encoded not in (None, "auto", *(format.name for format in self.formats)):

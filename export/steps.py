@@ -19,11 +19,16 @@ from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.publication import publish
 from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
-from tritonrepo.repository.formats import ONNX_FP16, ONNX_INT8, TENSORRT, TENSORRT_INT8, Format
+from tritonrepo.repository.formats import ONNX_FP16, ONNX_INT8, PT2, TENSORRT, TENSORRT_INT8, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import EngineFacts, Rounded, Verification
 from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
 from tritonrepo.repository.on_openvino import require_openvino
 from tritonrepo.repository.publish import Repository, open_repository
+
+DEPRECATED = (
+    "torchscript: PyTorch calls TorchScript deprecated, and Triton's pytorch backend goes on serving it; what comes "
+    "after it is the format pt2"
+)
 
 
 def build(options: Options, watcher: Watcher | None = None) -> Build:
@@ -41,11 +46,15 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     memory.use_huge_pages()
     watcher = watcher or Watcher()
     for format in options.formats:
-        _converter(format)
+        converter = _converter(format)
+        if format is PT2:
+            converter.require_tools(options.cpu_isa)
         if accelerated(format, options):
             require_openvino()
         if format is ONNX_INT8 and options.serving.onnx_accelerator == "tensorrt":
             raise UsageError("TensorRT cannot take onnx_int8, whose activations are unsigned; export tensorrt_int8")
+    if TORCHSCRIPT in options.formats:
+        watcher.notice(DEPRECATED)
     with (
         disk_errors(f"cannot export to {options.repository}"),
         open_repository(options.repository, options.staging, watcher.notice) as repository,
@@ -123,6 +132,8 @@ def _call(
     if format is TENSORRT_INT8:
         both: tuple[Rounded, EngineFacts] = convert(*of, found.calibration, *engine)
         return both
+    if format is PT2:
+        return None, convert(*of, options.serving.max_batch_size, options.cpu_isa)
     return None, convert(*of, *(engine if format is TENSORRT else ()))
 
 

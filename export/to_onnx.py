@@ -1,11 +1,6 @@
 """PyTorch module -> ONNX, for Triton's onnxruntime backend. The only importer of onnx and onnxruntime."""
 
-import contextlib
-import inspect
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tritonrepo.export import copies, pixels
-from tritonrepo.export.blame import gist, where
+from tritonrepo.export.blame import explain
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.one_input import with_one_input
+from tritonrepo.export.quiet import quiet
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
 RUNTIME = "ONNX Runtime"
@@ -59,9 +56,9 @@ def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
 
 def _export_one(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
-                _with_one_input(module),
+                with_one_input(module),
                 (example.clone(),),
                 dynamo=True,
                 opset_version=OPSET,
@@ -77,39 +74,8 @@ def _export_one(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
         _strip(model.graph)
         onnx.checker.check_model(model, full_check=True)
     except Exception as exc:  # the exporter raises whatever the module's own code and its many passes raise
-        raise ConversionError(f"ONNX: {_explain(exc)}") from exc
+        raise ConversionError(f"ONNX: {explain(exc, 'torch.onnx.export')}") from exc
     return model
-
-
-class _OneInput(nn.Module):
-    """A module whose forward takes `*inputs`, with a forward that takes one."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.module(images)
-        return scores
-
-
-def _with_one_input(module: nn.Module) -> nn.Module:
-    """The exporter gives each input its shapes by name, and the inputs of `*inputs` have none."""
-    kinds = {parameter.kind for parameter in inspect.signature(module.forward).parameters.values()}
-    return _OneInput(module) if inspect.Parameter.VAR_POSITIONAL in kinds else module
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter prints, warns and logs pages, in success as in failure; what went wrong is in what it raises."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 def _strip(graph: onnx.GraphProto) -> None:
@@ -129,15 +95,3 @@ def load(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         return logits
 
     return run
-
-
-def _explain(exc: Exception) -> str:
-    """The innermost cause in a line: the exporter's own message is a page about how to file a bug."""
-    while exc.__cause__ is not None and isinstance(exc.__cause__, Exception):
-        exc = exc.__cause__
-    if "data-dependent" in str(exc) or type(exc).__name__ == "DataDependentOutputException":
-        return (
-            "the module takes a branch or a number from a tensor's values, and a graph has one way for "
-            f"all{where(exc)}. Compute it with tensors, as torch.where does"
-        )
-    return f"torch.onnx.export cannot convert the module: {type(exc).__name__}: {gist(exc)}{where(exc)}"

@@ -13,7 +13,7 @@ from tritonclient.grpc.model_config_pb2 import (
 )
 
 from tritonrepo.client.class_sets import name_of
-from tritonrepo.repository.formats import Format
+from tritonrepo.repository.formats import PT2, Format
 from tritonrepo.repository.layout import LABELS_FILENAME
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
@@ -30,6 +30,7 @@ def model_config(spec: ModelSpec, format: Format, serving: Serving, weights: Wei
     config = ModelConfig(
         name=f"{spec.name}_{format.name}",
         backend=format.backend,
+        platform=format.platform,
         default_model_filename=format.filename,
         max_batch_size=serving.max_batch_size,
     )
@@ -82,6 +83,8 @@ def _place(config: ModelConfig, format: Format, serving: Serving) -> None:
     """Where the model runs, and how many copies."""
     if format.backend == "tensorrt":
         config.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=serving.instances, profile=["0"])
+    elif format is PT2:  # compiled for the CPU alone: a GPU would be handed machine code that reads the host's memory
+        config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=serving.instances)
     else:
         # KIND_AUTO: on the GPU where there is one, else on the CPU, with one file for both hosts.
         config.instance_group.add(kind=ModelInstanceGroup.KIND_AUTO, count=serving.instances)

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from tritonrepo.client.install import install_command
 from tritonrepo.repository.findings import IN_IMAGE, Finding
-from tritonrepo.repository.formats import FORMATS, TORCHSCRIPT, Format
+from tritonrepo.repository.formats import FORMATS, PT2, Format
 
 EXTRAS = {"torch": "export", "onnx": "export", "onnxruntime": "export", "nvidia-pytriton": "serve"}
 """The packages that not every installation has, and the extra that brings each."""
@@ -97,6 +98,8 @@ def _formats() -> Iterator[Finding]:
         subject = f"format {format.name}"
         if missing:
             yield Finding("note", subject, f"needs {', '.join(missing)}", install_command("export"))
+        elif format is PT2 and shutil.which(os.environ.get("CXX", "g++")) is None:
+            yield Finding("note", subject, "needs the C++ compiler g++", "on Debian or Ubuntu: apt-get install g++")
         elif format.backend != "tensorrt" or engines:
             yield Finding("ok", subject, "can be exported here")
         elif has("tensorrt_rtx_bindings"):
@@ -107,7 +110,7 @@ def _formats() -> Iterator[Finding]:
 
 def _needs(format: Format) -> tuple[str, ...]:
     """The modules without which a format cannot be exported."""
-    if format is TORCHSCRIPT:
+    if format.backend == "pytorch":
         return ("torch",)
     return (
         ("torch", "onnx", "onnxscript")

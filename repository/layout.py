@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.errors import ConfigError
-from tritonrepo.repository.formats import FORMATS
+from tritonrepo.repository.formats import FORMATS, PT2
 
 CONFIG_FILENAME = "config.pbtxt"
 MANIFEST_FILENAME = "manifest.json"
@@ -25,10 +25,18 @@ WITHDRAWN_FILENAME = "withdrawn.txt"
 LARGEST_VERSION = 2**63 - 1
 """Triton reads version numbers as signed 64-bit integers, and aborts at a larger one."""
 
-PLATFORM_BACKENDS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch", "tensorrt_plan": "tensorrt"}
-"""The names that configurations used before `backend` existed; Triton still accepts them."""
+PLATFORM_BACKENDS = {
+    "onnxruntime_onnx": "onnxruntime",
+    "pytorch_libtorch": "pytorch",
+    "tensorrt_plan": "tensorrt",
+    PT2.platform: PT2.backend,
+}
+"""The names that configurations used before `backend` existed; Triton still accepts them. `torch_aoti` is a new one."""
 
-BACKEND_FILENAMES = {**{format.backend: format.filename for format in FORMATS.values()}, "python": "model.py"}
+BACKEND_FILENAMES = {
+    **{format.backend: format.filename for format in FORMATS.values() if not format.platform},
+    "python": "model.py",
+}
 """What each backend loads where config.pbtxt names no other file."""
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from tritonrepo.repository.artifacts import plan, torchscript
+from tritonrepo.repository.artifacts import plan, pt2, torchscript
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.ensemble import examine_code
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.findings import AGAIN, Fault, Finding
-from tritonrepo.repository.formats import FORMATS
+from tritonrepo.repository.formats import FORMATS, PT2
 from tritonrepo.repository.host import import_fault
 from tritonrepo.repository.layout import BACKEND_FILENAMES, CONFIG_FILENAME, backend_of
 from tritonrepo.repository.manifest import EngineFacts, Manifest, read_manifest
@@ -36,11 +36,17 @@ def find_backend(config: ModelConfig, version: Path) -> str:
 def _faults(directory: Path, config: ModelConfig, release: str) -> Iterator[Fault]:
     manifest = _manifest(directory)
     backend, filename = find_backend(config, directory), config.default_model_filename
+    if config.platform == PT2.platform:
+        filename = filename or PT2.filename
     format = FORMATS.get(manifest.format) if isinstance(manifest, Manifest) else None
     if format is not None and format.backend != backend:
         text = f"{CONFIG_FILENAME} names the backend {backend!r}, the artifact is for {format.backend!r}"
         yield Fault(text, f'write backend: "{format.backend}", or {AGAIN}')
         filename = format.filename
+    elif format is not None and (format is PT2) != (config.platform == PT2.platform):
+        text = f"{CONFIG_FILENAME} says platform: {config.platform!r}, the artifact is for {format.platform!r}"
+        yield Fault(text, f'write platform: "{format.platform}", or {AGAIN}')
+        return
     artifact = _artifact(directory, backend, filename)
     if isinstance(artifact, Fault):
         yield artifact
@@ -81,6 +87,8 @@ def _content(
         from tritonrepo.repository.artifacts import onnx
 
         yield from onnx.examine(artifact, config, release)
+    elif backend == "pytorch" and config.platform == PT2.platform:
+        yield from pt2.examine(artifact, config, release)
     elif backend == "pytorch" and artifact.suffix != ".py":
         yield from torchscript.examine(artifact)
     elif backend == "python":

@@ -63,7 +63,7 @@ class Settings:
     def _control(self, models: Iterable[RepositoryModel]) -> list[str]:
         arguments = [f"--model-control-mode={self.model_control_mode}"]
         if self.model_control_mode == "explicit":
-            arguments += [f"--load-model={model.name}" for model in models if not model.left_out]
+            arguments += [f"--load-model={model.name}" for model in models if not (model.left_out or model.translated)]
         if self.model_control_mode == "poll":
             arguments.append(f"--repository-poll-secs={self.repository_poll_secs}")
         return arguments

@@ -16,6 +16,7 @@ from tritonrepo.repository.layout import (
     version_beyond_counting,
 )
 from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
+from tritonrepo.serve.translation import is_translated
 
 READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"
@@ -33,6 +34,7 @@ class RepositoryModel:
         max_batch_size: As the config has it.
         fault: Why the config cannot be read; empty if it can.
         overflow: A version directory that Triton cannot count to; empty if there is none.
+        translated: The server gets its configuration with the request to load it, and cannot find it by itself.
     """
 
     name: str
@@ -40,6 +42,7 @@ class RepositoryModel:
     max_batch_size: int = 0
     fault: str = ""
     overflow: str = ""
+    translated: bool = False
 
     @property
     def left_out(self) -> str:
@@ -100,7 +103,14 @@ def read_model(directory: Path) -> RepositoryModel:
         config = read_config(directory)
     except ConfigError as error:
         return RepositoryModel(name, fault=str(error), overflow=overflow)
-    return RepositoryModel(name, backend_of(config), config.max_batch_size, overflow=overflow)
+    return RepositoryModel(
+        name, backend_of(config), config.max_batch_size, overflow=overflow, translated=is_translated(config)
+    )
+
+
+def loaded_later(repository: Path) -> list[str]:
+    """Return the models that the server gets one by one when it runs. Raises as `read_repository` does."""
+    return [model.name for model in read_repository(repository) if model.translated and not model.left_out]
 
 
 def find_overflow(directory: Path) -> str:

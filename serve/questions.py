@@ -18,21 +18,22 @@ def ask(
     headers: Mapping[str, str] | None = None,
     *,
     seconds: float = ANSWER_SECONDS,
+    body: bytes = b"{}",
 ) -> Any:
     """Return the JSON that Triton answers, or None for an empty answer.
 
     Args:
         address: HOST:PORT.
-        method: GET, or POST, which sends an empty JSON object.
+        method: GET, or POST, which sends `body`.
         path: What is asked for, from `/v2` on.
         headers: The key, for what is closed.
         seconds: How long the answer may take.
+        body: JSON.
 
     Raises:
         ServeError: There was no answer, or it is a refusal.
     """
-    body = b"{}" if method == "POST" else None
-    status, answer = exchange(address, method, path, body, headers or {}, seconds)
+    status, answer = exchange(address, method, path, body if method == "POST" else None, headers or {}, seconds)
     if status != http.client.OK:
         raise ServeError(f"tritonserver answered {status} to {method} {path}: {answer.decode(errors='replace')}")
     return json.loads(answer) if answer else None

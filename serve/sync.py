@@ -7,6 +7,7 @@ from contextlib import suppress
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.models import RepositoryModel, read_repository
+from tritonrepo.serve.translation import state
 from tritonrepo.serve.triton import TritonServer
 
 
@@ -28,6 +29,7 @@ class Follower:
         self._server, self._tell, self._control = server, tell, control
         # What is left out now was shown with all that is served.
         self._told = {model.name: left_out(model) for model in read_repository(server.repository) if model.left_out}
+        self._loaded = {model.name: self._state(model) for model in read_repository(server.repository)}
         self._looking = threading.Lock()
 
     def look(self) -> None:
@@ -49,10 +51,18 @@ class Follower:
             if model.left_out:
                 self._say(model.name, left_out(model))
                 continue
+            now = self._state(model)
+            if now and now == self._loaded.get(model.name):
+                continue
             with self._control, suppress(ServeError):  # Why a version was refused stands in the log.
                 self._server.load(model.name)
+                self._loaded[model.name] = now
         for name in self._server.ready_versions().keys() - {model.name for model in models}:
             self._server.unload(name)
+
+    def _state(self, model: RepositoryModel) -> tuple[object, ...]:
+        """Return what changes with a model, where Triton does not know that itself; else nothing."""
+        return state(self._server.repository / model.name) if model.translated else ()
 
     def _say(self, about: str, sentence: str) -> None:
         if self._told.get(about) != sentence:

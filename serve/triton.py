@@ -18,10 +18,11 @@ from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.inventory import take_inventory
 from tritonrepo.serve.limits import require_files, require_shared_memory
 from tritonrepo.serve.log import Log
-from tritonrepo.serve.models import ModelStatus, read_repository, refuse_obstacles
+from tritonrepo.serve.models import ModelStatus, loaded_later, read_repository, refuse_obstacles
 from tritonrepo.serve.ports import ADDRESS, reserve_ports
 from tritonrepo.serve.process import Process
 from tritonrepo.serve.questions import ANSWER_SECONDS, ask
+from tritonrepo.serve.translation import load_request
 
 POLL_SECONDS = 0.02
 START_ATTEMPTS = 3
@@ -152,6 +153,7 @@ class TritonServer:
             )
             try:
                 self._wait_until_ready(*self._launch())
+                self._load_translated()
                 # Where a guard stands in front of HTTP, nobody knows its port, and the next one is as good.
                 http_port = self._asked_ports[0] if self._guarded else self.http_port
                 self._asked_ports = (http_port, self.grpc_port, self.metrics_port)
@@ -219,8 +221,7 @@ class TritonServer:
         Raises:
             NoAnswerError: The server does not answer; a SilentError if it takes too long.
         """
-        # Triton's index leaves out what is loaded and not in the repository any more.
-        statistics = self._ask("GET", "/v2/models/stats", seconds)
+        statistics = self._ask("GET", "/v2/models/stats", seconds)  # the index lacks what the repository lost
         found: dict[str, list[str]] = {}
         for entry in statistics["model_stats"]:
             found.setdefault(entry["name"], []).append(entry["version"])
@@ -239,7 +240,8 @@ class TritonServer:
         Raises:
             ServeError: It cannot be loaded; the message says why.
         """
-        self._ask("POST", f"/v2/repository/models/{quote(name)}/load", self._ready_timeout)
+        body = load_request(self.repository / name)
+        self._ask("POST", f"/v2/repository/models/{quote(name)}/load", self._ready_timeout, body)
 
     def unload(self, name: str) -> None:
         """Let the server give up a model; only in the mode `explicit`. It is gone a moment later.
@@ -288,5 +290,11 @@ class TritonServer:
             time.sleep(POLL_SECONDS)
         raise StartError(f"tritonserver ended with status {process.status} at its start; {log.tail()}")
 
-    def _ask(self, method: str, path: str, seconds: float = ANSWER_SECONDS) -> Any:
-        return ask(self.http_url, method, path, key_headers(self.key), seconds=seconds)
+    def _load_translated(self) -> None:
+        """Load what Triton does not find by itself."""
+        for name in loaded_later(self.repository) if self._settings.model_control_mode == "explicit" else ():
+            with contextlib.suppress(ServeError):
+                self.load(name)
+
+    def _ask(self, method: str, path: str, seconds: float = ANSWER_SECONDS, body: bytes = b"{}") -> Any:
+        return ask(self.http_url, method, path, key_headers(self.key), seconds=seconds, body=body)

@@ -33,6 +33,7 @@ from tritonrepo.export.options import Options
 from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.manifest import Weights
+from tritonrepo.repository.package import is_package
 from tritonrepo.repository.spec import ModelSpec
 
 if sys.version_info >= (3, 11):
@@ -78,6 +79,11 @@ def load(path: Path, options: Options) -> Loaded:
     spec = read_spec(options.spec, path.stem)
     if not path.is_file():
         raise UsageError(f"--model {path}: no such file")
+    if is_package(path):
+        raise UsageError(
+            f"--model {path}: is a package that AOTInductor compiled, machine code that cannot be exported again; give "
+            "the program that it was compiled from, as torch.export.save writes it, or the network"
+        )
     try:
         with _no_log():
             program = torch.export.load(path)

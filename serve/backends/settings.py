@@ -8,6 +8,8 @@ from typing import Any
 BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 LONGEST_INTEGER = 30
 """Characters; Python refuses to convert some thousands."""
+PLATFORM = "platform"
+"""The parameter that holds the platform of a model where the embedded Triton knows none of that name."""
 # Parts of a configuration that the official backends know and an image classifier does not need.
 UNSUPPORTED = ("sequence_batching", "batch_input", "batch_output")
 

@@ -43,6 +43,8 @@ def outputs(**labelled: str) -> list[dict[str, Any]]:
         (["net_torchscript", "net_onnx"], "net_onnx"),
         (["net_onnx_fp16", "net_onnx", "net_tensorrt"], "net_tensorrt"),
         (["net_onnx_fp16", "net_torchscript"], "net_torchscript"),
+        (["net_torchscript", "net_pt2"], "net_pt2"),
+        (["net_pt2", "net_onnx"], "net_onnx"),
     ],
 )
 def test_the_only_model_is_chosen_in_its_fastest_format(names: list[str], chosen: str) -> None:

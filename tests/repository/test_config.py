@@ -12,7 +12,7 @@ from tritonrepo.client.decode import Scores
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
 from tritonrepo.repository.config import model_config, to_text
-from tritonrepo.repository.formats import ONNX, TORCHSCRIPT, Format
+from tritonrepo.repository.formats import ONNX, PT2, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
 from tritonrepo.repository.spec import ModelSpec
@@ -23,6 +23,7 @@ WEIGHTS = Weights("seeded 0", "0123abcd", trained=False)
 CASES = {
     "torchscript": (TORCHSCRIPT, Serving()),
     "torchscript_tuned": (TORCHSCRIPT, Serving(8, queue_delay_us=500, instances=2, cpu_threads=4)),
+    "pt2": (PT2, Serving(8, instances=2, cpu_threads=4)),
     "onnx": (ONNX, Serving()),
     "onnx_tuned": (ONNX, Serving(1, cpu_threads=1, max_queue_size=0)),
     "onnx_queued": (ONNX, Serving(8, max_queue_size=16, queue_timeout_ms=500, priority_levels=3)),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.serve.models import Mapped, Numbers, Sum, configuration, load, parameters, script, tensor
+from tritonrepo.serve.backends.pytorch.torchscript import read_arguments
 from tritonrepo.serve.backends.settings import ConfigurationError
 from tritonrepo.serve.installation import find_installation
 
@@ -62,8 +63,8 @@ def test_datatypes_that_torchscript_lacks_are_refused(stand_ins: dict[str, Modul
         stand_ins["pytorch"].order_inputs(config, ["x"])
 
 
-def test_torchscript_arguments_are_checked(stand_ins: dict[str, ModuleType], tmp_path: Path) -> None:
-    read_arguments, two = stand_ins["pytorch"].read_arguments, [tensor("a", [3]), tensor("b", [3])]
+def test_torchscript_arguments_are_checked(tmp_path: Path) -> None:
+    two = [tensor("a", [3]), tensor("b", [3])]
     both = configuration("pytorch", input=two)
     module = load(script(Sum(), tmp_path / "sum.pt"))
     assert read_arguments(both, module) == (False, ["a", "b"])

@@ -1,4 +1,4 @@
-"""Stand-in for Triton's pytorch backend: TorchScript on the CPU, with the official backend's rules.
+"""Stand-in for Triton's pytorch backend: TorchScript and AOTInductor on the CPU, with the official backend's rules.
 
 It refuses what the official backend refuses, when it loads a model or when it answers, and honours the same
 parameters. Unlike it, it cannot share weights between instances (each is a process) or serve sequences and strings.
@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from tritonrepo.serve.backends.batching import OutputError, Tensors, answer
+from tritonrepo.serve.backends.pytorch.aoti import CompiledPackage
+from tritonrepo.serve.backends.pytorch.torchscript import TorchScript
 from tritonrepo.serve.backends.settings import (
+    PLATFORM,
     ConfigurationError,
     find_model_file,
     read_bool,
@@ -37,6 +40,9 @@ TYPE_NAMES = {dtype: name for name, dtype in DATA_TYPES.items()}
 # Without effect on a CPU, or in a process that holds one instance; a value must be a boolean all the same.
 IGNORED = ("ENABLE_WEIGHT_SHARING", "ENABLE_CACHE_CLEANING", "DISABLE_CUDNN")
 
+PLATFORMS: dict[str, type[TorchScript | CompiledPackage]] = {"torch_aoti": CompiledPackage}
+"""What a file is under each platform; TorchScript under every other, and under none."""
+
 
 class TritonPythonModel:
     """One instance of a model. Triton calls it from one thread."""
@@ -52,17 +58,9 @@ class TritonPythonModel:
         refuse_optional(self.config)
         apply_settings(self.config)
         self.inference_mode = read_bool(self.config, "INFERENCE_MODE", True)
-        path = find_model_file(args, self.config, "model.pt")
-        try:
-            self.module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).partition(". ")[0].splitlines()[0]
-            raise ConfigurationError(
-                f"failed to load model '{self.config['name']}' from {path}: {reason}; it must be TorchScript, as "
-                "torch.jit.save writes it"
-            ) from None
-        self.dictionary, arguments = read_arguments(self.config, self.module)
-        self.inputs = order_inputs(self.config, arguments)
+        kind = PLATFORMS.get(read_parameter(self.config, PLATFORM) or self.config.get("platform", ""), TorchScript)
+        self.model = kind(find_model_file(args, self.config, kind.FILENAME), self.config)
+        self.inputs = order_inputs(self.config, self.model.arguments)
         self.outputs = index_outputs(self.config)
         self.batched = self.config["max_batch_size"] > 0
 
@@ -80,10 +78,9 @@ class TritonPythonModel:
         tensors = {name: torch.from_numpy(inputs[name]) for name in self.inputs}
         try:
             with torch.inference_mode(self.inference_mode), torch.no_grad():
-                results = self.module(tensors) if self.dictionary else self.module(*tensors.values())
+                results = self.model.run(tensors)
         except Exception as error:
             raise RuntimeError(f"PyTorch execute failure: {error}") from error
-        results = results if isinstance(results, tuple) else (results,)
         return {name: self.read_output(name, results) for name in self.outputs}
 
     def read_output(self, name: str, results: Sequence[Any]) -> NDArray[Any]:
@@ -138,30 +135,6 @@ def apply_settings(config: Mapping[str, Any]) -> None:
     ):
         if read_parameter(config, key) is not None:
             switch(read_bool(config, key, True))
-
-
-def read_arguments(config: Mapping[str, Any], module: torch.jit.ScriptModule) -> tuple[bool, list[str]]:
-    """Return whether `forward` takes one dictionary of tensors, and else the names of its arguments.
-
-    Raises:
-        ConfigurationError: Arguments of other types, or another number of them than the configuration's inputs.
-    """
-    arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]  # The first is self.
-    kinds = [argument.type.kind() for argument in arguments]
-    if kinds == ["DictType"]:
-        return True, []
-    for argument, kind in zip(arguments, kinds, strict=True):
-        if kind != "TensorType":
-            raise ConfigurationError(
-                f"unable to load model '{config['name']}', its argument '{argument.name}' is a {argument.type}; only "
-                "tensors, or a single Dict(str, Tensor), are supported"
-            )
-    if len(arguments) != len(config["input"]):
-        raise ConfigurationError(
-            f"unable to load model '{config['name']}', configuration expects {len(config['input'])} inputs, model "
-            f"provides {len(arguments)}"
-        )
-    return False, [argument.name for argument in arguments]
 
 
 def order_inputs(config: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tests import factories
+from tests.repository.packages import package
 from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Resize, Scale
@@ -131,3 +132,8 @@ def test_a_spec_may_have_a_byte_order_mark(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.toml cannot be read"):
         read_spec(tmp_path / "absent.toml", "net")
+
+
+def test_a_compiled_package_is_told_from_a_program(described: Path) -> None:
+    with pytest.raises(UsageError, match=r"mine\.pt2: is a package that AOTInductor compiled, .*torch\.export\.save"):
+        load(package(described.with_name("mine.pt2")), described, None)
