@@ -65,9 +65,12 @@ def check_labels(labels: Sequence[str]) -> None:
 
 def _text(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(lines(read_text(path)))
+        found = lines(read_text(path))
     except UsageError as exc:
         raise UsageError(f"{exc}; it holds one label a line, in UTF-8") from exc
+    while found and not found[-1].strip():
+        found.pop()
+    return tuple(found)
 
 
 def _folders(path: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ THREE = ("ant", "bee", "cat, or dog")
     ("name", "text"),
     [
         ("a.txt", "ant\nbee\ncat, or dog\n"),
+        ("a.txt", "ant\nbee\ncat, or dog\n\n \n"),
         ("no_suffix", "\ufeffant\r\nbee\r\ncat, or dog"),
         ("a.json", '["ant", "bee", "cat, or dog"]'),
         ("a.json", '{"2": "cat, or dog", "0": "ant", "1": "bee"}'),
