@@ -81,6 +81,13 @@ def whole_numbers(text: str) -> list[int]:
     return [COUNT(part.strip()) for part in text.split(",")]
 
 
+def compute_capability(text: str) -> str:
+    """A type: the compute capability of a GPU."""
+    if not re.fullmatch(r"\d{1,2}\.\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give it as in 8.9")
+    return text
+
+
 def positive_number(text: str) -> float:
     """A type: a number above 0; `inf` is one."""
     number = _number(text)

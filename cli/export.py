@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import re
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import model, path, whole_number, word
+from tritonrepo.cli.arguments import compute_capability, model, path, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, table
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
@@ -243,16 +242,10 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     add(
         "--compute-capability",
         default=EngineOptions.compute_capability,
-        type=_compute_capability,
+        type=compute_capability,
         metavar="X.Y",
         help="what is compiled for where there is no GPU; nothing is published then",
     )
-
-
-def _compute_capability(text: str) -> str:
-    if not re.fullmatch(r"\d{1,2}\.\d", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: give it as in 8.9")
-    return text
 
 
 def _formats(text: str) -> tuple[Format, ...]:

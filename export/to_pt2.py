@@ -3,7 +3,6 @@
 The only importer of the compiler, torch._inductor, and that when it compiles: it takes seconds.
 """
 
-import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from tritonrepo.export.errors import ConversionError
 from tritonrepo.export.one_input import with_one_input
 from tritonrepo.export.quiet import quiet
 from tritonrepo.repository import package
+from tritonrepo.repository.host import COMPILER_REMEDY, compiler
 from tritonrepo.repository.on_aoti import Package
 
 RUNTIME = "AOTInductor in PyTorch"
@@ -39,16 +39,14 @@ def require_tools(isa: str) -> None:
     Raises:
         MissingError: There is no C++ compiler, or the CPU here is a lesser one than `isa`.
     """
-    compiler = os.environ.get("CXX", "g++")  # as PyTorch chooses it
-    if shutil.which(compiler) is None:
+    if shutil.which(compiler()) is None:
         raise MissingError(
-            f"pt2: the C++ compiler {compiler} is missing, with which PyTorch compiles the package; on Debian or "
-            "Ubuntu: apt-get install g++"
+            f"pt2: the C++ compiler {compiler()} is missing, with which PyTorch compiles the package; {COMPILER_REMEDY}"
         )
     of_x86 = platform.machine() in ("x86_64", "AMD64")
     missing = package.lacking_flags(isa)
     if isa != "native" and (missing or not of_x86):
-        lack = f"has no {', '.join(missing)}" if of_x86 else f"is a {platform.machine()}"
+        lack = f"has no {', '.join(missing)}" if of_x86 else f"is of the kind {platform.machine()}"
         raise MissingError(
             f"pt2: a package for {isa} could not be verified: the CPU here {lack}; export it on a machine of that "
             "kind, or for this one alone with --cpu-isa native"

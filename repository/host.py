@@ -16,6 +16,7 @@ from tritonrepo.repository.formats import FORMATS, PT2, Format
 
 EXTRAS = {"torch": "export", "onnx": "export", "onnxruntime": "export", "nvidia-pytriton": "serve"}
 """The packages that not every installation has, and the extra that brings each."""
+COMPILER_REMEDY = "on Debian or Ubuntu: apt-get install g++"
 TENSORRT_MODULES = ("tensorrt", "tensorrt_bindings")
 TENSORRT_PACKAGES = ("tensorrt", "tensorrt-cu12-bindings", "tensorrt-cu13-bindings")
 
@@ -79,6 +80,11 @@ def gpus(fields: str) -> list[str]:
     return answer("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader").splitlines()
 
 
+def compiler() -> str:
+    """The C++ compiler that PyTorch takes for a package of AOTInductor."""
+    return os.environ.get("CXX", "g++")
+
+
 def answer(*command: str) -> str:
     """What a program prints, or nothing if it is not there or fails."""
     if shutil.which(command[0]) is None:
@@ -98,8 +104,8 @@ def _formats() -> Iterator[Finding]:
         subject = f"format {format.name}"
         if missing:
             yield Finding("note", subject, f"needs {', '.join(missing)}", install_command("export"))
-        elif format is PT2 and shutil.which(os.environ.get("CXX", "g++")) is None:
-            yield Finding("note", subject, "needs the C++ compiler g++", "on Debian or Ubuntu: apt-get install g++")
+        elif format is PT2 and shutil.which(compiler()) is None:
+            yield Finding("note", subject, f"needs the C++ compiler {compiler()}", COMPILER_REMEDY)
         elif format.backend != "tensorrt" or engines:
             yield Finding("ok", subject, "can be exported here")
         elif has("tensorrt_rtx_bindings"):

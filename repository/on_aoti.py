@@ -42,8 +42,8 @@ class Package:
         """The tensors that the model gives for its inputs, in order.
 
         Raises:
-            ValueError: It was compiled for others. It would read beyond the end of a smaller one; its own checks, which
-                PyTorch has, refuse a batch of one that it computes.
+            ValueError: It was compiled for others, and would read beyond the end of a smaller one. PyTorch's own check
+                is of no use: it refuses a batch of one, which the package computes too.
             RuntimeError: It fails.
         """
         if self._facts.input:

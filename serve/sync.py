@@ -46,13 +46,13 @@ class Follower:
             self._looking.release()
 
     def _follow(self) -> None:
-        models = read_repository(self._server.repository)
+        models, ready = read_repository(self._server.repository), self._server.ready_versions()
         for model in models:
             if model.left_out:
                 self._say(model.name, left_out(model))
                 continue
             now = self._state(model)
-            if now and now == self._loaded.get(model.name):
+            if now and model.name in ready and now == self._loaded.get(model.name):
                 continue
             with self._control, suppress(ServeError):  # Why a version was refused stands in the log.
                 self._server.load(model.name)

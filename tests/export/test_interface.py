@@ -8,6 +8,7 @@ import pytest
 
 from tritonrepo import export
 from tritonrepo.export import FORMATS, Options, Serving, Watcher, build
+from tritonrepo.export.steps import DEPRECATED
 from tritonrepo.repository.layout import version_numbers
 from tritonrepo.repository.publish import Publication
 
@@ -31,12 +32,14 @@ def test_what_a_factory_needs_brings_no_framework() -> None:
 @pytest.mark.slow
 def test_an_export_is_a_function(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     steps: list[str] = []
+    notices: list[str] = []
     options = Options(
         "tests/factories.py:tiny", None, (FORMATS["torchscript"],), tmp_path / "models", Serving(max_batch_size=2)
     )
-    result = build(options, Watcher(step=steps.append))
+    result = build(options, Watcher(notices.append, steps.append))
     assert result.exit_status == 0
     assert steps[-1] == "publish"
+    assert notices.count(DEPRECATED) == 1
     assert version_numbers(tmp_path / "models/tiny_torchscript") == [1]
     assert [outcome.publication for outcome in result.outcomes] == [Publication(1, "published")]
     assert capfd.readouterr() == ("", "")

@@ -158,6 +158,16 @@ def test_a_server_that_follows_loads_what_is_new_and_nothing_else(
         assert "is no AOTInductor package: it is no ZIP file, or is cut off" in fault
 
 
+def test_what_could_not_be_loaded_is_tried_again_at_each_look(repository: Path, tmp_path: Path) -> None:
+    package = Path(shutil.copytree(repository / "tiny_pt2", tmp_path / "models" / "tiny_pt2")) / "1" / "model.pt2"
+    package.write_bytes(package.read_bytes()[:1000])
+    with TritonServer(tmp_path / "models") as server:
+        follower = Follower(server, lambda _: None, threading.Lock())
+        follower.look()
+        assert server.log().count('"loading: tiny_pt2:1') == 2
+        assert "tiny_pt2" not in server.ready_versions()
+
+
 def test_a_tensor_of_another_shape_is_an_error_and_not_read_beyond_its_end(package: Path) -> None:
     named = {"input": [tensor("INPUT__0", [3, 16, 16])], "output": [tensor("OUTPUT__0", [factories.CLASSES])]}
     loaded = CompiledPackage(package, configuration("pytorch", **named))

@@ -1,5 +1,7 @@
 """What this machine has."""
 
+import pytest
+
 from tritonrepo.client.install import install_command
 from tritonrepo.repository import host
 
@@ -24,3 +26,10 @@ def test_a_program_that_is_missing_or_fails_says_nothing() -> None:
     assert host.answer("no-such-program-here") == ""
     assert host.answer("false") == ""
     assert host.answer("echo", "a b") == "a b"
+
+
+def test_a_missing_compiler_keeps_pt2_from_being_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (finding,) = [finding for finding in host._formats() if finding.subject == "format pt2"]
+    assert (finding.level, finding.text) == ("note", "needs the C++ compiler no-such-compiler")
+    assert "apt-get install g++" in finding.remedy
