@@ -11,7 +11,9 @@ from tests.programs import on_a_terminal
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-NO_MORE_THAN_STEPS = re.compile(r"(- [^\n]+: [^\n]+\n|- network and weights\n|labels: [^\n]+\n)+")
+NO_MORE_THAN_STEPS = re.compile(
+    r"(- [^\n]+: [^\n]+\n|- network and weights\n|(preprocessing|weights|classes|scores|labels|torchscript): [^\n]+\n)+"
+)
 
 
 def words(factory: str, formats: str, repository: Path) -> list[str]:

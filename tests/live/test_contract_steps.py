@@ -64,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[TritonServer]:
-    with TritonServer(home / "models") as running:
+    with TritonServer(home / "models", shared_memory=True) as running:
         yield running
 
 
