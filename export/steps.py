@@ -7,22 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from tritonrepo.client.errors import MissingError, TritonRepoError, UsageError
+from tritonrepo.client.errors import MissingError, TritonRepoError
 from tritonrepo.client.install import install_command
 from tritonrepo.export import memory, subject
 from tritonrepo.export.gate import half, rounding
 from tritonrepo.export.gate.fresh import FreshProcess
 from tritonrepo.export.gate.tolerance import TOLERANCES
 from tritonrepo.export.gate.verify import Runner, verify
+from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.options import Options, Watcher
 from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.publication import publish
 from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
-from tritonrepo.repository.formats import ONNX_FP16, ONNX_INT8, PT2, TENSORRT, TENSORRT_INT8, TORCHSCRIPT, Format
-from tritonrepo.repository.manifest import EngineFacts, Rounded, Verification
+from tritonrepo.repository.formats import ONNX_FP16, TORCHSCRIPT, Format
+from tritonrepo.repository.manifest import Verification
 from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
-from tritonrepo.repository.on_openvino import require_openvino
 from tritonrepo.repository.publish import Repository, open_repository
 
 DEPRECATED = (
@@ -46,13 +46,8 @@ def build(options: Options, watcher: Watcher | None = None) -> Build:
     memory.use_huge_pages()
     watcher = watcher or Watcher()
     for format in options.formats:
-        converter = _converter(format)
-        if format is PT2:
-            converter.require_tools(options.cpu_isa)
-        if accelerated(format, options):
-            require_openvino()
-        if format is ONNX_INT8 and options.serving.onnx_accelerator == "tensorrt":
-            raise UsageError("TensorRT cannot take onnx_int8, whose activations are unsigned; export tensorrt_int8")
+        if hasattr(converter := _converter(format), "require"):
+            converter.require(options)
     if TORCHSCRIPT in options.formats:
         watcher.notice(DEPRECATED)
     with (
@@ -100,14 +95,11 @@ def make(
 
 def _converter(format: Format) -> ModuleType:
     try:
-        converter = importlib.import_module(f"tritonrepo.export.to_{format.name}")
+        return importlib.import_module(f"tritonrepo.export.to_{format.name}")
     except ModuleNotFoundError as exc:
         raise MissingError(
             f"{format.name}: the package {exc.name} is not installed: {install_command('export')}"
         ) from exc
-    if format.backend == "tensorrt":
-        converter.find_tensorrt()  # raises before the long steps where nothing can compile an engine
-    return converter
 
 
 def _convert(format: Format, found: Subject, artifact: Path, options: Options) -> Outcome:
@@ -115,26 +107,11 @@ def _convert(format: Format, found: Subject, artifact: Path, options: Options) -
 
     def make() -> Outcome:
         eager = half.prove(found.module, found.expected, format.name) if format is ONNX_FP16 else None
-        rounded, engine = _call(found, format, artifact, options)
-        return Outcome(format, artifact.stat().st_size, engine=engine, eager_fp16=eager, rounded=rounded)
+        job = Job(found.converted, found.spec.image_shape, artifact, options, found.calibration)
+        facts: Facts = _converter(format).make(job)
+        return Outcome(format, artifact.stat().st_size, engine=facts.engine, eager_fp16=eager, rounded=facts.rounded)
 
     return _timed(Outcome(format), make)
-
-
-def _call(
-    found: Subject, format: Format, artifact: Path, options: Options
-) -> tuple[Rounded | None, EngineFacts | None]:
-    """Write the artifact; returns what the manifest is to say of it."""
-    convert, of = _converter(format).convert, (found.converted, found.spec.image_shape, artifact)
-    engine = (options.serving.profile, options.engine)
-    if format is ONNX_INT8:
-        return convert(*of, found.calibration), None
-    if format is TENSORRT_INT8:
-        both: tuple[Rounded, EngineFacts] = convert(*of, found.calibration, *engine)
-        return both
-    if format is PT2:
-        return None, convert(*of, options.serving.max_batch_size, options.cpu_isa)
-    return None, convert(*of, *(engine if format is TENSORRT else ()))
 
 
 def _verify(outcome: Outcome, found: Subject, artifact: Path, options: Options, process: FreshProcess) -> Outcome:

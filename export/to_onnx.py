@@ -13,8 +13,12 @@ from torch import nn
 from tritonrepo.export import copies, pixels
 from tritonrepo.export.blame import explain
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.one_input import with_one_input
+from tritonrepo.export.options import Options
 from tritonrepo.export.quiet import quiet
+from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
+from tritonrepo.repository.on_openvino import require_openvino
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
 
 RUNTIME = "ONNX Runtime"
@@ -27,6 +31,18 @@ SCRIPTED = (
     "ONNX: the module is compiled by torch.jit, and torch.onnx.export cannot follow it; return the module from which "
     "it was scripted or traced. The format torchscript takes it as it is: --formats torchscript"
 )
+
+
+def require(options: Options) -> None:
+    """Refuse before the long steps what could not be served as asked. Raises `MissingError`."""
+    if options.serving.onnx_accelerator == OPENVINO:
+        require_openvino()
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    convert(job.module, job.image_shape, job.path)
+    return Facts()
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:

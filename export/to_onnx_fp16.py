@@ -10,10 +10,18 @@ from torch import nn
 
 from tritonrepo.export import to_onnx
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.precision import in_half
 from tritonrepo.export.to_onnx import load as load
+from tritonrepo.export.to_onnx import require as require
 
 RUNTIME = "ONNX Runtime, which computes FP16 graphs in FP32 on a CPU"
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    convert(job.module, job.image_shape, job.path)
+    return Facts()
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:

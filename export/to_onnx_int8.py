@@ -5,14 +5,35 @@ from pathlib import Path
 import onnx
 from torch import nn
 
+from tritonrepo.client.errors import UsageError
 from tritonrepo.export import to_onnx
 from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.int8.search import search
+from tritonrepo.export.job import Facts, Job
+from tritonrepo.export.options import Options
 from tritonrepo.export.to_onnx import load as load
 from tritonrepo.repository.manifest import Rounded
 
 RUNTIME = to_onnx.RUNTIME
 NAME = "onnx_int8"
+
+
+def require(options: Options) -> None:
+    """Refuse before the long steps what could not be served as asked.
+
+    Raises:
+        UsageError: TensorRT is to run it.
+        MissingError: As `to_onnx.require`.
+    """
+    if options.serving.onnx_accelerator == "tensorrt":
+        raise UsageError("TensorRT cannot take onnx_int8, whose activations are unsigned; export tensorrt_int8")
+    to_onnx.require(options)
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    assert job.calibration is not None  # every format that rounds comes with one
+    return Facts(rounded=convert(job.module, job.image_shape, job.path, job.calibration))
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, calibration: Calibration) -> Rounded:

@@ -18,7 +18,9 @@ from tritonrepo.client.errors import MissingError
 from tritonrepo.export import copies, pixels
 from tritonrepo.export.blame import explain, gist
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.one_input import with_one_input
+from tritonrepo.export.options import Options
 from tritonrepo.export.quiet import quiet
 from tritonrepo.repository import package
 from tritonrepo.repository.host import COMPILER_REMEDY, compiler
@@ -33,12 +35,13 @@ SCRIPTED = (
 )
 
 
-def require_tools(isa: str) -> None:
+def require(options: Options) -> None:
     """Refuse before the long steps what could not be compiled, or not be run and so not be verified.
 
     Raises:
-        MissingError: There is no C++ compiler, or the CPU here is a lesser one than `isa`.
+        MissingError: There is no C++ compiler, or the CPU here is a lesser one than that of `--cpu-isa`.
     """
+    isa = options.cpu_isa
     if shutil.which(compiler()) is None:
         raise MissingError(
             f"pt2: the C++ compiler {compiler()} is missing, with which PyTorch compiles the package; {COMPILER_REMEDY}"
@@ -51,6 +54,12 @@ def require_tools(isa: str) -> None:
             f"pt2: a package for {isa} could not be verified: the CPU here {lack}; export it on a machine of that "
             "kind, or for this one alone with --cpu-isa native"
         )
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    convert(job.module, job.image_shape, job.path, job.options.serving.max_batch_size, job.options.cpu_isa)
+    return Facts()
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, largest: int, isa: str) -> None:

@@ -10,13 +10,25 @@ from torch import nn
 from tritonrepo.export import to_onnx_fp16
 from tritonrepo.export.cache import cache_directory
 from tritonrepo.export.errors import NotPublishableError
-from tritonrepo.export.options import EngineOptions
+from tritonrepo.export.job import Facts, Job
+from tritonrepo.export.options import EngineOptions, Options
 from tritonrepo.export.tensorrt.engine import Batches, Engine, build
 from tritonrepo.export.tensorrt.library import COMPILER, Environment, environment, find_tensorrt
 from tritonrepo.export.tensorrt.session import Session
 from tritonrepo.repository.manifest import EngineFacts
 
 RUNTIME = "TensorRT on the GPU, in FP16"
+
+
+def require(options: Options) -> None:
+    """Refuse before the long steps where nothing can compile an engine. Raises `MissingError`."""
+    find_tensorrt()
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    options = job.options
+    return Facts(engine=convert(job.module, job.image_shape, job.path, options.serving.profile, options.engine))
 
 
 def convert(

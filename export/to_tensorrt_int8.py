@@ -11,14 +11,23 @@ from torch import nn
 from tritonrepo.export import to_onnx, to_tensorrt
 from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.int8.search import search
+from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.options import EngineOptions
 from tritonrepo.export.tensorrt.engine import Batches
-from tritonrepo.export.tensorrt.library import find_tensorrt as find_tensorrt
+from tritonrepo.export.tensorrt.library import find_tensorrt
 from tritonrepo.export.to_tensorrt import load as load
+from tritonrepo.export.to_tensorrt import require as require
 from tritonrepo.repository.manifest import EngineFacts, Rounded
 
 RUNTIME = "TensorRT on the GPU, in INT8"
 NAME = "tensorrt_int8"
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    assert job.calibration is not None  # every format that rounds comes with one
+    given = job.calibration, job.options.serving.profile, job.options.engine
+    return Facts(*convert(job.module, job.image_shape, job.path, *given))
 
 
 def convert(

@@ -14,8 +14,15 @@ from torch import nn
 from tritonrepo.export import copies, exits, pixels
 from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import ConversionError
+from tritonrepo.export.job import Facts, Job
 
 RUNTIME = "TorchScript in PyTorch"
+
+
+def make(job: Job) -> Facts:
+    """Write the artifact of a job. Raises as `convert`."""
+    convert(job.module, job.image_shape, job.path)
+    return Facts()
 
 
 def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:

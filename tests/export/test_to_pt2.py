@@ -10,25 +10,31 @@ from tests import factories
 from tritonrepo.client.errors import MissingError
 from tritonrepo.export import to_pt2
 from tritonrepo.export.errors import ConversionError
-from tritonrepo.export.options import CPU_ISAS
+from tritonrepo.export.options import CPU_ISAS, Options
 from tritonrepo.repository import package
+from tritonrepo.repository.formats import PT2
 
 SHAPE = (3, factories.SIDE, factories.SIDE)
+
+
+def of(isa: str) -> Options:
+    """An export for this kind of CPU."""
+    return Options("any", None, (PT2,), Path("models"), cpu_isa=isa)
 
 
 def test_a_missing_compiler_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingError, match=r"pt2: the C\+\+ compiler g\+\+ is missing, .*apt-get install g\+\+"):
-        to_pt2.require_tools("native")
+        to_pt2.require(of("native"))
 
 
 def test_another_compiler_is_the_users_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(MissingError, match="no-such-compiler is missing"):
-        to_pt2.require_tools("native")
+        to_pt2.require(of("native"))
     monkeypatch.setenv("CXX", "sh")
-    to_pt2.require_tools("native")
+    to_pt2.require(of("native"))
 
 
 def test_what_could_not_be_verified_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,11 +43,11 @@ def test_what_could_not_be_verified_here_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         MissingError, match=r"for x86-64-v3 could not be .*: the CPU here has no bmi2, f16c, fma, movbe"
     ):
-        to_pt2.require_tools("x86-64-v3")
+        to_pt2.require(of("x86-64-v3"))
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(MissingError, match=r"the CPU here is of the kind aarch64; .*--cpu-isa native"):
-        to_pt2.require_tools("x86-64-v3")
-    to_pt2.require_tools("native")
+        to_pt2.require(of("x86-64-v3"))
+    to_pt2.require(of("native"))
 
 
 def test_every_isa_has_its_vectors() -> None:
