@@ -1,4 +1,4 @@
-"""A short chaos: each event once."""
+"""A short chaos: one event of each nature, and no more ends of the server than `serve` takes in a minute."""
 
 import subprocess
 import sys
@@ -10,12 +10,22 @@ from tests.chaos.events import EVENTS
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
+SOME = (
+    "stub killed",
+    "server killed",
+    "a request that ends the server",
+    "shared memory full",
+    "the client's shared memory full",
+    "port taken",
+    "clock stepped by an hour",
+)
+
+
 def test_a_server_recovers_from_each_event_and_its_client_loses_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--each", "1", "--seed", "1"], capture_output=True, text=True, check=False
-    )
+    words = ["--each", "1", "--seed", "1", "--only", ",".join(SOME)]
+    done = subprocess.run([sys.executable, "-m", "tests.chaos", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split(" | ")[:3] for line in done.stdout.splitlines() if line.startswith("| ")][2:] == [
-        [f"| {name}", "1", "1"] for name in EVENTS
+        [f"| {name}", "1", "1"] for name in EVENTS if name in SOME
     ]
     assert "0 errors, 0 wrong. Left behind at the end: 0." in done.stdout

@@ -144,7 +144,8 @@ def test_a_file_of_any_name_can_bring_a_model(name: str, repository: Path, tmp_p
         (b"\xef\xbb\xbf" + b"x\n" * 10, ""),
         (b"x\r\n" * 10, ""),
         ("x\u2028y\n".encode() * 10, ""),
-        (b"x\n" * 10 + b"\n", "label 10 is ''"),
+        (b"x\n" * 10 + b"\n", ""),
+        (b"x\n" * 5 + b"\n" + b"x\n" * 4, "label 5 is ''"),
         (b"x\0y\n" * 10, "label 0 is 'x\\x00y'"),
         (b"x\x0by\n" * 10, "control characters"),
         (b"\xff\n" * 10, "in UTF-8"),
@@ -159,7 +160,7 @@ def test_label_files(
     assert message in capsys.readouterr().err
     if not message:
         written = (repository / "tiny_torchscript" / "labels.txt").read_bytes()
-        assert written == content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"")
+        assert written == content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"").rstrip(b"\n") + b"\n"
 
 
 def test_a_model_that_is_not_ours_keeps_all_back(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +248,7 @@ def test_unknown_models(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--formats", "coreml"], "unknown format 'coreml'; known: torchscript, onnx"),
+        (["--formats", "coreml"], "unknown format 'coreml'; known: torchscript, pt2, onnx"),
         (["--formats", ","], "unknown format"),
         (["--max-batch-size", "0"], "give a whole number from 1"),
         (["--max-batch-size", "many"], "give a whole number from 1"),
