@@ -29,8 +29,6 @@ from tritonrepo.client.text import lines, read_lines, scheme_of
 if TYPE_CHECKING:
     from tritonrepo.client.classifier import Classifier
 
-LIBRARIES = ("timm", "torchvision", "hf")
-"""The words before a colon in `--model`, as `export.models` has them; to import that takes PyTorch."""
 HEADERS_VARIABLE = "TRITON_CLIENT_HEADERS"
 
 
@@ -59,12 +57,6 @@ def word(text: str) -> str:
     return text
 
 
-def model(text: str) -> str:
-    """A type: as `word`; what follows the name of a library may be an absolute path, as in `hf:/srv/my-vit`."""
-    library, _, name = text.partition(":")
-    return text if library in LIBRARIES and not name.startswith("//") else word(text)
-
-
 def path(text: str) -> Path:
     """A type: a path on this machine."""
     if not text.strip():
@@ -79,13 +71,6 @@ COUNT_OR_NONE = whole_number(0, 1_000_000)
 def whole_numbers(text: str) -> list[int]:
     """A type: whole numbers from 1, separated by commas."""
     return [COUNT(part.strip()) for part in text.split(",")]
-
-
-def compute_capability(text: str) -> str:
-    """A type: the compute capability of a GPU."""
-    if not re.fullmatch(r"\d{1,2}\.\d", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: give it as in 8.9")
-    return text
 
 
 def positive_number(text: str) -> float:
@@ -175,12 +160,18 @@ def add_version_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_redo_option(parser: argparse.ArgumentParser) -> None:
-    """What to do with results of another contract."""
+    """What to do with results of another contract; `check_redo` reads it."""
     parser.add_argument(
         "--redo",
         action="store_true",
         help="with --resume, ask again for what another version's contract or other labels gave",
     )
+
+
+def check_redo(args: argparse.Namespace) -> None:
+    """Raise `UsageError` where there is no file that it could be about."""
+    if args.redo and not args.resume:
+        raise UsageError("--redo is about the file of --resume")
 
 
 def add_pipeline_options(parser: argparse.ArgumentParser) -> None:

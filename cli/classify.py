@@ -82,8 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classify; the exit status."""
     terminate_as_interrupt()
-    if args.redo and not args.resume:
-        raise UsageError("--redo is about the file of --resume")
+    arguments.check_redo(args)
     if args.resume and args.gallery:
         raise UsageError("--gallery shows one run's images, so it does not go with --resume")
     options = dataclasses.replace(

@@ -24,7 +24,6 @@ from tritonrepo.client.contract import ready_models
 from tritonrepo.client.datasets import Example, class_index, examples
 from tritonrepo.client.earlier import read_outcomes, settle
 from tritonrepo.client.encoded import takes_files
-from tritonrepo.client.errors import UsageError
 from tritonrepo.client.evaluate import TOP, Outcome, Score, outcomes
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.mcnemar import Answers, Difference
@@ -68,8 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate; the exit status."""
     terminate_as_interrupt()
-    if args.redo and not args.resume:
-        raise UsageError("--redo is about the file of --resume")
+    arguments.check_redo(args)
     if args.resume:
         read_outcomes(args.resume)  # before any work: it may be another program's
     reports: dict[str, Report] = {}

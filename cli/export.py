@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import compute_capability, model, path, whole_number, word
+from tritonrepo.cli.arguments import path, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, table
+from tritonrepo.cli.export_words import compute_capability, formats, model
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
 from tritonrepo.export.options import CPU_ISAS, EngineOptions, Options, Watcher
-from tritonrepo.repository.formats import FORMATS, Format
+from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.serving import LARGEST_BATCH_SIZE, Serving
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "fastest of the formats, or on this one",
     )
     add("--output", type=word, metavar="KEY", help="key, attribute or index of the scores in what the network returns")
-    add("--formats", default="torchscript,onnx", type=_formats, help=f"comma-separated, of {','.join(FORMATS)}")
+    add("--formats", default="torchscript,onnx", type=formats, help=f"comma-separated, of {','.join(FORMATS)}")
     add("--name", help="name of the model, before _<format>; without it that of the network or the factory")
     add(
         "--labels",
@@ -246,14 +247,6 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
         metavar="X.Y",
         help="what is compiled for where there is no GPU; nothing is published then",
     )
-
-
-def _formats(text: str) -> tuple[Format, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        raise argparse.ArgumentTypeError(f"unknown format {', '.join(unknown) or text!r}; known: {', '.join(FORMATS)}")
-    return tuple(FORMATS[name] for name in dict.fromkeys(names))
 
 
 def run(args: argparse.Namespace) -> int:

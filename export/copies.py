@@ -3,11 +3,15 @@
 import copy
 import threading
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from tritonrepo.export.errors import ConversionError
+
+Converted = TypeVar("Converted")
 SHARED = (type(threading.Lock()), type(threading.RLock()))
 """What no copy can be made of, and what two copies may share."""
 
@@ -33,6 +37,31 @@ def fresh(module: nn.Module) -> nn.Module:
         return deep(module)
     except Exception:  # an attribute of the user's may raise anything
         return module
+
+
+def converted(
+    module: nn.Module, example: torch.Tensor, convert: Callable[[nn.Module], Converted], scripted: str = ""
+) -> Converted:
+    """What a copy becomes; where that cannot be, one in which a first call has built its tables already.
+
+    Args:
+        module: It is not called.
+        example: A batch.
+        convert: Raises `ConversionError` where it cannot.
+        scripted: Why it cannot where a part of the module is compiled by torch.jit, if that is why.
+
+    Raises:
+        ConversionError: Neither can be converted.
+    """
+    try:
+        return convert(fresh(module))
+    except ConversionError:
+        if scripted and any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+            raise ConversionError(scripted) from None
+        called = after_a_call(module, example)
+        if called is None:
+            raise
+        return convert(called)
 
 
 def after_a_call(module: nn.Module, example: torch.Tensor) -> nn.Module | None:

@@ -11,12 +11,10 @@ from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.export import network
 from tritonrepo.export.blame import gist
-from tritonrepo.export.options import Options, Watcher
+from tritonrepo.export.options import LIBRARIES, Options, Watcher
 from tritonrepo.export.sources import exported, factory, known
 from tritonrepo.export.sources.loaded import Loaded
 
-LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
-"""The words before a colon, and whose networks they name."""
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 

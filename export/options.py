@@ -16,6 +16,8 @@ Notice = Callable[[str], None]
 
 CPU_ISAS = ("x86-64-v3", "x86-64-v4", "native")
 """What a pt2 package can be compiled for: x86-64 with AVX2, or with AVX-512 beside it, or this machine's CPU alone."""
+LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
+"""The words before a colon in `--model`, and whose networks they name."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Silence inside this process: what PyTorch's exporters print, warn and log, in success as in failure."""
+"""Silence inside this process: what exporters and quantisers print, warn and log, in success as in failure."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Let pages of it go nowhere; what went wrong is in what the exporters raise."""
+    """Let pages of it go nowhere; what went wrong is in what they raise."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

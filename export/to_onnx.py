@@ -53,24 +53,12 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
             result.
         OSError: The disk refuses.
     """
-    model = _export(module, pixels.example(module, image_shape))
+    example = pixels.example(module, image_shape)
+    model = copies.converted(module, example, lambda one: _export(one, example), SCRIPTED)
     onnx.save_model(model, path)
 
 
 def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
-    """The graph of a copy; where that cannot be, of one in which a first call has built its tables already."""
-    try:
-        return _export_one(copies.fresh(module), example)
-    except ConversionError:
-        if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-            raise ConversionError(SCRIPTED) from None
-        called = copies.after_a_call(module, example)
-        if called is None:
-            raise
-        return _export_one(called, example)
-
-
-def _export_one(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     try:
         with quiet():
             program = torch.onnx.export(

@@ -78,7 +78,7 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, la
     """
     example = pixels.example(module, image_shape)
     largest = max(largest, len(example))
-    program = _export(module, example, largest)
+    program = copies.converted(module, example, lambda one: _export(one, example, largest), SCRIPTED)
     facts = {
         package.TORCH: str(torch.__version__),
         package.ISA: isa,
@@ -94,19 +94,6 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, la
 
 
 def _export(module: nn.Module, example: torch.Tensor, largest: int) -> Any:
-    """The program of a copy; where that cannot be, of one in which a first call has built its tables already."""
-    try:
-        return _export_one(copies.fresh(module), example, largest)
-    except ConversionError:
-        if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-            raise ConversionError(SCRIPTED) from None
-        called = copies.after_a_call(module, example)
-        if called is None:
-            raise
-        return _export_one(called, example, largest)
-
-
-def _export_one(module: nn.Module, example: torch.Tensor, largest: int) -> Any:
     batch = torch.export.Dim("batch", min=1, max=largest)
     try:
         with torch.no_grad(), quiet():

@@ -36,7 +36,7 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path) ->
     """
     example = pixels.example(module, image_shape)
     _check_exits(module, example)
-    traced = _trace(module, example)
+    traced = copies.converted(module, example, lambda one: _trace(one, example))
     with warnings.catch_warnings(), path.open("wb") as file:
         warnings.simplefilter("ignore")
         try:
@@ -62,17 +62,6 @@ def _check_exits(module: nn.Module, example: torch.Tensor) -> None:
 
 
 def _trace(module: nn.Module, example: torch.Tensor) -> Any:
-    """The trace of a copy; where that cannot be, of one in which a first call has built its tables already."""
-    try:
-        return _trace_one(copies.fresh(module), example)
-    except ConversionError:
-        called = copies.after_a_call(module, example)
-        if called is None:
-            raise
-        return _trace_one(called, example)
-
-
-def _trace_one(module: nn.Module, example: torch.Tensor) -> Any:
     try:
         # TorchScript is deprecated in favour of torch.export, but it is what Triton's pytorch backend loads.
         with torch.no_grad(), warnings.catch_warnings(), _without_tf32():

@@ -224,8 +224,8 @@ def _ensemble_config(encoded: Encoded, part: Part, steps: list[tuple[str, int]],
     # A step's own tensor -> that of the ensemble.
     inputs = [{FILE: FILE}, {prepared: "prepared"}, {SCORES: "raw", REASON: "reason"}]
     outputs = [{prepared: "prepared", REASON: "reason"}, {scores.name: "raw"}, {BEST: BEST, scores.name: scores.name}]
-    for (name, version), taken, given in zip(steps, inputs, outputs, strict=True):
-        step = config.ensemble_scheduling.step.add(model_name=name, model_version=version)
+    for (name, number), taken, given in zip(steps, inputs, outputs, strict=True):
+        step = config.ensemble_scheduling.step.add(model_name=name, model_version=number)
         step.input_map.update(taken)
         step.output_map.update(given)
     for key in ("trained", "weights", "class_set", "synsets", "scores"):

@@ -14,7 +14,7 @@ from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.consistency import disagreement
 from tritonrepo.export.gate.reference import Inputs, Reference, Values
 from tritonrepo.export.gate.tolerance import FP16, INT8, Rounding
-from tritonrepo.export.gate.verify import Runner, check_values, run_batch
+from tritonrepo.export.gate.verify import Runner, behind, check_values, run_batch, same_five
 from tritonrepo.repository.manifest import Rounded, Verification
 from tritonrepo.repository.scores import comparable, differences, scale
 
@@ -77,23 +77,14 @@ def measure(actual: Values, unseen: Unseen, limits: Rounding = INT8) -> Loss:
     size = scale(right)
     apart = float(np.abs(differences(left, right)).max())
     mine, theirs = (probabilities(values, scores).astype(np.float64) for values in (actual, wanted))
-    five = [set(row[:5]) for row in np.argsort(-actual, axis=1)]
-    same_five = [found == set(row[:5]) for found, row in zip(five, np.argsort(-wanted, axis=1), strict=True)]
     return Loss(
-        top1=float(np.mean((_behind(right, actual) <= limits.tie * size) | (_behind(theirs, actual) <= limits.close))),
-        top5=float(np.mean(same_five)),
+        top1=float(np.mean((behind(right, actual) <= limits.tie * size) | (behind(theirs, actual) <= limits.close))),
+        top5=float(np.mean(same_five(actual, wanted))),
         divergence=float(_divergence(theirs, mine, scores).mean()),
         probability=float(np.abs(mine - theirs).max()),
         absolute=apart,
         relative=apart / size,
     )
-
-
-def _behind(wanted: NDArray[np.float64], actual: Values) -> NDArray[np.float64]:
-    """How far the artifact's best class is behind the best one in the reference, for each row."""
-    chosen = np.take_along_axis(wanted, actual.argmax(axis=1)[:, None], axis=1)[:, 0]
-    behind: NDArray[np.float64] = wanted.max(axis=1) - chosen
-    return behind
 
 
 def _divergence(wanted: NDArray[np.float64], actual: NDArray[np.float64], scores: Scores) -> NDArray[np.float64]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tritonrepo.client.decode import probabilities
 from tritonrepo.export.blame import gist
@@ -83,7 +85,7 @@ class Judge:
         self._absolute = max(self._absolute, float(np.abs(differences(left, right)).max()))
         self._probability = max(self._probability, float(apart.max()))
         self._same += self._same_best(actual, wanted)
-        self._same_five += [set(a) == set(w) for a, w in zip(_best(actual), _best(wanted), strict=True)]
+        self._same_five += same_five(actual, wanted)
 
     def conclude(self, runtime: str) -> Verification:
         """The figures. Raises `VerificationError` if too many pictures have another best class."""
@@ -112,9 +114,7 @@ class Judge:
     def _same_best(self, actual: Values, wanted: Values) -> list[bool]:
         """Whether the artifact's best class is the reference's, or as good as that one there."""
         right = comparable(wanted, self.expected.scores, self.tolerance.faintest)
-        best = right.max(axis=1)
-        chosen = np.take_along_axis(right, actual.argmax(axis=1)[:, None], axis=1)[:, 0]
-        same: list[bool] = (best - chosen <= self.tolerance.tie * self._scale).tolist()
+        same: list[bool] = (behind(right, actual) <= self.tolerance.tie * self._scale).tolist()
         return same
 
     def _mismatch(self, actual: Values, wanted: Values, batch: Batch, found: tuple[int, int]) -> str:
@@ -161,6 +161,14 @@ def check_values(actual: Values, wanted: Values, batch: Batch, name: str) -> Non
         )
 
 
-def _best(values: Values) -> list[list[int]]:
-    best: list[list[int]] = np.argsort(-values, axis=1, kind="stable")[:, :TOP_K].tolist()
-    return best
+def behind(wanted: NDArray[Any], actual: Values) -> NDArray[Any]:
+    """How far the artifact's best class is behind the best one in the reference, for each row of `[N, classes]`."""
+    chosen = np.take_along_axis(wanted, actual.argmax(axis=1)[:, None], axis=1)[:, 0]
+    apart: NDArray[Any] = wanted.max(axis=1) - chosen
+    return apart
+
+
+def same_five(actual: Values, wanted: Values) -> list[bool]:
+    """Whether the five best classes are the same, for each row."""
+    best = (np.argsort(-values, axis=1, kind="stable")[:, :TOP_K].tolist() for values in (actual, wanted))
+    return [set(left) == set(right) for left, right in zip(*best, strict=True)]

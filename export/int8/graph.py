@@ -1,10 +1,8 @@
 """ONNX Runtime's static quantiser, with the settings that the served runtimes want. Ranges are measured once."""
 
-import contextlib
-import logging
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QDQQuantizer, QuantType, create_calibrator
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from tritonrepo.export.quiet import quiet
 from tritonrepo.repository.spec import INPUT_NAME
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -40,7 +39,7 @@ class Quantiser:
     def __init__(self, source: Path, images: NDArray[Any], *, symmetric: bool = False) -> None:
         """Read `source` and measure the ranges on `images`, as it takes them."""
         self._symmetric = symmetric
-        with tempfile.TemporaryDirectory() as directory, _quiet():
+        with tempfile.TemporaryDirectory() as directory, quiet():
             prepared = Path(directory, "prepared.onnx")
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             self.model = onnx.load(prepared)
@@ -76,7 +75,7 @@ class Quantiser:
             "OpTypesToExcludeOutputQuantization": ["Gemm"],
         }
         shifted = {name: shift for name, shift in (shifts or {}).items() if name not in kept}
-        with _quiet():
+        with quiet():
             quantizer = QDQQuantizer(
                 _shift(self.model, shifted),
                 True,
@@ -140,17 +139,6 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is no
         """The next batch, by the name of the input; None at the end."""
         batch = next(self._batches, None)
         return None if batch is None else {INPUT_NAME: batch}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantiser logs advice about itself."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
 
 
 def session(model: onnx.ModelProto, *, exact: bool = False) -> onnxruntime.InferenceSession:

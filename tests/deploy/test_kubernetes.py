@@ -185,13 +185,17 @@ def one_map(objects: list[Object]) -> Object:
     return found
 
 
+def assert_found(sound: list[Object], plant: Change, words: str) -> None:
+    """Plant a fault in a copy, and look for the words that name it."""
+    objects = copy.deepcopy(sound)
+    plant(objects)
+    assert any(words in problem for problem in problems(objects)), problems(objects)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(everything: list[Object], fault: str) -> None:
-    plant, words = FAULTS[fault]
-    objects = copy.deepcopy(everything)
-    plant(objects)
-    assert any(words in problem for problem in problems(objects)), problems(objects)
+    assert_found(everything, *FAULTS[fault])
 
 
 KSERVE_FAULTS: dict[str, tuple[Change, str]] = {
@@ -216,10 +220,7 @@ KSERVE_FAULTS: dict[str, tuple[Change, str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", KSERVE_FAULTS)
 def test_a_planted_fault_in_the_files_for_kserve_is_found(kserve: list[Object], fault: str) -> None:
-    plant, words = KSERVE_FAULTS[fault]
-    objects = copy.deepcopy(kserve)
-    plant(objects)
-    assert any(words in problem for problem in problems(objects)), problems(objects)
+    assert_found(kserve, *KSERVE_FAULTS[fault])
 
 
 def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

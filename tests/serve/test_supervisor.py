@@ -248,11 +248,16 @@ def test_a_server_that_stands_still_is_ended_and_started_again(onnx_repository: 
         found.tells("tritonserver answers again")
 
 
-def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can_and_the_others_go_on(onnx_repository: Path) -> None:
-    shutil.copytree(onnx_repository / "tiny_onnx", onnx_repository / "other")
-    config = onnx_repository / "other" / "config.pbtxt"
+def add_other(repository: Path) -> Path:
+    """The tiny model once more, as `other`; its artifact."""
+    shutil.copytree(repository / "tiny_onnx", repository / "other")
+    config = repository / "other" / "config.pbtxt"
     config.write_text(config.read_text().replace("tiny_onnx", "other"))
-    artifact = onnx_repository / "other" / "1" / "model.onnx"
+    return repository / "other" / "1" / "model.onnx"
+
+
+def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can_and_the_others_go_on(onnx_repository: Path) -> None:
+    artifact = add_other(onnx_repository)
     sound = artifact.read_bytes()
     with watched(onnx_repository) as found:
         artifact.write_bytes(b"garbage")
@@ -266,10 +271,7 @@ def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can_and_the_other
 
 
 def test_a_model_that_the_next_server_cannot_load_is_not_forgotten(onnx_repository: Path) -> None:
-    shutil.copytree(onnx_repository / "tiny_onnx", onnx_repository / "other")
-    config = onnx_repository / "other" / "config.pbtxt"
-    config.write_text(config.read_text().replace("tiny_onnx", "other"))
-    artifact = onnx_repository / "other" / "1" / "model.onnx"
+    artifact = add_other(onnx_repository)
     sound = artifact.read_bytes()
     with watched(onnx_repository) as found:
         artifact.write_bytes(b"garbage")
