@@ -24,7 +24,8 @@ class Block(nn.Module):
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
         heads = nn.functional.scaled_dot_product_attention(query, key, value)
         tokens = tokens + self.joined(heads.transpose(1, 2).flatten(2))
-        return tokens + self.perceptron(self.before_perceptron(tokens))
+        seen: Tensor = self.perceptron(self.before_perceptron(tokens))
+        return tokens + seen
 
 
 class VisionTransformer(nn.Module):
