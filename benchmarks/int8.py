@@ -53,23 +53,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def export(options: argparse.Namespace) -> dict[str, str]:
     """Make what is not there; what is compared, in words, and its model."""
-    plain, rounded = f"{options.name}_onnx", f"{options.name}{ACCELERATED}_onnx_int8"
-    common = ["export", "--model", options.model, "--repository", str(options.repository)]
-    common += ["--max-batch-size", str(options.max_batch_size)]
-    if options.weights:
-        common += ["--weights", options.weights]
-    wanted = {
-        plain: ["--name", options.name, "--formats", "onnx"],
-        rounded: ["--name", options.name + ACCELERATED, "--formats", "onnx_int8", "--onnx-accelerator", "openvino"],
-    }
-    for name, words in wanted.items():
-        if not (options.repository / name).exists():
-            subprocess.run([sys.executable, "-m", "tritonrepo", *common, *words], check=True)
+    plain = make(options, options.name, "onnx")
+    rounded = make(options, options.name + ACCELERATED, "onnx_int8", "--onnx-accelerator", "openvino")
     return {
         "onnx": plain,
         "onnx_int8": without_accelerator(options.repository / rounded, f"{options.name}_onnx_int8"),
         "onnx_int8 in OpenVINO": rounded,
     }
+
+
+def make(options: argparse.Namespace, name: str, format: str, *more: str) -> str:
+    """Export this format under this name, if it is not there; the model's name."""
+    made = f"{name}_{format}"
+    if not (options.repository / made).exists():
+        words = ["--model", options.model, "--name", name, "--formats", format, "--repository", str(options.repository)]
+        words += ["--max-batch-size", str(options.max_batch_size), *more]
+        if options.weights:
+            words += ["--weights", options.weights]
+        subprocess.run([sys.executable, "-m", "tritonrepo", "export", *words], check=True)
+    return made
 
 
 def without_accelerator(directory: Path, name: str) -> str:
@@ -86,7 +88,13 @@ def without_accelerator(directory: Path, name: str) -> str:
 
 def run(options: argparse.Namespace, models: dict[str, str]) -> Report:
     """Compare's own windows, over one server."""
-    plan = Plan(
+    with TritonServer(options.repository) as server:
+        return measure(plan(options, models), server.grpc_url)
+
+
+def plan(options: argparse.Namespace, models: dict[str, str]) -> Plan:
+    """Windows next to each other over all the models, on the sample photographs."""
+    return Plan(
         images=[str(path) for path in photographs.find()],
         models=list(models.values()),
         batch_sizes=(options.batch_size,),
@@ -96,8 +104,6 @@ def run(options: argparse.Namespace, models: dict[str, str]) -> Report:
         window=options.window,
         repository=options.repository,
     )
-    with TritonServer(options.repository) as server:
-        return measure(plan, server.grpc_url)
 
 
 def ratio(cell: Cell, base: Cell) -> Interval:

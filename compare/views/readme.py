@@ -13,11 +13,22 @@ from tritonrepo.compare.views.grid import Grid
 from tritonrepo.compare.views.grids import short_grid
 from tritonrepo.compare.views.words import method
 
-BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
+PERFORMANCE = "performance"
+"""What the marks around a comparison's section are called."""
 
 
-def replace_section(path: Path, section: str) -> None:
-    """Put the section between the two marks.
+def marks(name: str) -> tuple[str, str]:
+    """The lines between which a section of this name goes."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def replace_section(path: Path, section: str, name: str = PERFORMANCE) -> None:
+    """Put the section between its two marks.
+
+    Args:
+        path: The document.
+        section: Markdown.
+        name: Of the marks.
 
     Raises:
         UsageError: The file cannot be read, or the marks are not there.
@@ -26,11 +37,12 @@ def replace_section(path: Path, section: str) -> None:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror}") from exc
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = marks(name)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UsageError(f"{path} has no lines {BEGIN} and {END} for the section to go between")
-    path.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
+        raise UsageError(f"{path} has no lines {first} and {last} for the section to go between")
+    path.write_text(f"{before}{first}\n{section}\n{last}{after}", encoding="utf-8")
 
 
 def section(report: Report, judgement: Judgement, source: Path, document: Path) -> str:

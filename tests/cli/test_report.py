@@ -13,7 +13,7 @@ import pytest
 from tests.compare.reports import cell, everyday_report, make_report
 from tritonrepo.cli.main import main
 from tritonrepo.compare import write_report
-from tritonrepo.compare.views.readme import BEGIN, END
+from tritonrepo.compare.views.readme import PERFORMANCE, marks
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_the_files(stored: Path, tmp_path: Path, capfd: pytest.CaptureFixture[st
 
 def test_the_readme(clean: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"{BEGIN}\n{END}\n")
+    readme.write_text("\n".join(marks(PERFORMANCE)) + "\n")
     assert main(["report", str(clean), "--readme", str(readme)]) == 0
     assert "| `m_b` | 1 | 1 |" in readme.read_text()
 

@@ -10,7 +10,9 @@ from tests.compare.reports import everyday_report, make_report
 from tests.compare.test_choice import CELLS
 from tritonrepo.client.errors import UsageError
 from tritonrepo.compare import judge
-from tritonrepo.compare.views.readme import BEGIN, END, replace_section, section
+from tritonrepo.compare.views.readme import PERFORMANCE, marks, replace_section, section
+
+BEGIN, END = marks(PERFORMANCE)
 
 
 def test_the_section_is_replaced_between_its_marks(tmp_path: Path) -> None:
