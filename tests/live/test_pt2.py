@@ -1,5 +1,6 @@
 """One AOTInductor package, compiled by the exporter: verified, examined, and served beside TorchScript."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -13,11 +14,13 @@ import pytest
 import torch
 import tritonclient.grpc as triton_grpc
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests import factories
+from tests.live.releases import draw_pictures
 from tests.serve.models import configuration, tensor
 from tritonrepo.cli.main import main
-from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.preprocess import preprocess
 from tritonrepo.export import to_pt2
 from tritonrepo.export.pixels import FromPixels
 from tritonrepo.repository.doctor import examine_repository
@@ -190,15 +193,40 @@ def test_a_package_is_no_program_to_export(package: Path, tmp_path: Path, capsys
     assert "mine.pt2: is a package that AOTInductor compiled" in capsys.readouterr().err
 
 
-def test_a_package_takes_pixels(tmp_path: Path) -> None:
-    network = factories.network()
-    module = FromPixels(network, Preprocessing(resize=SIDE, crop=SIDE)).eval()
-    to_pt2.convert(module, (SIDE, SIDE, 3), tmp_path / "model.pt2", LARGEST, "native")
-    facts = read_facts(tmp_path / "model.pt2")
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with tiny_pt2, which takes pixels."""
+    root = tmp_path_factory.mktemp("pixels") / "models"
+    words = ["--model", "tests/factories.py:tiny", "--formats", "pt2", "--input", "uint8", "--cpu-isa", "native"]
+    assert main(["export", *words, "--max-batch-size", str(LARGEST), "--repository", str(root)]) == 0
+    return root
+
+
+def test_a_package_takes_pixels(pixels: Path) -> None:
+    package = pixels / "tiny_pt2/1/model.pt2"
+    facts = read_facts(package)
     assert (facts.isa, facts.input) == ("native", f"UINT8 [{SIDE}, {SIDE}, 3]")
-    run = to_pt2.load(tmp_path / "model.pt2")
-    pixels = np.random.default_rng(1).integers(0, 256, (LARGEST, SIDE, SIDE, 3), np.uint8)
+    run = to_pt2.load(package)
+    given = np.random.default_rng(1).integers(0, 256, (LARGEST, SIDE, SIDE, 3), np.uint8)
     with torch.no_grad():
-        wanted = module(torch.from_numpy(pixels)).numpy()
+        wanted = FromPixels(factories.network(), factories.PREPROCESSING).eval()(torch.from_numpy(given)).numpy()
     for size in (1, 3, LARGEST):
-        np.testing.assert_allclose(run(pixels[:size]), wanted[:size], atol=1e-5)
+        np.testing.assert_allclose(run(given[:size]), wanted[:size], atol=1e-5)
+
+
+def test_pictures_are_classified_by_a_package_of_pixels(
+    pixels: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pictures = draw_pictures(tmp_path, 5)
+    with TritonServer(pixels) as server:
+        assert main(["classify", str(tmp_path), "--url", server.grpc_url, "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in pictures]
+    for row, path in zip(rows, pictures, strict=True):
+        with Image.open(path) as image:
+            tensor = torch.from_numpy(preprocess(image, factories.PREPROCESSING))[None]
+        with torch.no_grad():
+            scores = factories.network()(tensor)[0].numpy()
+        found = {one["index"]: one["score"] for one in row["predictions"]}
+        assert set(found) == set(np.argsort(-scores)[:5].tolist())
+        assert list(found.values()) == pytest.approx([scores[index] for index in found], abs=1e-5)
