@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tritonrepo.repository.errors import ConfigError, RepositoryError
@@ -35,6 +35,8 @@ class RepositoryModel:
         fault: Why the config cannot be read; empty if it can.
         overflow: A version directory that Triton cannot count to; empty if there is none.
         translated: The server gets its configuration with the request to load it, and cannot find it by itself.
+        steps: The models that an ensemble is put together from.
+        lacks: One of these that is left out.
     """
 
     name: str
@@ -43,6 +45,8 @@ class RepositoryModel:
     fault: str = ""
     overflow: str = ""
     translated: bool = False
+    steps: tuple[str, ...] = ()
+    lacks: str = ""
 
     @property
     def left_out(self) -> str:
@@ -53,6 +57,8 @@ class RepositoryModel:
             return f"Triton aborts, with every model, at the version {self.overflow}; rename it to less than 2**63"
         if self.backend and self.backend not in BACKEND_PACKAGES:
             return f"the embedded Triton has no backend {self.backend}; serve this model with the official image"
+        if self.lacks:
+            return f"its step {self.lacks} is left out"
         package = BACKEND_PACKAGES.get(self.backend, "numpy")
         if importlib.util.find_spec(package) is None:
             return f"the backend {self.backend} needs the package {package}; {REMEDY}"
@@ -91,9 +97,11 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     if not repository.is_dir():
         raise RepositoryError(f"the model repository {repository} is not a directory")
     try:
-        return [read_model(path) for path in model_directories(repository)]
+        found = [read_model(path) for path in model_directories(repository)]
     except OSError as error:
         raise RepositoryError(f"cannot read the model repository {repository}: {error.strerror}") from None
+    left_out = {model.name for model in found if model.left_out}
+    return [replace(model, lacks=next((step for step in model.steps if step in left_out), "")) for model in found]
 
 
 def read_model(directory: Path) -> RepositoryModel:
@@ -104,7 +112,12 @@ def read_model(directory: Path) -> RepositoryModel:
     except ConfigError as error:
         return RepositoryModel(name, fault=str(error), overflow=overflow)
     return RepositoryModel(
-        name, backend_of(config), config.max_batch_size, overflow=overflow, translated=is_translated(config)
+        name,
+        backend_of(config),
+        config.max_batch_size,
+        overflow=overflow,
+        translated=is_translated(config),
+        steps=tuple(step.model_name for step in config.ensemble_scheduling.step),
     )
 
 

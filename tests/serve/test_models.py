@@ -73,6 +73,23 @@ def test_tensorrt_is_left_out(tmp_path: Path, config: str) -> None:
     assert model.left_out == ("the embedded Triton has no backend tensorrt; serve this model with the official image")
 
 
+def test_an_ensemble_is_left_out_with_a_step(tmp_path: Path) -> None:
+    for name, config in {
+        "net_dali": 'platform: "ensemble" ensemble_scheduling { step { model_name: "net_dali_decode" } }',
+        "net_dali_decode": 'backend: "dali"',
+        "net_onnx": 'backend: "onnxruntime"',
+        "net_two": 'platform: "ensemble" ensemble_scheduling { step { model_name: "net_onnx" } }',
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.pbtxt").write_text(config)
+    assert {model.name: model.left_out for model in read_repository(tmp_path)} == {
+        "net_dali": "its step net_dali_decode is left out",
+        "net_dali_decode": "the embedded Triton has no backend dali; serve this model with the official image",
+        "net_onnx": "",
+        "net_two": "",
+    }
+
+
 def test_a_backend_without_its_package_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert RepositoryModel("m", "pytorch").left_out.startswith(
