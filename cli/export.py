@@ -18,7 +18,7 @@ from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
-from tritonrepo.export.options import CPU_ISAS, EngineOptions, Options, Watcher
+from tritonrepo.export.options import CPU_ISAS, DALI, EngineOptions, Options, Watcher
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.serving import LARGEST_BATCH_SIZE, Serving
 
@@ -79,9 +79,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--encoded",
         nargs="?",
         const="auto",
-        choices=["auto", *FORMATS],
+        choices=["auto", *FORMATS, DALI],
+        metavar="FORMAT|dali",
         help="also an ensemble NAME_encoded that takes image files as they are and names the best classes; on the "
-        "fastest of the formats, or on this one",
+        "fastest of the formats, or on this one; dali: NAME_encoded_dali, decoded on a GPU, written and not run",
     )
     add("--output", type=word, metavar="KEY", help="key, attribute or index of the scores in what the network returns")
     add("--formats", default="torchscript,onnx", type=formats, help=f"comma-separated, of {','.join(FORMATS)}")

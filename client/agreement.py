@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from tritonrepo.client.contract import read_contract, read_labels
+from tritonrepo.client.contract import read_contract
 from tritonrepo.client.errors import ContractError
+from tritonrepo.client.served_labels import read_labels
 from tritonrepo.client.transport import Inference, Transport
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.decode import Prediction, Scores, check, parse_classification, top
 from tritonrepo.client.errors import (
     ContractError,
+    FileRefusedError,
     ImageError,
     ModelUnavailableError,
     RequestError,
@@ -46,15 +48,22 @@ class Predicted:
     scores: Scores = "logits"
 
 
-def prepare(source: Source, contract: ModelContract, options: Options, out: NDArray[Any]) -> Image.Image:
-    """Decode an image and write it into `out` as the model wants it.
+MOST_BYTES = 32 << 20
+"""Of several image files in one request; gateways limit bodies, and gRPC messages end at 2 GB."""
+
+
+def prepare(source: Source, contract: ModelContract, options: Options, out: NDArray[Any]) -> Image.Image | None:
+    """Write an image into `out` as the model wants it: decoded and prepared, or its file as it is.
 
     Returns:
-        The picture, RGB.
+        The picture, RGB; None where it was not decoded.
 
     Raises:
         ImageError: It cannot be used.
     """
+    if contract.encoded:
+        out[0] = source.read()
+        return None
     least_side = contract.preprocessing.least_side if options.decode == "fast" else None
     image = to_rgb(source.load(orient=options.orient, least_side=least_side))
     preprocess(image, contract.preprocessing, out)
@@ -76,7 +85,7 @@ class Asker:
         """The predictions for each image.
 
         Args:
-            tensor: The images, prepared: [images, …] as the contract says.
+            tensor: The images, prepared: [images, …] as the contract says; or their files, bytes objects [images, 1].
             sources: Where they come from.
             held: The version for which they were prepared.
             look: How often they were asked for in vain.
@@ -84,16 +93,28 @@ class Asker:
         Raises:
             MissingError: As `Transport`.
         """
-        most = held.contract.max_batch_size
+        most = _fitting(tensor, held.contract)
         if len(tensor) > most:
             first = self.ask(tensor[:most], sources[:most], held, look)
             return [*first, *self.ask(tensor[most:], sources[most:], held, look)]
         try:
-            return self._read(self._infer(tensor, held), held, len(tensor))
+            answers = self._read(self._infer(tensor, held), held, len(tensor))
+            if held.contract.encoded and len(tensor) > 1 and any(answer.error for answer in answers):
+                return self._ask_each(tensor, sources, held, look)
+            return answers
+        except FileRefusedError as exc:
+            if len(tensor) == 1:
+                return [Predicted(error=exc.reason)]
+            return self._ask_each(tensor, sources, held, look)
         except VersionGoneError as exc:  # before it answered, or before it told what its answer means
             if look == LOOKS:
                 raise self._given_up(held, exc) from exc
         return self._ask_again(tensor, sources, held, self._successor(held, look), look + 1)
+
+    def _ask_each(self, tensor: NDArray[Any], sources: Sequence[Source], held: Held, look: int) -> list[Predicted]:
+        """Ask for each file by itself: one that the server does not take then comes with its reason."""
+        asked = (self.ask(tensor[i : i + 1], sources[i : i + 1], held, look) for i in range(len(tensor)))
+        return [answer for (answer,) in asked]
 
     def _successor(self, held: Held, look: int) -> Held:
         """The version that answers now: the same where that cannot be told."""
@@ -116,7 +137,7 @@ class Asker:
         contract = held.contract
         if contract.asks_like(old.contract):
             return self.ask(tensor, sources, held, look)
-        tensor = np.empty((len(sources), *contract.input.shape), contract.preprocessing.numpy_dtype)
+        tensor = np.empty((len(sources), *contract.input.shape), contract.array_type)
         outcomes: list[Predicted | None] = []
         for source, out in zip(sources, tensor, strict=True):
             try:
@@ -167,3 +188,11 @@ class Asker:
             return Predicted(predictions=chosen)
         except ContractError as exc:
             return Predicted(error=str(exc))
+
+
+def _fitting(tensor: NDArray[Any], contract: ModelContract) -> int:
+    """How many of the first images go into one request."""
+    if not contract.encoded:
+        return contract.max_batch_size
+    ends = accumulate(len(file) for file in tensor[: contract.max_batch_size, 0])
+    return max(sum(end <= MOST_BYTES for end in ends), 1)

@@ -73,6 +73,8 @@ class Classifier:
         try:
             name = choose_model(self.transport.models(), model)
             self.versions = Versions(self.transport, name, labels, None if version is None else str(version))
+            if shared_memory and self.contract.encoded:
+                raise UsageError(f"{name} takes image files, which do not go through shared memory")
         except BaseException:
             self.close()
             raise

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tritonrepo.client.class_sets import synsets
-from tritonrepo.client.decode import SCORES, Scores, parse_classification
-from tritonrepo.client.encoded import refuse_encoded, takes_files
+from tritonrepo.client.decode import SCORES, Scores
+from tritonrepo.client.encoded import takes_files, wants_files
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
-from tritonrepo.client.transport import Inference, ModelStatus, Transport
+from tritonrepo.client.transport import ModelStatus, Transport
 
 # Fastest first, and what rounds to INT8 last: it is taken where it is asked for.
 # An engine is served only where there is a GPU for it.
@@ -47,12 +47,13 @@ class ModelContract:
         name: The model's.
         max_batch_size: Most images in one request.
         batched: Whether the tensors have a batch axis at all.
-        input: The images.
+        input: The images, or the files where `encoded`.
         output: A score for each class.
-        preprocessing: How images become `input`.
+        preprocessing: How images become `input`, or what the server makes of the files.
         trained: False when the weights are untrained, so that labels mean nothing.
         synsets: WordNet ids by class index, empty where the classes have none.
         scores: What the values of `output` are.
+        encoded: It takes image files as they are, and decodes and prepares them in the server.
     """
 
     name: str
@@ -64,20 +65,22 @@ class ModelContract:
     trained: bool
     synsets: tuple[str, ...] = ()
     scores: Scores = "logits"
+    encoded: bool = False
 
     @property
     def classes(self) -> int:
         """How many there are."""
         return self.output.shape[0]
 
+    @property
+    def array_type(self) -> type[np.generic]:
+        """The type of the array that a request brings: of numbers, or of files."""
+        return np.object_ if self.encoded else self.preprocessing.numpy_dtype
+
     def asks_like(self, other: ModelContract) -> bool:
         """Whether a request that was made for the other model, or version, is one for this too."""
-        return (self.input, self.output.name, self.preprocessing, self.batched) == (
-            other.input,
-            other.output.name,
-            other.preprocessing,
-            other.batched,
-        )
+        same = (self.input, self.output.name, self.batched) == (other.input, other.output.name, other.batched)
+        return same and (self.encoded or self.preprocessing == other.preprocessing)
 
 
 def choose_model(models: Sequence[ModelStatus], wanted: str | None = None) -> str:
@@ -163,7 +166,7 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
     """
     name = str(config.get("name", "?"))
     parameters = {key: str(value.get("string_value", "")) for key, value in config.get("parameters", {}).items()}
-    refuse_encoded(name, parameters)
+    encoded = wants_files(name, parameters)
     if "preprocessing" not in parameters:
         raise ContractError(
             f"{name} does not say how to prepare its images: its config.pbtxt has no `preprocessing` parameter. "
@@ -171,8 +174,7 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
         )
     maximum = int(config.get("max_batch_size", 0))
     preprocessing = Preprocessing.from_json(parameters["preprocessing"])
-    input_, input_batched = _tensor(name, _only_input(name, config), maximum, rank=3)
-    input_ = replace(input_, shape=_filled(input_.shape, preprocessing.shape))
+    input_, input_batched = _files(name, config, maximum) if encoded else _images(name, config, maximum, preprocessing)
     output, _ = _tensor(name, _labelled_output(name, config), maximum, rank=1)
     contract = ModelContract(
         name=name,
@@ -184,6 +186,7 @@ def parse_contract(config: dict[str, Any]) -> ModelContract:
         trained=parameters.get("trained", "true").lower() != "false",
         synsets=_synsets(parameters),
         scores=_scores(name, parameters.get("scores", "logits")),
+        encoded=encoded,
     )
     _check(contract)
     return contract
@@ -202,6 +205,27 @@ def _scores(model: str, declared: str) -> Scores:
 def _synsets(parameters: Mapping[str, str]) -> tuple[str, ...]:
     """Those of the class set that is named; else the ids themselves, as earlier releases wrote ImageNet's."""
     return synsets(parameters.get("class_set", "")) or tuple(parameters.get("synsets", "").split())
+
+
+def _images(model: str, config: dict[str, Any], maximum: int, preprocessing: Preprocessing) -> tuple[Tensor, bool]:
+    """The input of prepared pictures, and whether it has a batch axis."""
+    found, batched = _tensor(model, _only_input(model, config), maximum, rank=3)
+    wanted = replace(found, shape=_filled(found.shape, preprocessing.shape))
+    if preprocessing.shape != wanted.shape or preprocessing.dtype != wanted.datatype:
+        raise ContractError(
+            f"{model}: the preprocessing gives {preprocessing.dtype} {list(preprocessing.shape)}, "
+            f"input {wanted.name} takes {wanted.datatype} {list(wanted.shape)}"
+        )
+    return wanted, batched
+
+
+def _files(model: str, config: dict[str, Any], maximum: int) -> tuple[Tensor, bool]:
+    """The input of image files, in batches: a string for each."""
+    only = _only_input(model, config)
+    kind, dims = str(only.get("data_type", "")).removeprefix("TYPE_"), [int(side) for side in only.get("dims", [])]
+    if (kind, dims) != ("STRING", [1]) or maximum < 1:
+        raise ContractError(f"{model}: {only['name']} is {kind} {dims}; one of image files is STRING [1], in batches")
+    return Tensor(only["name"], kind, (1,)), True
 
 
 def _only_input(model: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -251,39 +275,5 @@ def _filled(shape: tuple[int, ...], prepared: tuple[int, ...]) -> tuple[int, ...
 
 
 def _check(contract: ModelContract) -> None:
-    given, wanted = contract.preprocessing, contract.input
-    if given.shape != wanted.shape or given.dtype != wanted.datatype:
-        raise ContractError(
-            f"{contract.name}: the preprocessing gives {given.dtype} {list(given.shape)}, "
-            f"input {wanted.name} takes {wanted.datatype} {list(wanted.shape)}"
-        )
     if contract.synsets and len(contract.synsets) != contract.classes:
         raise ContractError(f"{contract.name}: {len(contract.synsets)} synsets for {contract.classes} classes")
-
-
-def read_labels(transport: Transport, contract: ModelContract, version: str = "") -> tuple[str, ...]:
-    """Every class's label in index order, by one classification request for all of them.
-
-    A class without a label gets its index as text.
-
-    Raises:
-        ContractError: The answer does not cover the classes, or the server cannot name those of such an output.
-        MissingError: As `Transport`.
-    """
-    if contract.output.datatype == "FP16":
-        raise ContractError(
-            f"{contract.name} answers in FP16, of which Triton names no classes: give their names with --labels FILE"
-        )
-    answer = transport.infer(blank_request(contract, version, contract.classes))
-    by_index = {p.index: p.label for p in parse_classification(answer.values.ravel())}
-    if sorted(by_index) != list(range(contract.classes)):
-        raise ContractError(f"{contract.name}: the server listed {len(by_index)} of {contract.classes} classes")
-    return tuple(by_index[index] for index in range(contract.classes))
-
-
-def blank_request(contract: ModelContract, version: str = "", class_count: int = 0) -> Inference:
-    """A request with one image of zeros."""
-    shape = (1, *contract.input.shape) if contract.batched else contract.input.shape
-    blank = np.zeros(shape, contract.preprocessing.numpy_dtype)
-    names = contract.name, contract.input.name, contract.output.name
-    return Inference(*names, blank, version, class_count=class_count, expected=class_count)

@@ -9,7 +9,13 @@ from tritonrepo.client.errors import ContractError
 
 STANDS_ON = "stands_on"
 """The parameter in which they name the model around which they are."""
-_NAME = re.compile(r".+_encoded(_decode|_rank)?")
+INPUT = "input"
+"""The parameter in which such an ensemble says what it takes; models of prepared pictures have none."""
+FILES = "encoded"
+"""The bytes of one image file, as it is."""
+REFUSED = "the image: "
+"""Begins what the first step says of a file that it refuses."""
+_NAME = re.compile(r".+_encoded(_dali)?(_decode|_rank)?")
 
 
 def takes_files(name: str) -> bool:
@@ -17,18 +23,22 @@ def takes_files(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def refuse_encoded(name: str, parameters: Mapping[str, str]) -> None:
-    """Refuse a model that wants no prepared pictures.
+def wants_files(name: str, parameters: Mapping[str, str]) -> bool:
+    """Whether a model takes image files as this client sends them.
 
     Args:
         name: The model's.
         parameters: Of its configuration.
 
     Raises:
-        ContractError: It is one of them; the message names the model to ask instead.
+        ContractError: It is a step of such a model, or takes them in another way; the message names the model to ask
+            instead.
     """
-    if STANDS_ON in parameters:
-        raise ContractError(
-            f"{name} takes image files as they are, and this client prepares its pictures itself; ask the model that "
-            f"it stands on: {parameters[STANDS_ON]}"
-        )
+    if STANDS_ON not in parameters:
+        return False
+    if parameters.get(INPUT) == FILES:
+        return True
+    raise ContractError(
+        f"{name} takes image files as they are, and not as this client sends them; ask the model that it stands on: "
+        f"{parameters[STANDS_ON]}"
+    )

@@ -55,6 +55,18 @@ class ClosedError(RequestError):
     """The server answers this only to whoever presents its key."""
 
 
+class FileRefusedError(RequestError):
+    """The server decodes image files itself, and does not take this one. The others go on.
+
+    Attributes:
+        reason: In the server's words.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class RegionLostError(RequestError):
     """The server does not know a shared memory region that we registered: it was restarted since."""
 

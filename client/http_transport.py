@@ -24,7 +24,16 @@ from tritonrepo.client.errors import (
     TritonRepoError,
 )
 from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool, read_body
-from tritonrepo.client.messages import METADATA_LIMIT, answer_limit, error, read_answer, request_parts, said, statuses
+from tritonrepo.client.messages import (
+    METADATA_LIMIT,
+    TOO_LARGE,
+    answer_limit,
+    error,
+    read_answer,
+    request_parts,
+    said,
+    statuses,
+)
 from tritonrepo.client.networks import host_of, proxy_for
 from tritonrepo.client.port import explained
 from tritonrepo.client.server_key import Keyring
@@ -160,6 +169,7 @@ _HTTP_CODES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    413: TOO_LARGE,
     429: "UNAVAILABLE",
     500: "INTERNAL",
     502: "UNAVAILABLE",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -60,21 +62,58 @@ def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_si
         ImageError: Not an image, truncated, unreadable, or more than MAX_BYTES, MAX_PIXELS, MAX_SCANS or MAX_SECONDS to
             decode.
     """
-    name = source.name if isinstance(source, Path) else None
-    try:
-        size = _size(source)
-        if size > MAX_BYTES:
-            raise ImageError(f"{size:,} bytes, more than the limit of {MAX_BYTES:,}", name)
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
-            scans = _count_scans(image, name) if image.format in ("JPEG", "MPO") else 0
-            if scans and _is_held_whole(image):
-                _refuse_bomb(image.size, name)
-            if least_side:
-                image.draft(None, (least_side, least_side))
+    with _image_errors(source), _open(source, least_side) as image:
+        image.load()
+        return oriented(image) if orient else image
+
+
+def read_file(source: Path | bytes) -> bytes:
+    """The bytes of an image file that is within the limits by what its head says: nothing is decoded.
+
+    Raises:
+        ImageError: As `open_image`, for what can be known without decoding.
+    """
+    with _image_errors(source):
+        if isinstance(source, Path):
+            _refuse_large(source)
+            source = source.read_bytes()
+        with _open(source, None):
+            return source
+
+
+def as_file(image: Image.Image) -> bytes:
+    """A picture as an image file that decodes to the same 8-bit RGB pixels: PNG.
+
+    Raises:
+        ImageError: As `to_rgb`.
+    """
+    file = io.BytesIO()
+    to_rgb(image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+@contextmanager
+def _open(source: Path | bytes | BinaryIO, least_side: int | None) -> Iterator[Image.Image]:
+    """The file opened, and refused where it is beyond a limit."""
+    name = _name(source)
+    size = _refuse_large(source)
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
+        scans = _count_scans(image, name) if image.format in ("JPEG", "MPO") else 0
+        if scans and _is_held_whole(image):
             _refuse_bomb(image.size, name)
-            _refuse_slow(image, scans, size, name)
-            image.load()
-            return oriented(image) if orient else image
+        if least_side:
+            image.draft(None, (least_side, least_side))
+        _refuse_bomb(image.size, name)
+        _refuse_slow(image, scans, size, name)
+        yield image
+
+
+@contextmanager
+def _image_errors(source: Path | bytes | BinaryIO) -> Iterator[None]:
+    """Whatever a decoder raises, as an ImageError."""
+    name = _name(source)
+    try:
+        yield
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
@@ -88,6 +127,18 @@ def open_image(source: Path | bytes | BinaryIO, *, orient: bool = True, least_si
     # Decoders fail on hostile bytes in every way that Python knows, so that no list of types would be complete.
     except Exception as exc:
         raise ImageError(f"damaged image: {exc}", name) from exc
+
+
+def _name(source: Path | bytes | BinaryIO) -> str | None:
+    return source.name if isinstance(source, Path) else None
+
+
+def _refuse_large(source: Path | bytes | BinaryIO) -> int:
+    """How many bytes there are."""
+    size = _size(source)
+    if size > MAX_BYTES:
+        raise ImageError(f"{size:,} bytes, more than the limit of {MAX_BYTES:,}", _name(source))
+    return size
 
 
 def _refuse_bomb(size: tuple[int, int], name: str | None) -> None:

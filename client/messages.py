@@ -10,9 +10,11 @@ from typing import Any
 from numpy.typing import NDArray
 from tritonclient.utils import np_to_triton_dtype
 
+from tritonrepo.client.encoded import REFUSED
 from tritonrepo.client.errors import (
     ClosedError,
     DeadlineError,
+    FileRefusedError,
     ModelUnavailableError,
     RegionLostError,
     RequestError,
@@ -29,6 +31,8 @@ LARGEST_ANSWER = 256 << 20
 """Most bytes of an answer whose size is not known beforehand, and of any over gRPC: 64 images of a million classes."""
 OPTION = "--shared-memory"
 """Of `serve`, as of `classify`."""
+TOO_LARGE = "OUT_OF_RANGE"
+"""What we call HTTP's 413: the request has too many bytes, for which gRPC has no code."""
 _ROOM = 1 << 20
 _LONGEST_MESSAGE = 2000
 _LONGEST_NUMBER = 32
@@ -57,7 +61,10 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
         return RequestError(f"{url} answered with more bytes than are taken: {message}")
     if code in ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED") or "RST_STREAM" in message:
         return ServerUnavailableError(f"{url}: {message}")
-    return RequestError(f"{url} refused the request ({code or 'no code'}): {message}")
+    refusal = f"{url} refused the request ({code or 'no code'}): {message}"
+    if code == TOO_LARGE or REFUSED in message:
+        return FileRefusedError(refusal, message.partition(REFUSED)[2] or message)
+    return RequestError(refusal)
 
 
 def said(exc: BaseException) -> str:

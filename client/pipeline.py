@@ -23,6 +23,7 @@ from tritonrepo.client.asking import Asker, Predicted, prepare
 from tritonrepo.client.basis import Basis
 from tritonrepo.client.contract import ModelContract
 from tritonrepo.client.errors import ImageError, UsageError
+from tritonrepo.client.images import open_image, to_rgb
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
 from tritonrepo.client.sources import Source
@@ -34,12 +35,16 @@ DEFAULT_BATCH_SIZE = 8
 
 
 def batch_size(options: Options, contract: ModelContract) -> int:
-    """The images per request.
+    """The images per request: of image files, which may be large, one by default, and the server makes batches of them.
 
     Raises:
-        UsageError: More are wanted than the server takes.
+        UsageError: More are wanted than the server takes, or the server decodes and an option is about how.
     """
-    size = options.batch_size or min(DEFAULT_BATCH_SIZE, contract.max_batch_size)
+    if contract.encoded and (options.decode != "exact" or not options.orient):
+        what = "decoding fast" if options.decode != "exact" else "ignoring the orientation"
+        raise UsageError(f"{contract.name} decodes its images itself, exactly and upright: leave out {what}")
+    default = 1 if contract.encoded else DEFAULT_BATCH_SIZE
+    size = options.batch_size or min(default, contract.max_batch_size)
     if size > contract.max_batch_size:
         raise UsageError(f"batch size {size}: {contract.name} takes at most {contract.max_batch_size} images at once")
     return size
@@ -119,7 +124,7 @@ class Pipeline:
         self._requests = ThreadPoolExecutor(options.concurrency, "request")
 
     def _allocate(self, contract: ModelContract) -> NDArray[Any]:
-        return self._origin.allocate((self._size, *contract.input.shape), contract.preprocessing.numpy_dtype)
+        return self._origin.allocate((self._size, *contract.input.shape), contract.array_type)
 
     def run(self, sources: Iterable[Source]) -> Generator[Result, None, None]:
         """Results in input order, as they come. An image that cannot be used is a result with an error.
@@ -159,7 +164,7 @@ class Pipeline:
     def _buffer(self, contract: ModelContract) -> NDArray[Any]:
         """One that is idle, or a new one in its place where another version of the model wants another tensor."""
         buffer = self._idle.pop()
-        if buffer.shape[1:] == contract.input.shape and buffer.dtype == contract.preprocessing.numpy_dtype:
+        if buffer.shape[1:] == contract.input.shape and buffer.dtype == contract.array_type:
             return buffer
         self._origin.release([buffer])
         return self._allocate(contract)
@@ -168,7 +173,9 @@ class Pipeline:
         identity = source.identity() if self._options.basis else ""
         try:
             image = prepare(source, contract, self._options, out)
-            return _Decoded(identity, thumbnail(image) if self._options.thumbnails else None)
+            if not self._options.thumbnails:
+                return _Decoded(identity)
+            return _Decoded(identity, thumbnail(image or to_rgb(open_image(out[0], least_side=THUMBNAIL_SIDE))))
         except ImageError as exc:
             return _Decoded(identity, error=exc.reason)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.fetch import fetch
-from tritonrepo.client.images import FORMATS, open_image, oriented
+from tritonrepo.client.images import FORMATS, as_file, open_image, oriented, read_file
 from tritonrepo.client.text import scheme_of
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
@@ -60,19 +60,32 @@ class Source:
         Raises:
             ImageError: There is no image that can be used.
         """
+        content = self._found()
+        if isinstance(content, Image.Image):
+            return oriented(content) if orient else content
+        return open_image(content, orient=orient, least_side=least_side)
+
+    def read(self) -> bytes:
+        """The image file itself, not decoded; a picture in memory as a file of the same pixels, upright.
+
+        Raises:
+            ImageError: There is no image that can be used, as far as its head tells.
+        """
+        content = self._found()
+        return as_file(oriented(content)) if isinstance(content, Image.Image) else read_file(content)
+
+    def _found(self) -> Path | bytes | Image.Image:
         content = self.content
         if isinstance(content, ImageError):
             raise content
-        if isinstance(content, Image.Image):
-            return oriented(content) if orient else content
         if isinstance(content, np.ndarray):
             return _from_array(content)
         if isinstance(content, str):
-            content = fetch(content)
-        elif isinstance(content, Path):
+            return fetch(content)
+        if isinstance(content, Path):
             content = existing(content)
             _refuse_special(content)
-        return open_image(content, orient=orient, least_side=least_side)
+        return content
 
     def identity(self) -> str:
         """Of a file, its size and time of change, which differ once it is another; empty for what is no file."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tritonrepo.client.contract import ModelContract, read_contract, read_labels
+from tritonrepo.client.contract import ModelContract, read_contract
 from tritonrepo.client.errors import (
     MissingError,
     ModelUnavailableError,
@@ -18,6 +18,7 @@ from tritonrepo.client.errors import (
     UsageError,
 )
 from tritonrepo.client.messages import ready_versions
+from tritonrepo.client.served_labels import read_labels
 from tritonrepo.client.text import clean_label
 from tritonrepo.client.transport import Transport
 

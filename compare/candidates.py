@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tritonrepo.client.contract import ModelContract, read_contract, read_labels
+from tritonrepo.client.contract import ModelContract, read_contract
 from tritonrepo.client.encoded import takes_files
 from tritonrepo.client.errors import (
     ContractError,
@@ -14,6 +14,7 @@ from tritonrepo.client.errors import (
     TritonRepoError,
     UsageError,
 )
+from tritonrepo.client.served_labels import read_labels
 from tritonrepo.client.transport import ModelStatus, Transport
 from tritonrepo.compare.errors import NothingMeasuredError
 from tritonrepo.compare.plan import Plan
@@ -101,7 +102,10 @@ def _ready_contract(transport: Transport, statuses: Sequence[ModelStatus], name:
     if not any(status.ready for status in versions):
         reason = next((status.reason for status in versions if status.reason), "not loaded")
         raise ModelUnavailableError(f"not ready ({reason})")
-    return read_contract(transport, name)
+    contract = read_contract(transport, name)
+    if contract.encoded:
+        raise ContractError("it takes image files, and what is compared gets prepared images")
+    return contract
 
 
 def _check_same(

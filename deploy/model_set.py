@@ -9,7 +9,7 @@ from pathlib import Path
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.repository.encoded import DECODE, RANK, SUFFIX
+from tritonrepo.repository.encoded import DALI_SUFFIX, DECODE, RANK, SUFFIX
 from tritonrepo.repository.errors import ManifestError, RepositoryError
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.layout import backend_of, model_directories, read_config, version_numbers
@@ -129,5 +129,6 @@ def _size(version: Path) -> int:
 
 
 def _is_named(model: str, names: Sequence[str]) -> bool:
-    endings = ("", *(f"_{format}" for format in FORMATS), SUFFIX, SUFFIX + DECODE, SUFFIX + RANK)
+    around = (SUFFIX, SUFFIX + DECODE, SUFFIX + RANK, DALI_SUFFIX, DALI_SUFFIX + DECODE)
+    endings = ("", *(f"_{format}" for format in FORMATS), *around)
     return any(model == name + ending for name in names for ending in endings)

@@ -16,6 +16,8 @@ Notice = Callable[[str], None]
 
 CPU_ISAS = ("x86-64-v3", "x86-64-v4", "native")
 """What a pt2 package can be compiled for: x86-64 with AVX2, or with AVX-512 beside it, or this machine's CPU alone."""
+DALI = "dali"
+"""The word of `--encoded` for the ensemble whose pictures DALI decodes on a GPU."""
 LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
 """The words before a colon in `--model`, and whose networks they name."""
 
@@ -58,8 +60,9 @@ class Options:
         ema: Take the moving averages of a checkpoint's weights.
         classes: How many classes the head has. None: as many as that of the checkpoint, or of the network itself.
         input: What a client sends: `fp32`, normalised images; or `uint8`, pixels that the artifact normalises.
-        encoded: The format on which an ensemble that takes image files is to stand; `auto`: the fastest of `formats`.
-            None: none is made, and one that stands on a format of these follows it.
+        encoded: The format on which an ensemble that takes image files is to stand; `auto`: the fastest of `formats`;
+            DALI: on that too, with DALI in front of it. None: none is made, and one that stands on a format of these
+            follows it.
         output: The key, attribute or index of the scores in what the network returns. None: see `outputs`.
         spec: A TOML file that describes an exported program.
         name: Of the model, before `_<format>`. None: that of the network or the factory.
@@ -92,7 +95,7 @@ class Options:
     cpu_isa: str = CPU_ISAS[0]
 
     def __post_init__(self) -> None:
-        if self.encoded not in (None, "auto", *(format.name for format in self.formats)):
+        if self.encoded not in (None, "auto", DALI, *(format.name for format in self.formats)):
             raise UsageError(f"--encoded {self.encoded}: is not among --formats; add it there")
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tritonrepo.client.contract import FORMAT_PREFERENCE
 from tritonrepo.export.encoded.code import lay_out
-from tritonrepo.export.options import Options
+from tritonrepo.export.options import DALI, Options
 from tritonrepo.export.outcome import Outcome
 from tritonrepo.repository import config
 from tritonrepo.repository.candidate import Candidate
-from tritonrepo.repository.encoded import SUFFIX, Encoded, find_followers
+from tritonrepo.repository.encoded import DALI_SUFFIX, SUFFIX, Encoded, find_followers
 from tritonrepo.repository.manifest import Artifact, Manifest, Weights
 from tritonrepo.repository.publish import Publication, Repository
 from tritonrepo.repository.spec import ModelSpec
@@ -63,10 +63,11 @@ def _ensembles(
         names = [f"{spec.name}_{format}" for format in formats]
         parts = {follower: name for name in names for follower in find_followers(repository.root, name)}
     elif formats:
-        chosen = min(formats, key=_preference) if options.encoded == "auto" else options.encoded
-        parts = {f"{spec.name}{SUFFIX}": f"{spec.name}_{chosen}"}
-    if not parts:
-        return []
+        chosen = min(formats, key=_preference) if options.encoded in ("auto", DALI) else options.encoded
+        suffix = DALI_SUFFIX if options.encoded == DALI else SUFFIX
+        parts = {f"{spec.name}{suffix}": f"{spec.name}_{chosen}"}
+    if all(name.endswith(DALI_SUFFIX) for name in parts):
+        return [Encoded(name, part) for name, part in parts.items()]
     code = lay_out(repository.workspace("code"), notice)
     return [Encoded(name, part, code) for name, part in parts.items()]
 

@@ -15,8 +15,9 @@ from tritonrepo.export.gate.reference import Reference, observe
 from tritonrepo.export.gate.scores import EXPLANATIONS
 from tritonrepo.export.int8 import calibration
 from tritonrepo.export.int8.calibration import Calibration
-from tritonrepo.export.options import Options, Watcher
+from tritonrepo.export.options import DALI, Options, Watcher
 from tritonrepo.export.sources.loaded import Loaded
+from tritonrepo.repository import encoded_dali
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.publish import Repository
 from tritonrepo.repository.spec import ModelSpec
@@ -118,6 +119,8 @@ def _load(options: Options, paths: Sequence[Path], repository: Repository, watch
             f"the preprocessing of {loaded.spec.name} gives {given.layout} {given.dtype}, and a network is shown NCHW "
             "FP32; --input uint8 lets its artifacts take pixels and normalise them"
         )
+    if options.encoded == DALI:
+        encoded_dali.write_pipeline(loaded.spec.name, loaded.spec.preprocessing, options.serving.max_batch_size)
     for sentence in origins(loaded):
         watcher.notice(sentence)
     _check(loaded, paths, watcher)

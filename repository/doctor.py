@@ -12,7 +12,7 @@ from tritonrepo.client.install import install_command
 from tritonrepo.repository.ensemble import examine_steps
 from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.findings import AGAIN, Finding
-from tritonrepo.repository.host import import_fault
+from tritonrepo.repository.host import has, import_fault
 from tritonrepo.repository.labels import count_labels
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
@@ -25,6 +25,7 @@ from tritonrepo.repository.layout import (
     version_beyond_counting,
     version_numbers,
 )
+from tritonrepo.repository.on_openvino import ACCELERATOR
 from tritonrepo.repository.release import check_release
 from tritonrepo.repository.version import examine_version, find_backend
 
@@ -83,6 +84,7 @@ def _model(directory: Path, release: str) -> list[Finding]:
         *_config(directory, config),
         *_policy(directory, config, versions, served),
         *_threads(directory, config, versions),
+        *_accelerators(directory, config),
         *_labels(directory, config),
         *examine_steps(directory, config),
     ]
@@ -124,6 +126,14 @@ def _threads(directory: Path, config: ModelConfig, versions: Sequence[int]) -> I
     if INTER_OP in config.parameters and "pytorch" in backends:
         text = f"{CONFIG_FILENAME} sets {INTER_OP}, with which Triton aborts when it loads a second model or this again"
         yield Finding("fail", directory.name, text, f"take that parameter out of {CONFIG_FILENAME}, or {AGAIN}")
+
+
+def _accelerators(directory: Path, config: ModelConfig) -> Iterator[Finding]:
+    """The official backend brings its OpenVINO; where the embedded server runs, it is a package."""
+    asked = config.optimization.execution_accelerators.cpu_execution_accelerator
+    if any(one.name == ACCELERATOR for one in asked) and not has(ACCELERATOR):
+        text = "asks for OpenVINO on the CPU, and the package openvino is not here: tritonrepo serve cannot load it"
+        yield Finding("note", directory.name, text, install_command("openvino"))
 
 
 def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:

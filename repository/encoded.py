@@ -7,14 +7,14 @@ decoded under another version's contract: where a version is gone, Triton refuse
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import TYPE_STRING, ModelConfig, ModelInstanceGroup
+from tritonclient.grpc.model_config_pb2 import TYPE_STRING, ModelConfig, ModelInput, ModelInstanceGroup
 
-from tritonrepo.client.encoded import STANDS_ON
+from tritonrepo.client.encoded import FILES, INPUT, STANDS_ON
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.config import to_text
 from tritonrepo.repository.digest import sha256_of_tree
@@ -31,7 +31,8 @@ from tritonrepo.repository.layout import (
 )
 from tritonrepo.repository.manifest import Artifact, Manifest, read_manifest
 
-SUFFIX = "_encoded"
+SUFFIX, DALI_SUFFIX = "_encoded", "_encoded_dali"
+"""After the name of the model: of this ensemble, and of the one whose pictures DALI decodes."""
 DECODE, RANK = "_decode", "_rank"
 FORMAT = "encoded"
 PLATFORM = "ensemble"
@@ -74,19 +75,36 @@ class Encoded:
     """An ensemble that is to stand on a model.
 
     Attributes:
-        name: `<model>_encoded`.
+        name: `<model>_encoded`, or `<model>_encoded_dali`.
         part: The model, `<model>_<format>`.
-        code: A directory with the code of the steps, `decode/` and `rank/`, each with its model.py.
+        code: A directory with the code of the steps, `decode/` and `rank/`, each with its model.py; DALI's needs none.
     """
 
     name: str
     part: str
-    code: Path
+    code: Path | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A step as an ensemble names it.
+
+    Attributes:
+        model: Its name.
+        version: Its number.
+        inputs: The step's own tensor -> that of the ensemble.
+        outputs: In the same way.
+    """
+
+    model: str
+    version: int
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
 
 
 def find_followers(root: Path, part: str) -> list[str]:
     """The ensembles of a repository, made by the exporter, that stand on a model."""
-    names = (path.name for path in model_directories(root) if path.name.endswith(SUFFIX))
+    names = (path.name for path in model_directories(root) if path.name.endswith((SUFFIX, DALI_SUFFIX)))
     return [name for name in names if part_of(root / name) == part]
 
 
@@ -112,18 +130,36 @@ def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -
     last = _step(encoded, part, "rank", _rank_config(encoded, part))
     decode = stage(first.name, lambda _: first)
     rank = stage(last.name, lambda _: last)
-    steps = [(encoded.name + DECODE, decode), (part.config.name, part.version), (encoded.name + RANK, rank)]
-    artifact = workspace / STEPS_FILENAME
-    artifact.write_text(json.dumps([{"model": name, "version": number} for name, number in steps], indent=2) + "\n")
+    prepared, scores = part.config.input[0].name, part.config.output[0].name
+    members = [
+        Member(first.name, decode, {FILE: FILE}, {prepared: "prepared", REASON: "reason"}),
+        Member(part.config.name, part.version, {prepared: "prepared"}, {scores: "raw"}),
+        Member(last.name, rank, {SCORES: "raw", REASON: "reason"}, {BEST: BEST, scores: scores}),
+    ]
+    artifact = write_members(workspace, members)
 
     def ensemble(version: int) -> Candidate:
-        return _candidate(encoded.name, artifact, _ensemble_config(encoded, part, steps, version), part, None)
+        taken = ModelInput(name=FILE, data_type=TYPE_STRING, dims=[1])
+        config = ensemble_config(encoded.name, part, members, version, taken, best=True)
+        config.parameters[INPUT].string_value = FILES
+        config.parameters["preprocessing"].string_value = part.config.parameters["preprocessing"].string_value
+        return candidate(encoded.name, artifact, config, part)
 
     stage(encoded.name, ensemble)
 
 
-def code_of(ensemble: Path, workspace: Path) -> Path:
-    """A copy, by hard links, of the code that the newest version of an ensemble's steps has; where it is."""
+def write_members(workspace: Path, members: Sequence[Member]) -> Path:
+    """The artifact of an ensemble: which versions it stands on."""
+    artifact = workspace / STEPS_FILENAME
+    steps = [{"model": member.model, "version": member.version} for member in members]
+    artifact.write_text(json.dumps(steps, indent=2) + "\n")
+    return artifact
+
+
+def code_of(ensemble: Path, workspace: Path) -> Path | None:
+    """A copy, by hard links, of the code that the newest version of an ensemble's steps has; DALI's is made anew."""
+    if ensemble.name.endswith(DALI_SUFFIX):
+        return None
     for step in (DECODE, RANK):
         model = ensemble.with_name(ensemble.name + step)
         newest = model / str(version_numbers(model)[-1])
@@ -160,13 +196,15 @@ def _checked(config: ModelConfig, where: Path) -> ModelConfig:
 
 
 def _step(encoded: Encoded, part: Part, step: str, config: ModelConfig) -> Candidate:
+    assert encoded.code is not None
     tree = encoded.code / step
     # The code counts like the configuration: other code is another version.
     config.parameters[CODE].string_value = sha256_of_tree(tree)
-    return _candidate(config.name, tree / MODEL_FILENAME, config, part, tree)
+    return candidate(config.name, tree / MODEL_FILENAME, config, part, tree)
 
 
-def _candidate(name: str, artifact: Path, config: ModelConfig, part: Part, tree: Path | None) -> Candidate:
+def candidate(name: str, artifact: Path, config: ModelConfig, part: Part, tree: Path | None = None) -> Candidate:
+    """A step or an ensemble, with what the manifest of the model says of the network."""
     manifest = replace(part.manifest, model=name, format=FORMAT, artifact=Artifact.of(artifact), conversion=None)
     return Candidate(name, artifact, to_text(config), part.labels, manifest, tree)
 
@@ -207,27 +245,35 @@ def _rank_config(encoded: Encoded, part: Part) -> ModelConfig:
     return config
 
 
-def _ensemble_config(encoded: Encoded, part: Part, steps: list[tuple[str, int]], version: int) -> ModelConfig:
-    """Of one version of the ensemble.
+def ensemble_config(
+    name: str, part: Part, members: Sequence[Member], version: int, taken: ModelInput, *, best: bool
+) -> ModelConfig:
+    """Of one version of an ensemble.
 
     A polling server lists the versions of an ensemble when its steps are loaded, seconds after it has read the
     configuration. It must not take the next version, nor its labels, for this one.
+
+    Args:
+        name: The ensemble's.
+        part: The model on which it stands.
+        members: Its steps.
+        version: Of the ensemble.
+        taken: Its input.
+        best: Whether it names the best classes too.
     """
     model = part.config
-    prepared, scores = model.input[0].name, model.output[0]
-    config = ModelConfig(name=encoded.name, platform=PLATFORM, max_batch_size=model.max_batch_size)
+    scores = model.output[0]
+    config = ModelConfig(name=name, platform=PLATFORM, max_batch_size=model.max_batch_size)
     config.version_policy.specific.versions.append(version)
-    config.input.add(name=FILE, data_type=TYPE_STRING, dims=[1])
-    config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
+    config.input.append(taken)
+    if best:
+        config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
     own = f"{version}/{LABELS_FILENAME}"
     config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=own)
-    # A step's own tensor -> that of the ensemble.
-    inputs = [{FILE: FILE}, {prepared: "prepared"}, {SCORES: "raw", REASON: "reason"}]
-    outputs = [{prepared: "prepared", REASON: "reason"}, {scores.name: "raw"}, {BEST: BEST, scores.name: scores.name}]
-    for (name, number), taken, given in zip(steps, inputs, outputs, strict=True):
-        step = config.ensemble_scheduling.step.add(model_name=name, model_version=number)
-        step.input_map.update(taken)
-        step.output_map.update(given)
+    for member in members:
+        step = config.ensemble_scheduling.step.add(model_name=member.model, model_version=member.version)
+        step.input_map.update(member.inputs)
+        step.output_map.update(member.outputs)
     for key in ("trained", "weights", "class_set", "synsets", "scores"):
         if key in model.parameters:
             config.parameters[key].string_value = model.parameters[key].string_value

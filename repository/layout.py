@@ -36,6 +36,7 @@ PLATFORM_BACKENDS = {
 BACKEND_FILENAMES = {
     **{format.backend: format.filename for format in FORMATS.values() if not format.platform},
     "python": "model.py",
+    "dali": "dali.py",
 }
 """What each backend loads where config.pbtxt names no other file."""
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
+from tritonrepo.repository import encoded_dali
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import (
+    DALI_SUFFIX,
     Encoded,
     Part,
     code_of,
@@ -173,7 +175,8 @@ class Repository:
             staged.append(self._stage_next(name, make, keep))
             return staged[-1][1].version
 
-        make_ensemble(ensemble, part, self._staging.workspace(ensemble.name), stage)
+        make = encoded_dali.make_ensemble if ensemble.name.endswith(DALI_SUFFIX) else make_ensemble
+        make(ensemble, part, self._staging.workspace(ensemble.name), stage)
         return staged
 
     def _stage_followers(self, name: str, version: int) -> list[Path]:

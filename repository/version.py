@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from tritonrepo.repository import encoded_dali
 from tritonrepo.repository.artifacts import plan, pt2, torchscript
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.ensemble import examine_code
@@ -95,6 +96,13 @@ def _content(
         yield from examine_code(artifact.parent, config)
     elif backend == "tensorrt":
         yield from plan.examine(artifact, engine, release)
+    elif backend == encoded_dali.BACKEND:
+        yield Fault(
+            "needs Triton's dali backend and a GPU, which the official image has and tritonrepo serve has not; "
+            f"{encoded_dali.NOT_RUN}",
+            "serve the model itself, or export with --encoded alone",
+            level="note",
+        )
 
 
 def _changes(artifact: Path, manifest: Manifest | ManifestError) -> Iterator[Fault]:

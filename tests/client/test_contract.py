@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tritonrepo.client.contract import choose_model, parse_contract, read_labels
+from tritonrepo.client.contract import choose_model, parse_contract
 from tritonrepo.client.errors import ContractError, ModelUnavailableError, UsageError
 from tritonrepo.client.preprocess import Preprocessing
+from tritonrepo.client.served_labels import read_labels
 from tritonrepo.client.steps import Crop, Resize, Scale, Step
 from tritonrepo.client.transport import ModelStatus
 
@@ -52,15 +54,54 @@ def test_the_only_model_is_chosen_in_its_fastest_format(names: list[str], chosen
 
 
 def test_an_ensemble_that_takes_files_and_its_steps_are_no_choice_unless_named() -> None:
-    names = ready("net_encoded", "net_encoded_decode", "net_encoded_rank", "net_onnx")
+    dali = ("net_encoded_dali", "net_encoded_dali_decode")
+    names = ready("net_encoded", "net_encoded_decode", "net_encoded_rank", *dali, "net_onnx")
     assert choose_model(names) == "net_onnx"
     assert choose_model(names, "net_encoded") == "net_encoded"
 
 
-def test_a_model_that_takes_image_files_is_refused_with_the_one_to_ask() -> None:
-    asked = config(name="net_encoded", parameters={"stands_on": {"string_value": "net_onnx"}})
+def files(**changes: Any) -> dict[str, Any]:
+    """Of an ensemble that takes image files."""
+    parameters = {"stands_on": {"string_value": "net_onnx"}, "input": {"string_value": "encoded"}}
+    return config(
+        name="net_encoded",
+        input=[{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": ["1"]}],
+        output=[
+            {"name": "BEST", "data_type": "TYPE_STRING", "dims": ["1"]},
+            {"name": "OUTPUT__0", "data_type": "TYPE_FP32", "dims": ["1000"], "label_filename": "1/labels.txt"},
+        ],
+        **{"parameters": {**config()["parameters"], **parameters}, **changes},
+    )
+
+
+def test_the_contract_of_a_model_that_takes_image_files_says_so() -> None:
+    contract = parse_contract(files())
+    assert contract.encoded
+    assert (contract.input.name, contract.input.shape, contract.output.name) == ("IMAGE", (1,), "OUTPUT__0")
+    assert contract.array_type is np.object_
+    assert not parse_contract(config()).encoded
+    other = {**files()["parameters"], "preprocessing": {"string_value": Preprocessing(resize=300).to_json()}}
+    assert contract.asks_like(parse_contract(files(parameters=other)))
+    assert not contract.asks_like(parse_contract(config()))
+
+
+@pytest.mark.parametrize("given", [{}, {"input": {"string_value": "dali"}}])
+def test_a_model_that_takes_image_files_otherwise_is_refused_with_the_one_to_ask(given: dict[str, Any]) -> None:
+    asked = config(name="net_encoded", parameters={"stands_on": {"string_value": "net_onnx"}, **given})
     with pytest.raises(ContractError, match=r"takes image files as they are.*stands on: net_onnx"):
         parse_contract(asked)
+
+
+def test_a_parameter_of_a_model_that_stands_on_none_is_its_own() -> None:
+    parameters = {**config()["parameters"], "input": {"string_value": "encoded"}}
+    assert not parse_contract(config(parameters=parameters)).encoded
+
+
+@pytest.mark.parametrize(("kind", "dims", "maximum"), [("UINT8", [1], 8), ("STRING", [2], 8), ("STRING", [1], 0)])
+def test_an_input_that_holds_no_files_is_refused(kind: str, dims: list[int], maximum: int) -> None:
+    only = [{"name": "IMAGE", "data_type": f"TYPE_{kind}", "dims": dims}]
+    with pytest.raises(ContractError, match=r"IMAGE is .*; one of image files is STRING \[1\], in batches"):
+        parse_contract({**files(max_batch_size=maximum), "input": only})
 
 
 def test_several_models_are_an_open_choice() -> None:

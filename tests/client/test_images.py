@@ -17,7 +17,16 @@ from PIL import Image
 
 from tritonrepo.client import images
 from tritonrepo.client.errors import ImageError
-from tritonrepo.client.images import MAX_BYTES, MAX_SCANS, MAX_SECONDS, longest_decoding, open_image, to_rgb
+from tritonrepo.client.images import (
+    MAX_BYTES,
+    MAX_SCANS,
+    MAX_SECONDS,
+    as_file,
+    longest_decoding,
+    open_image,
+    read_file,
+    to_rgb,
+)
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 
 
@@ -227,5 +236,39 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    with pytest.raises(ImageError, match="decompression bomb"):
-        open_image(bomb)
+    for take in (open_image, read_file):
+        with pytest.raises(ImageError, match="decompression bomb"):
+            take(bomb)
+
+
+def test_a_file_is_read_as_it_is_and_not_decoded(tmp_path: Path) -> None:
+    whole = encoded(noise(60, 40), "JPEG")
+    cut = whole[: len(whole) // 2]
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(cut)
+    assert read_file(path) == read_file(cut) == cut
+    with pytest.raises(ImageError, match="damaged image"):
+        open_image(path)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty file"), (b"text", "not an image in a known format")])
+def test_a_file_that_is_no_image_is_not_read(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "file.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        read_file(path)
+    assert caught.value.reason == reason
+
+
+def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_a_picture_becomes_a_file_of_the_same_pixels(mode: str) -> None:
+    picture = noise(20, 10).convert(mode)
+    np.testing.assert_array_equal(np.asarray(open_image(as_file(picture))), np.asarray(to_rgb(picture)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -21,8 +22,10 @@ from PIL import Image
 from tests.conftest import wait_until
 from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
-from tritonrepo.client import Classifier
-from tritonrepo.client.errors import ContractError
+from tritonrepo.cli.arguments import HEADERS_VARIABLE
+from tritonrepo.cli.main import main
+from tritonrepo.client import AsyncClassifier, Classifier
+from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.server_key import HTTP_HEADER, key_headers
 from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.candidate import Candidate
@@ -208,14 +211,74 @@ def test_triton_names_its_classes(server: TritonServer, pictures: list[Path]) ->
     assert {entry.decode().split(":")[2] for entry in entries} == set(FIRST.labels)
 
 
-def test_the_client_takes_the_model_and_refuses_the_ensemble(server: TritonServer) -> None:
+def test_the_client_takes_the_model_unless_the_ensemble_is_named(server: TritonServer) -> None:
     with Classifier(server.grpc_url) as classifier:
         assert classifier.contract.name == MODEL
-    with (
-        pytest.raises(ContractError, match=f"takes image files as they are.*{MODEL}"),
-        Classifier(server.grpc_url, model=ENCODED) as classifier,
-    ):
-        assert classifier.contract
+    with Classifier(server.grpc_url, model=ENCODED) as classifier:
+        assert classifier.contract.encoded
+        assert tuple(classifier.labels()) == tuple(FIRST.labels)
+
+
+@pytest.mark.parametrize("step", ["net_encoded_decode", "net_encoded_rank"])
+def test_a_step_is_refused_with_the_model_to_ask(server: TritonServer, step: str) -> None:
+    with pytest.raises(ContractError, match=f"takes image files as they are.*{MODEL}"):
+        Classifier(server.grpc_url, model=step)
+
+
+def test_files_do_not_go_through_shared_memory(server: TritonServer) -> None:
+    with pytest.raises(UsageError, match="takes image files, which do not go through shared memory"):
+        Classifier(server.grpc_url, model=ENCODED, shared_memory=True)
+
+
+@pytest.mark.parametrize(("protocol", "size"), [("grpc", "1"), ("grpc", "4"), ("http", "1"), ("http", "4")])
+def test_classify_prints_what_it_prints_of_the_model_itself(
+    server: TritonServer, pictures: list[Path], protocol: str, size: str, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(HEADERS_VARIABLE, f"{HTTP_HEADER}: {server.key}")
+    whole = written(Image.effect_noise((90, 60), 80).convert("RGB"), "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    words = [*map(str, pictures[:3]), str(tmp_path), str(pictures[3]), "--protocol", protocol, "--batch-size", size]
+
+    def rows(model: str) -> list[dict[str, Any]]:
+        assert main(["classify", *words, "--url", url, "--model", model, "--format", "json"]) == 1
+        return [{**json.loads(line), "model": ""} for line in capfd.readouterr().out.splitlines()]
+
+    found = rows(ENCODED)
+    assert found == rows(MODEL)
+    assert [row["error"].partition(":")[0] for row in found if "error" in row] == [
+        "damaged image",
+        "not an image in a known format",
+    ]
+    assert len([row for row in found if "predictions" in row]) == 4
+
+
+def test_evaluate_finds_the_accuracy_of_the_model_itself(
+    server: TritonServer, pictures: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "truth.csv"
+    labels = [FIRST.labels[number % len(FIRST.labels)] for number in range(len(pictures))]
+    table.write_text("".join(["image,label\n", *(f"{p},{label}\n" for p, label in zip(pictures, labels, strict=True))]))
+    names = f"{MODEL},{ENCODED}"
+    assert main(["evaluate", str(table), "--url", server.grpc_url, "--model", names, "--format", "json"]) == 0
+    plain, encoded = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert plain["model"] == MODEL
+    assert encoded["images"] == len(pictures)
+    assert 0 < encoded["top1"] < 1
+    assert {key: value for key, value in encoded.items() if key not in ("model", "against")} == {
+        key: value for key, value in plain.items() if key != "model"
+    }
+
+
+def test_asyncio_gets_the_same(server: TritonServer, pictures: list[Path]) -> None:
+    async def ask() -> list[str]:
+        async with AsyncClassifier(server.grpc_url, model=ENCODED) as classifier:
+            return [result.predictions[0].label async for result in classifier.classify(pictures)]
+
+    expected = [FIRST.expected(path) for path in pictures]
+    assert asyncio.run(ask()) == [max(one, key=one.__getitem__) for one in expected]
 
 
 def test_python_writes_nothing_into_a_repository_that_is_served(server: TritonServer, models: Path) -> None:

@@ -205,6 +205,8 @@ def test_an_install_without_extras_examines_what_it_can(root: Path, tmp_path: Pa
     link_packages(names, tmp_path / "site")
     (tmp_path / "site/tritonrepo").symlink_to(Path(tritonrepo.__file__).parent)
     changed_byte(root)
+    accelerator = 'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }'
+    edit_config(root, 'backend: "onnxruntime"', f'backend: "onnxruntime" {accelerator}')
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-S", "-m", "tritonrepo", "doctor", "--repository", str(root)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
@@ -216,6 +218,7 @@ def test_an_install_without_extras_examines_what_it_can(root: Path, tmp_path: Pa
         "note format onnx: needs torch, onnx, onnxscript, onnxruntime -> pip install ",
         "note onnx: is not installed: the ONNX artifacts were not looked into -> pip install ",
         "ok   tiny_onnx: onnxruntime, version 1",
+        "note tiny_onnx: asks for OpenVINO on the CPU, and the package openvino is not here: tritonrepo serve cannot",
         "fail tiny_torchscript/1: model.pt is not what was published",
     ):
         assert any(line.startswith(start) for line in lines), (start, lines)

@@ -20,6 +20,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from tritonrepo.client.encoded import REFUSED
 from tritonrepo.client.errors import ImageError
 from tritonrepo.client.images import open_image
 from tritonrepo.client.preprocess import Preprocessing, preprocess
@@ -66,7 +67,7 @@ class TritonPythonModel:
         """Return the response with these pictures, or with the reason why there is none."""
         if len(reasons) == 1 and reasons[0]:
             return pb_utils.InferenceResponse(
-                error=pb_utils.TritonError(f"the image: {reasons[0]}", pb_utils.TritonError.INVALID_ARG)
+                error=pb_utils.TritonError(f"{REFUSED}{reasons[0]}", pb_utils.TritonError.INVALID_ARG)
             )
         texts = np.array([[reason.encode()] for reason in reasons], dtype=object)
         return pb_utils.InferenceResponse([pb_utils.Tensor(self.output, rows), pb_utils.Tensor("REASON", texts)])
