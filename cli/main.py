@@ -20,7 +20,8 @@ from tritonrepo.cli.status import EXIT_INTERRUPTED, EXIT_MISSING, EXIT_SOME_FAIL
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.repository.shortage import explain
 
-# Each is a module of this package. The line stands here so that `tritonrepo --help` need not load them all.
+# Each is a module of this package, with _ for a hyphen. The line stands here so that `tritonrepo --help` need not load
+# them all.
 VERBS = {
     "export": "export a PyTorch image classifier into a Triton model repository, verified",
     "doctor": "say what this machine has, and what in a repository Triton would fail to load",
@@ -28,6 +29,7 @@ VERBS = {
     "manifests": "write the files with which Kubernetes or KServe serves a model repository",
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",
+    "demo-ui": "show a page on which every served model classifies the pictures that are dropped there",
     "evaluate": "measure accuracy over images whose class is known",
     "compare": "compare the served models: speed and agreement",
     "report": "draw a stored comparison again",
@@ -112,7 +114,7 @@ def verb_parser(prog: str, name: str) -> argparse.ArgumentParser:
 
 
 def _declare(found: argparse.ArgumentParser, name: str) -> None:
-    verb = cast(Verb, importlib.import_module(f"tritonrepo.cli.{name}"))
+    verb = cast(Verb, importlib.import_module(f"tritonrepo.cli.{name.replace('-', '_')}"))
     found.description = verb.SUMMARY
     verb.add_arguments(found)
     found.set_defaults(run=verb.run)

@@ -20,7 +20,9 @@ from tritonrepo.client.template import contents, environment
 _PACKAGE = "tritonrepo.client"
 _TEMPLATES = environment(_PACKAGE)
 _CARD, _PAGE = _TEMPLATES.get_template("card.html"), _TEMPLATES.get_template("gallery.html")
-_CARD_STYLE = contents(_PACKAGE, "card.css")
+_CLASSES = _TEMPLATES.get_template("classes.html")
+CARD_STYLE = contents(_PACKAGE, "card.css")
+"""The style of cards."""
 _PAGE_STYLE = contents(_PACKAGE, "gallery.css")
 _SCRIPT = contents(_PACKAGE, "gallery.js")
 _CHUNK = 1 << 16
@@ -32,9 +34,14 @@ def card(result: Result) -> str:
     return _CARD.render(result=result, picture=picture, name=result.image.rstrip("/").rpartition("/")[2])
 
 
+def classes(result: Result) -> Markup:
+    """One result's classes with bars, or why there are none, as the inside of a card."""
+    return Markup(_CLASSES.render(result=result))
+
+
 def standalone_card(result: Result) -> str:
     """One result with its own style, the picture beside its predictions, for a notebook."""
-    return f'<style>{_CARD_STYLE}</style><div class="tc-beside">{card(result)}</div>'
+    return f'<style>{CARD_STYLE}</style><div class="tc-beside">{card(result)}</div>'
 
 
 class Gallery:
@@ -88,7 +95,7 @@ class Gallery:
             model=self._contract.name,
             counts=counts,
             warning=untrained_warning(self._contract),
-            styles=_PAGE_STYLE + _CARD_STYLE,
+            styles=_PAGE_STYLE + CARD_STYLE,
             script=_SCRIPT,
             cards=(Markup(piece) for piece in iter(lambda: self._cards.read(_CHUNK), "")),
         )

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,19 @@ class Page:
 
     def open(self, path: Path, width: int = 1200, height: int = 900) -> None:
         """Load a local file in a window of that size, and wait until it is loaded."""
+        self.visit(path.resolve().as_uri(), width, height)
+
+    def visit(self, url: str, width: int = 1200, height: int = 900) -> None:
+        """Load an address in a window of that size, and wait until it is loaded."""
         self._call("POST", self._session + "/window/rect", {"width": width, "height": height})
-        self._call("POST", self._session + "/url", {"url": path.resolve().as_uri()})
+        self._call("POST", self._session + "/url", {"url": url})
+
+    def choose(self, selector: str, files: Iterable[Path]) -> None:
+        """Choose files in an <input type=file>, as a person does in its dialog."""
+        where = {"using": "css selector", "value": selector}
+        (element,) = self._call("POST", self._session + "/element", where).values()
+        words = {"text": "\n".join(str(file.resolve()) for file in files)}
+        self._call("POST", f"{self._session}/element/{element}/value", words)
 
     def run(self, script: str) -> Any:
         """The value of a script that ends in `return …`."""
@@ -51,10 +62,10 @@ class Page:
         return [entry["message"] for entry in self._log("browser")]
 
     def requests(self) -> list[str]:
-        """Every address that was asked for since this was last called, but for data: and the file itself."""
+        """Every address that was asked for since this was last called, but for what the browser has itself."""
         events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        return [url for url in urls if not url.startswith(("data:", "file:"))]
+        return [url for url in urls if not url.startswith(("blob:", "data:", "file:"))]
 
     def close(self) -> None:
         self._call("DELETE", self._session)

@@ -14,7 +14,7 @@ from PIL import Image
 from tritonrepo import client
 from tritonrepo.serve.triton import TritonServer
 
-HEAVY = {"torch", "onnx", "onnxruntime", "scipy", "matplotlib", "cattrs", "psutil", "pandas", "skimage"}
+HEAVY = {"nicegui", "torch", "onnx", "onnxruntime", "scipy", "matplotlib", "cattrs", "psutil", "pandas", "skimage"}
 ROOMS = {"tritonrepo.export", "tritonrepo.serve", "tritonrepo.compare"}
 
 
