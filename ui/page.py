@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
+from nicegui.elements.upload_files import FileUpload
 from nicegui.events import MultiUploadEventArguments
 
 from tritonrepo.client.errors import ImageError, MissingError
@@ -20,15 +21,15 @@ from tritonrepo.ui.views import Picture
 LARGEST_FILE = 64 << 20
 """Bytes: as much as `classify` fetches from an address."""
 MOST_PICTURES = 100
-"""On the page at once; the oldest go first."""
+"""On the page at once, and in one drop; the oldest go first."""
 
 
 @dataclass
 class _Dropped:
-    """A picture on its way to the models; `source` is none where it is known that it has a problem."""
+    """A picture on its way to the models; its file is read again then, since many do not fit into memory."""
 
     picture: Picture
-    source: Source | None
+    file: FileUpload
     shown: ui.html
 
 
@@ -77,19 +78,20 @@ class Page:
     async def _receive(self, event: MultiUploadEventArguments) -> None:
         """Show the pictures at once, then ask every model for one after the other."""
         self._drop.reset()
+        if len(event.files) > MOST_PICTURES:
+            left_out = f"{len(event.files) - MOST_PICTURES} files are left out: at most {MOST_PICTURES} at once"
+            ui.notify(left_out, type="warning", timeout=0, close_button=True)
         dropped = []
-        for number, file in enumerate(event.files):
-            picture, source = Picture(file.name), None
-            if file.size() > LARGEST_FILE:
-                picture.problem = f"{file.size():,} bytes, more than the limit of {LARGEST_FILE:,}"
-            else:
-                source = Source(file.name, await file.read())
-                await asyncio.to_thread(_open, picture, source)
-            dropped.append(_Dropped(picture, None if picture.problem else source, self._show(picture, number)))
+        for file in event.files[:MOST_PICTURES]:
+            picture = await open_picture(file)
+            if self._pictures.is_deleted:  # the tab is closed
+                return
+            dropped.append(_Dropped(picture, file, self._show(picture, len(dropped))))
         async with self._turn:
             sight = await self._look()
             for one in dropped:
-                await self._ask(one, sorted(sight.models))
+                if not one.picture.problem:
+                    await self._ask(one, sorted(sight.models))
 
     def _show(self, picture: Picture, place: int) -> ui.html:
         with self._pictures:
@@ -101,24 +103,28 @@ class Page:
         return shown
 
     async def _ask(self, dropped: _Dropped, models: Sequence[str]) -> None:
-        picture, source = dropped.picture, dropped.source
-        if source is None:
-            return
+        picture, shown = dropped.picture, dropped.shown
         if not models:
             picture.problem = "no model could be asked"
         picture.models = models
+        source = Source(picture.name, await dropped.file.read())
         for model in models:
-            if dropped.shown.is_deleted:  # the tab is closed
+            if shown.is_deleted:
                 return
-            dropped.shown.content = picture.html()
+            shown.content = picture.html()
             picture.opinions[model] = await asyncio.to_thread(self._panel.ask, model, source)
-        if not dropped.shown.is_deleted:
-            dropped.shown.content = picture.html()
+        if not shown.is_deleted:
+            shown.content = picture.html()
 
 
-def _open(picture: Picture, source: Source) -> None:
-    """Make the thumbnail, or note why the picture cannot be used; within the client's limits."""
+async def open_picture(file: FileUpload) -> Picture:
+    """The picture with its thumbnail, or why it cannot be used, within the client's limits."""
+    picture = Picture(file.name)
     try:
-        picture.thumbnail = thumbnail(to_rgb(source.load()))
+        if file.size() > LARGEST_FILE:
+            raise ImageError(f"{file.size():,} bytes, more than the limit of {LARGEST_FILE:,}")
+        source = Source(file.name, await file.read())
+        picture.thumbnail = await asyncio.to_thread(lambda: thumbnail(to_rgb(source.load())))
     except ImageError as exc:
         picture.problem = exc.reason
+    return picture

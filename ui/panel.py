@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.contract import ModelContract, ready_models
 from tritonrepo.client.encoded import takes_files
-from tritonrepo.client.errors import MissingError, ServerUnavailableError
+from tritonrepo.client.errors import MissingError, ServerUnavailableError, TritonRepoError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.options import Options
 from tritonrepo.client.pipeline import Pipeline
@@ -112,7 +112,7 @@ class Panel:
                 (result,) = Pipeline(self._server, versions, OPTIONS).run([source])
                 trained = versions.contract(result.version).trained if result.version else True
                 labels = versions.labels(result.version) if result.version else ()
-            except MissingError as exc:
+            except TritonRepoError as exc:
                 return Opinion(Result(source.name, model, error=str(exc)))
             return Opinion(result, self._server.seconds, trained, labels)
 

@@ -38,5 +38,5 @@ def sentence(opinions: Sequence[Opinion]) -> str:
     if len(told) == 1:
         return "one model has answered"
     if differing:
-        return f"{differing} of {len(told)} models name another first class"
+        return f"{differing} of {len(told)} models {'names' if differing == 1 else 'name'} another first class"
     return f"all {len(told)} models name the same first class"

@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     write(repository, "bright_onnx", BRIGHT)
     write(repository, "dark_onnx", DARK)
     write(repository, "untrained_onnx", BRIGHT, trained=False)
-    with TritonServer(repository) as found:
+    with TritonServer(repository, stop_grace=1.0) as found:  # it would wait for the page's idle connection
         yield found
 
 
@@ -96,7 +96,7 @@ def test_two_pictures_are_shown_with_every_models_answer(page: Page, pictures: l
         assert [answer["differs"] for answer in answers] == [False, True, False]
         assert all(re.match(r"\d+\.\d ms", answer["facts"]) for answer in answers)
         assert ["untrained" in answer["facts"] for answer in answers] == [False, False, True]
-        assert (one["verdict"], one["error"]) == ("1 of 3 models name another first class", "")
+        assert (one["verdict"], one["error"]) == ("1 of 3 models names another first class", "")
         assert one["image"] == 72
     assert page.run("return document.querySelector('.ui-warning').innerText") == (
         "The weights of untrained_onnx are untrained: its labels and probabilities mean nothing."
@@ -109,7 +109,7 @@ def test_a_broken_picture_is_named_alone(page: Page, pictures: list[Path], tmp_p
     broken, good = put(page, torn, pictures[0])
     assert (broken["name"], broken["error"]) == (torn.name, "not an image in a known format")
     assert broken["answers"] == []
-    assert good["verdict"] == "1 of 3 models name another first class"
+    assert good["verdict"] == "1 of 3 models names another first class"
 
 
 def test_a_picture_can_be_dropped(page: Page) -> None:
@@ -144,7 +144,7 @@ def test_a_server_that_is_gone_is_named_and_the_page_goes_on(
     finally:
         server.start()
     (one,) = put(page, pictures[0])
-    assert one["verdict"] == "1 of 3 models name another first class"
+    assert one["verdict"] == "1 of 3 models names another first class"
     assert page.run(gone) == ""
 
 
