@@ -81,7 +81,7 @@ class Page:
         if len(event.files) > MOST_PICTURES:
             left_out = f"{len(event.files) - MOST_PICTURES} files are left out: at most {MOST_PICTURES} at once"
             ui.notify(left_out, type="warning", timeout=0, close_button=True)
-        dropped = []
+        dropped: list[_Dropped] = []
         for file in event.files[:MOST_PICTURES]:
             picture = await open_picture(file)
             if self._pictures.is_deleted:  # the tab is closed
