@@ -77,16 +77,16 @@ class Panel:
             MissingError: The server does not answer, or has none.
         """
         with self._turn:
-            ready = [name for name in ready_models(self._server.models()) if not takes_files(name)]
             left_out: dict[str, str] = {}
             found: dict[str, Versions] = {}
-            for name in ready:
+            for name in ready_models(self._server.models()):
                 try:
                     found[name] = self._opened(name)
                 except ServerUnavailableError:
                     raise
                 except MissingError as exc:
-                    left_out[name] = str(exc)
+                    if not takes_files(name):  # else it is a step of a model that decodes files
+                        left_out[name] = str(exc)
             self._versions = found
             return Sight({name: versions.current for name, versions in found.items()}, left_out)
 

@@ -24,9 +24,10 @@ from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
 from tritonrepo.cli.arguments import HEADERS_VARIABLE
 from tritonrepo.cli.main import main
-from tritonrepo.client import AsyncClassifier, Classifier
+from tritonrepo.client import AsyncClassifier, Classifier, Connection
 from tritonrepo.client.errors import ContractError, UsageError
 from tritonrepo.client.server_key import HTTP_HEADER, key_headers
+from tritonrepo.client.sources import Source
 from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import Encoded
@@ -40,6 +41,8 @@ from tritonrepo.serve.questions import exchange
 from tritonrepo.serve.stubs import Stubs
 from tritonrepo.serve.sync import Follower
 from tritonrepo.serve.triton import TritonServer
+from tritonrepo.ui.panel import Panel
+from tritonrepo.ui.verdict import dissent
 
 pytestmark = pytest.mark.live
 ENCODED = "net_encoded"
@@ -119,6 +122,19 @@ def written(image: Image.Image, kind: str) -> bytes:
     file = io.BytesIO()
     image.save(file, kind)
     return file.getvalue()
+
+
+def test_the_page_of_demo_ui_shows_it_beside_its_model_and_not_its_steps(
+    server: TritonServer, pictures: list[Path]
+) -> None:
+    panel = Panel([server.grpc_url], Connection(), 1.0)
+    sight = panel.look()
+    assert (list(sight.models), sight.left_out) == ([ENCODED, MODEL], {})
+    for path in pictures[:2]:
+        first, second = (panel.ask(name, Source(path.name, path.read_bytes())) for name in sight.models)
+        assert [one.label for one in first.result.predictions] == [one.label for one in second.result.predictions]
+        assert dissent([first, second]) == frozenset()
+    panel.close()
 
 
 def test_the_scores_are_those_of_the_client_bit_for_bit(server: TritonServer, pictures: list[Path]) -> None:
