@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, whole_number, word
-from tritonrepo.cli.export_table import UNTRAINED, Steps, table
+from tritonrepo.cli.export_table import UNTRAINED, Steps, after_words, table
 from tritonrepo.cli.export_words import compute_capability, formats, model
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
@@ -34,8 +34,8 @@ SUMMARY = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `export`."""
     parser.epilog = (
-        "`rollback NAME` withdraws the newest version of a model; `doctor` says what this machine has, and what in a "
-        "repository would fail to load."
+        "`versions` lists what a repository holds, and `rollback NAME` goes back to the version before; `doctor` says "
+        "what this machine has, and what in a repository would fail to load."
     )
     _add_model(parser)
     _add_serving(parser)
@@ -175,12 +175,12 @@ def _add_repository(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="versions to keep of each model",
     )
-    add(
-        "--staging",
-        type=path,
-        metavar="DIR",
-        help="where .NAME.staging is made, on the repository's filesystem but outside it; without it beside it",
-    )
+    help = "where .NAME.staging is made, outside the repository; without it beside it"
+    add("--staging", type=path, metavar="DIR", help=help)
+    help = "add the version and go on serving the one before; `tritonrepo release` then takes it"
+    add("--stage", action="store_true", help=help)
+    help = "keep the version before loaded too, so that no request is refused at the switch; twice the memory"
+    add("--overlap", action="store_true", help=help)
 
 
 def _add_cpu(parser: argparse.ArgumentParser) -> None:
@@ -287,6 +287,8 @@ def _conclude(result: Build, repository: Path) -> None:
     output.print(table(result))
     for error in result.errors:
         output.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+    for sentence in after_words(result):
+        output.print(Text(sentence), soft_wrap=True)
     if result.exit_status:
         output.print(f"nothing was published: {repository} is as it was", soft_wrap=True)
     elif not result.weights.trained:

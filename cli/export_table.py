@@ -93,6 +93,20 @@ def table(build: Build) -> Table:
     return result
 
 
+def after_words(build: Build) -> Iterator[str]:
+    """What of each contract has changed, and how what was staged is released."""
+    found = {f"{build.spec.name}_{one.format.name}": one.publication for one in build.outcomes if one.publication}
+    for model, publication in found.items():
+        if publication.changes:
+            changes = "; ".join(publication.changes)
+            yield f"{model} v{publication.version} differs from the version before: {changes}"
+        if publication.left:
+            numbers = ", ".join(map(str, publication.left))
+            yield f"{model}: version {numbers} could not be removed; the next export tries again"
+        if publication.status == "staged":
+            yield f"{model}: not served yet; release it: tritonrepo release {model} --version {publication.version}"
+
+
 def _tolerance(build: Build) -> str | None:
     """The tolerances in words, with what the differences are of, and what was proved in FP16."""
     found = [outcome.verification for outcome in build.outcomes if outcome.verification is not None]

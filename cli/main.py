@@ -25,7 +25,8 @@ from tritonrepo.repository.shortage import explain
 VERBS = {
     "export": "export a PyTorch image classifier into a Triton model repository, verified",
     "doctor": "say what this machine has, and what in a repository Triton would fail to load",
-    "rollback": "withdraw the newest version of models",
+    "versions": "list what a model repository holds, and which version is served",
+    "rollback": "go back to the version before, of models",
     "manifests": "write the files with which Kubernetes or KServe serves a model repository",
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",

@@ -1,4 +1,4 @@
-"""`tritonrepo rollback`: withdraw the newest version of models."""
+"""`tritonrepo rollback`: go back to the version before, of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
 
-SUMMARY = "Withdraw the newest version of models: of all that are named, or of none."
+SUMMARY = (
+    "Serve the version before the one that is served, of all models that are named, or of none. The number of what is "
+    "withdrawn is not given again."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Withdraw them; status 0."""
+    """Go back; status 0."""
     terminate_as_interrupt()
     if not args.repository.is_dir():
         raise UsageError(f"{args.repository}: no such model repository")
@@ -37,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
         names = dict.fromkeys(model for name in args.names for model in repository.find_models(name))
         versions = repository.roll_back([*names])
     for name, version in versions.items():
-        console.print(f"{name}: version {version} is the newest again", soft_wrap=True)
+        console.print(f"{name}: version {version} is served again", soft_wrap=True)
     return EXIT_DONE

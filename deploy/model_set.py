@@ -12,7 +12,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.encoded import DALI_SUFFIX, DECODE, RANK, SUFFIX
 from tritonrepo.repository.errors import ManifestError, RepositoryError
 from tritonrepo.repository.formats import FORMATS
-from tritonrepo.repository.layout import backend_of, model_directories, read_config, version_numbers
+from tritonrepo.repository.layout import backend_of, model_directories, read_config, served_versions, version_numbers
 from tritonrepo.repository.manifest import read_manifest
 
 
@@ -112,12 +112,7 @@ def _loaded(directory: Path, config: ModelConfig) -> list[int]:
     numbers = version_numbers(directory)
     if not numbers:
         raise RepositoryError(f"{directory} has no version; publish one with: tritonrepo export")
-    policy = config.version_policy
-    if policy.HasField("specific"):
-        return [number for number in numbers if number in policy.specific.versions]
-    if policy.HasField("all"):
-        return numbers
-    return numbers[-max(policy.latest.num_versions, 1) :]
+    return served_versions(config, numbers)
 
 
 def _size(version: Path) -> int:

@@ -70,6 +70,8 @@ class Options:
         calibration: A directory of photographs to measure INT8's ranges on. None: half of those of the verification.
         keep: How many versions of each model to keep.
         staging: Where the staging directory is made. None: beside the repository.
+        stage: Add the versions without serving them.
+        overlap: Keep the version before loaded beside the new one.
         engine: How a TensorRT engine is built.
         cpu_isa: One of CPU_ISAS, the CPU that a pt2 package is compiled for.
     """
@@ -91,12 +93,18 @@ class Options:
     calibration: Path | None = None
     keep: int = 2
     staging: Path | None = None
+    stage: bool = False
+    overlap: bool = False
     engine: EngineOptions = field(default_factory=EngineOptions)
     cpu_isa: str = CPU_ISAS[0]
 
     def __post_init__(self) -> None:
         if self.encoded not in (None, "auto", DALI, *(format.name for format in self.formats)):
             raise UsageError(f"--encoded {self.encoded}: is not among --formats; add it there")
+        if self.stage and self.encoded:
+            raise UsageError("--encoded stands on a version that is served, so leave out --stage")
+        if self.stage and self.overlap:
+            raise UsageError("--stage serves nothing new, so nothing can overlap; leave out --overlap")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def publish(
     options: Options,
     notice: Callable[[str], None] = lambda _: None,
 ) -> tuple[tuple[Outcome, ...], dict[str, Publication]]:
-    """Publish all that was verified; an outcome that cannot be published here stays as it is.
+    """Publish or stage all that was verified; an outcome that cannot be published here stays as it is.
 
     Returns:
         The outcomes, and what was done with each ensemble that takes image files.
@@ -40,8 +40,11 @@ def publish(
     """
     verified = [(outcome, artifact) for outcome, artifact in made if outcome.verification is not None]
     candidates = [_candidate(outcome, artifact, spec, weights, options) for outcome, artifact in verified]
-    ensembles = _ensembles(repository, [outcome for outcome, _ in verified], spec, options, notice)
-    publications = iter(repository.publish(candidates, options.keep, ensembles))
+    if options.stage:  # the ensembles follow when a version is released
+        ensembles, publications = [], iter(repository.stage(candidates))
+    else:
+        ensembles = _ensembles(repository, [outcome for outcome, _ in verified], spec, options, notice)
+        publications = iter(repository.publish(candidates, options.keep, ensembles, overlap=options.overlap))
     outcomes = tuple(
         outcome if outcome.verification is None else replace(outcome, publication=next(publications))
         for outcome, _ in made
@@ -61,7 +64,7 @@ def _ensembles(
     parts = {}
     if options.encoded is None:
         names = [f"{spec.name}_{format}" for format in formats]
-        parts = {follower: name for name in names for follower in find_followers(repository.root, name)}
+        parts = {follower: name for name in names for follower in find_followers(repository.store, name)}
     elif formats:
         chosen = min(formats, key=_preference) if options.encoded in ("auto", DALI) else options.encoded
         suffix = DALI_SUFFIX if options.encoded == DALI else SUFFIX

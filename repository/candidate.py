@@ -1,12 +1,15 @@
 """What is ready to become a version of a model."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tritonrepo.repository.digest import sha256
+from tritonrepo.repository.files import write
 from tritonrepo.repository.labels import to_text
-from tritonrepo.repository.layout import CONFIG_FILENAME, LABELS_FILENAME
+from tritonrepo.repository.layout import CONFIG_FILENAME, LABELS_FILENAME, MANIFEST_FILENAME
 from tritonrepo.repository.manifest import Manifest
+from tritonrepo.repository.record import own_text
+from tritonrepo.repository.store.seam import Store
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,8 @@ class Candidate:
         config: The text of config.pbtxt.
         labels: One for each class.
         manifest: What is known of the artifact.
-        tree: A directory on the repository's filesystem with all that the version is to hold beside these, the
-            artifact included. None: the artifact alone.
+        tree: A directory with all that the version is to hold beside these, the artifact included. None: the artifact
+            alone.
     """
 
     name: str
@@ -30,12 +33,38 @@ class Candidate:
     manifest: Manifest
     tree: Path | None = None
 
-    @property
-    def files(self) -> dict[str, str]:
-        """What stands beside the versions, and in the version itself, by file name."""
-        return {CONFIG_FILENAME: self.config, LABELS_FILENAME: to_text(self.labels)}
+    def lay_out(self, version: int, directory: Path) -> None:
+        """Write all files of this version into a new directory on the filesystem of the artifact, which goes there.
 
-    def is_in(self, version: Path) -> bool:
-        """Whether a version has its artifact, byte for byte."""
-        artifact = version / self.artifact.name
-        return artifact.is_file() and sha256(artifact) == self.manifest.artifact.sha256
+        No hard links: to Triton, a file changes when another link to it is removed.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        if self.tree is None:
+            directory.mkdir()
+            self.artifact.rename(directory / self.artifact.name)
+        else:
+            shutil.copytree(self.tree, directory)
+        texts = {
+            CONFIG_FILENAME: own_text(self.config, version),
+            LABELS_FILENAME: to_text(self.labels),
+            MANIFEST_FILENAME: self.manifest.to_json(),
+        }
+        for name, text in texts.items():
+            write(directory / name, text)
+
+    def is_version(self, store: Store, version: int, text: str) -> bool:
+        """Whether a version has this configuration, these labels, and this artifact, byte for byte.
+
+        Args:
+            store: Where it is.
+            version: Its number.
+            text: The configuration by which it is served.
+        """
+        at = f"{self.name}/{version}"
+        return (
+            own_text(self.config, version) == own_text(text, version)
+            and store.read(f"{at}/{LABELS_FILENAME}") == to_text(self.labels).encode()
+            and store.checksum(f"{at}/{self.artifact.name}") == self.manifest.artifact.sha256
+        )

@@ -26,6 +26,7 @@ from tritonrepo.repository.layout import (
     version_numbers,
 )
 from tritonrepo.repository.on_openvino import ACCELERATOR
+from tritonrepo.repository.record import serves_nothing
 from tritonrepo.repository.release import check_release
 from tritonrepo.repository.version import examine_version, find_backend
 
@@ -89,12 +90,27 @@ def _model(directory: Path, release: str) -> list[Finding]:
         *examine_steps(directory, config),
     ]
     for number in versions:
-        findings = examine_version(directory / str(number), config, release)
-        found += findings if number in served else map(_idle, findings)
+        if number in served:
+            found += examine_version(directory / str(number), config, release)
+        else:
+            found += map(_idle, examine_version(directory / str(number), _own(directory, number, config), release))
     if all(finding.level != "fail" for finding in found):
-        numbers = ", ".join(map(str, versions))
-        found.insert(0, Finding("ok", directory.name, f"{config.backend or config.platform}, version {numbers}"))
+        found.insert(0, Finding("ok", directory.name, _summary(config, versions, served)))
     return found
+
+
+def _own(directory: Path, version: int, config: ModelConfig) -> ModelConfig:
+    """The configuration by which a version would be served; that of the model where it has none of its own."""
+    try:
+        return read_config(directory / str(version))
+    except ConfigError:
+        return config
+
+
+def _summary(config: ModelConfig, versions: Sequence[int], served: Sequence[int]) -> str:
+    idle = [number for number in versions if number not in served]
+    beside = f"; {', '.join(map(str, idle))} not served" if idle else ""
+    return f"{config.backend or config.platform}, version {', '.join(map(str, served)) or 'none'}{beside}"
 
 
 def _idle(finding: Finding) -> Finding:
@@ -111,7 +127,11 @@ def _policy(directory: Path, config: ModelConfig, versions: Sequence[int], serve
     if not versions:
         yield Finding("fail", directory.name, "has no version directory", AGAIN)
     absent = sorted(set(config.version_policy.specific.versions) - set(versions))
-    if versions and not served:
+    if versions and serves_nothing(config):
+        yield Finding(
+            "note", directory.name, "has no version that was released", f"tritonrepo release {directory.name}"
+        )
+    elif versions and not served:
         asked = f" asks for {', '.join(map(str, absent))}" if absent else " takes none"
         text = f"the version policy{asked}, there is {', '.join(map(str, versions))}"
         yield Finding("fail", directory.name, text, f"let it take a version that is there, or {AGAIN}")
@@ -142,12 +162,13 @@ def _labels(directory: Path, config: ModelConfig) -> Iterator[Finding]:
             continue
         path, classes = directory / output.label_filename, _classes(output.dims)
         if path.is_dir():
-            yield Finding("fail", directory.name, f"{path.name} is a directory, at which Triton aborts", AGAIN)
+            text = f"{output.label_filename} is a directory, at which Triton aborts"
+            yield Finding("fail", directory.name, text, AGAIN)
         elif not path.is_file():
-            yield Finding("fail", directory.name, f"{path.name} is missing", AGAIN)
+            yield Finding("fail", directory.name, f"{output.label_filename} is missing", AGAIN)
         elif classes and (labels := count_labels(path)) != classes:
             # Triton loads it: it names a class without a label by its number, and reads no label beyond the classes.
-            text = f"{path.name} has {labels} labels for the {classes} classes of {output.name}"
+            text = f"{output.label_filename} has {labels} labels for the {classes} classes of {output.name}"
             yield Finding("note", directory.name, text, "give one label a line, or " + AGAIN)
 
 

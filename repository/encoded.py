@@ -6,12 +6,10 @@ decoded under another version's contract: where a version is gone, Triton refuse
 """
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_STRING, ModelConfig, ModelInput, ModelInstanceGroup
 
 from tritonrepo.client.encoded import FILES, INPUT, STANDS_ON
@@ -19,17 +17,16 @@ from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.config import to_text
 from tritonrepo.repository.digest import sha256_of_tree
 from tritonrepo.repository.errors import ConfigError, PublishError
-from tritonrepo.repository.files import link
-from tritonrepo.repository.labels import read_labels
+from tritonrepo.repository.labels import from_text
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
     LABELS_FILENAME,
     MANIFEST_FILENAME,
-    model_directories,
-    read_config,
-    version_numbers,
+    parse_config,
 )
-from tritonrepo.repository.manifest import Artifact, Manifest, read_manifest
+from tritonrepo.repository.manifest import Artifact, Manifest
+from tritonrepo.repository.state import own_configuration, read_state
+from tritonrepo.repository.store.seam import Store
 
 SUFFIX, DALI_SUFFIX = "_encoded", "_encoded_dali"
 """After the name of the model: of this ensemble, and of the one whose pictures DALI decodes."""
@@ -49,8 +46,8 @@ STEPS_FILENAME = "steps.json"
 MODEL_FILENAME = "model.py"
 
 
-Stage = Callable[[str, Callable[[int], Candidate]], int]
-"""Takes a model's name and what makes a candidate for a version of it; returns the version that it will be."""
+Stage = Callable[[Candidate], int]
+"""Takes a candidate and returns the version that it will be."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +99,19 @@ class Member:
     outputs: Mapping[str, str]
 
 
-def find_followers(root: Path, part: str) -> list[str]:
+def find_followers(store: Store, part: str) -> list[str]:
     """The ensembles of a repository, made by the exporter, that stand on a model."""
-    names = (path.name for path in model_directories(root) if path.name.endswith((SUFFIX, DALI_SUFFIX)))
-    return [name for name in names if part_of(root / name) == part]
+    names = (name for name in store.models() if name.endswith((SUFFIX, DALI_SUFFIX)))
+    return [name for name in names if part_of(store, name) == part]
 
 
-def part_of(model: Path) -> str | None:
-    """The model that an ensemble, or the step of one, says it stands on; None if the directory is neither."""
+def part_of(store: Store, model: str) -> str | None:
+    """The model that an ensemble, or the step of one, says it stands on; None if this is neither."""
+    record = store.record(model)
+    if record is None:
+        return None
     try:
-        config = read_config(model)
+        config = parse_config(record.text, model)
     except ConfigError:
         return None
     return str(config.parameters[STANDS_ON].string_value) if STANDS_ON in config.parameters else None
@@ -123,13 +123,12 @@ def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -
     Args:
         encoded: What is asked for.
         part: What it stands on.
-        workspace: A directory on the repository's filesystem.
+        workspace: An empty directory.
         stage: Stages a candidate.
     """
     first = _step(encoded, part, "decode", _decode_config(encoded, part))
     last = _step(encoded, part, "rank", _rank_config(encoded, part))
-    decode = stage(first.name, lambda _: first)
-    rank = stage(last.name, lambda _: last)
+    decode, rank = stage(first), stage(last)
     prepared, scores = part.config.input[0].name, part.config.output[0].name
     members = [
         Member(first.name, decode, {FILE: FILE}, {prepared: "prepared", REASON: "reason"}),
@@ -137,15 +136,11 @@ def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -
         Member(last.name, rank, {SCORES: "raw", REASON: "reason"}, {BEST: BEST, scores: scores}),
     ]
     artifact = write_members(workspace, members)
-
-    def ensemble(version: int) -> Candidate:
-        taken = ModelInput(name=FILE, data_type=TYPE_STRING, dims=[1])
-        config = ensemble_config(encoded.name, part, members, version, taken, best=True)
-        config.parameters[INPUT].string_value = FILES
-        config.parameters["preprocessing"].string_value = part.config.parameters["preprocessing"].string_value
-        return candidate(encoded.name, artifact, config, part)
-
-    stage(encoded.name, ensemble)
+    taken = ModelInput(name=FILE, data_type=TYPE_STRING, dims=[1])
+    config = ensemble_config(encoded.name, part, members, taken, best=True)
+    config.parameters[INPUT].string_value = FILES
+    config.parameters["preprocessing"].string_value = part.config.parameters["preprocessing"].string_value
+    stage(candidate(encoded.name, artifact, config, part))
 
 
 def write_members(workspace: Path, members: Sequence[Member]) -> Path:
@@ -156,19 +151,20 @@ def write_members(workspace: Path, members: Sequence[Member]) -> Path:
     return artifact
 
 
-def code_of(ensemble: Path, workspace: Path) -> Path | None:
-    """A copy, by hard links, of the code that the newest version of an ensemble's steps has; DALI's is made anew."""
-    if ensemble.name.endswith(DALI_SUFFIX):
+def fetch_code(store: Store, ensemble: str, workspace: Path) -> Path | None:
+    """Bring the code of an ensemble's steps, in the versions that are served; where it is. DALI's is made anew."""
+    if ensemble.endswith(DALI_SUFFIX):
         return None
     for step in (DECODE, RANK):
-        model = ensemble.with_name(ensemble.name + step)
-        newest = model / str(version_numbers(model)[-1])
-        ignored = shutil.ignore_patterns(*RECORDS)
-        shutil.copytree(newest, workspace / step.removeprefix("_"), copy_function=link, ignore=ignored)
+        model = ensemble + step
+        version = read_state(store, model).current
+        for name in store.files(model, version):
+            if name not in RECORDS:
+                store.fetch(f"{model}/{version}/{name}", workspace / step.removeprefix("_") / name)
     return workspace
 
 
-def read_part(directory: Path, version: int) -> Part:
+def read_part(store: Store, model: str, version: int) -> Part:
     """What a version of a model says of itself.
 
     Raises:
@@ -176,23 +172,20 @@ def read_part(directory: Path, version: int) -> Part:
         ManifestError: Its manifest cannot.
         PublishError: It has no contract.
     """
-    config = read_config(directory / str(version))
-    labels = read_labels(directory / str(version) / LABELS_FILENAME)
-    manifest = read_manifest(directory / str(version))
-    return Part(_checked(config, directory / str(version)), version, labels, manifest)
+    text = own_configuration(store, read_state(store, model), version)
+    labels, manifest = (store.read(f"{model}/{version}/{name}") or b"" for name in (LABELS_FILENAME, MANIFEST_FILENAME))
+    return part_from_text(text, version, from_text(labels.decode()), Manifest.from_json(manifest.decode()))
 
 
 def part_from_text(text: str, version: int, labels: tuple[str, ...], manifest: Manifest) -> Part:
     """What a candidate for a version says of itself. Raises `PublishError`."""
-    return Part(_checked(text_format.Parse(text, ModelConfig()), Path(manifest.model)), version, labels, manifest)
-
-
-def _checked(config: ModelConfig, where: Path) -> ModelConfig:
+    config = parse_config(text, f"{manifest.model}/{CONFIG_FILENAME}")
     if "preprocessing" not in config.parameters or len(config.input) != 1 or len(config.output) != 1:
         raise PublishError(
-            f"{where / CONFIG_FILENAME}: does not say how to prepare its images, so nothing can prepare them for it"
+            f"{manifest.model}/{CONFIG_FILENAME}: does not say how to prepare its images, so nothing can prepare them "
+            "for it"
         )
-    return config
+    return Part(config, version, labels, manifest)
 
 
 def _step(encoded: Encoded, part: Part, step: str, config: ModelConfig) -> Candidate:
@@ -219,7 +212,6 @@ def _python(name: str, part: Part) -> ModelConfig:
     )
     config.dynamic_batching.CopyFrom(part.config.dynamic_batching)
     config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=1)
-    config.version_policy.latest.num_versions = 1
     config.parameters[STANDS_ON].string_value = part.config.name
     return config
 
@@ -245,31 +237,23 @@ def _rank_config(encoded: Encoded, part: Part) -> ModelConfig:
     return config
 
 
-def ensemble_config(
-    name: str, part: Part, members: Sequence[Member], version: int, taken: ModelInput, *, best: bool
-) -> ModelConfig:
-    """Of one version of an ensemble.
-
-    A polling server lists the versions of an ensemble when its steps are loaded, seconds after it has read the
-    configuration. It must not take the next version, nor its labels, for this one.
+def ensemble_config(name: str, part: Part, members: Sequence[Member], taken: ModelInput, *, best: bool) -> ModelConfig:
+    """Of an ensemble.
 
     Args:
         name: The ensemble's.
         part: The model on which it stands.
         members: Its steps.
-        version: Of the ensemble.
         taken: Its input.
         best: Whether it names the best classes too.
     """
     model = part.config
     scores = model.output[0]
     config = ModelConfig(name=name, platform=PLATFORM, max_batch_size=model.max_batch_size)
-    config.version_policy.specific.versions.append(version)
     config.input.append(taken)
     if best:
         config.output.add(name=BEST, data_type=TYPE_STRING, dims=[1])
-    own = f"{version}/{LABELS_FILENAME}"
-    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=own)
+    config.output.add(name=scores.name, data_type=scores.data_type, dims=scores.dims, label_filename=LABELS_FILENAME)
     for member in members:
         step = config.ensemble_scheduling.step.add(model_name=member.model, model_version=member.version)
         step.input_map.update(member.inputs)

@@ -64,7 +64,7 @@ def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -
     Args:
         encoded: What is asked for.
         part: What it stands on.
-        workspace: A directory on the repository's filesystem.
+        workspace: An empty directory.
         stage: Stages a candidate.
 
     Raises:
@@ -75,20 +75,16 @@ def make_ensemble(encoded: Encoded, part: Part, workspace: Path, stage: Stage) -
     pipeline = workspace / FILENAME
     pipeline.write_text(write_pipeline(model.name, preprocessing, model.max_batch_size))
     first = _unchecked(candidate(encoded.name + DECODE, pipeline, _decode_config(encoded, part), part))
-    decode = stage(first.name, lambda _: first)
+    decode = stage(first)
     prepared, scores = model.input[0].name, model.output[0].name
     members = [
         Member(first.name, decode, {FILE: FILE}, {prepared: "prepared"}),
         Member(model.name, part.version, {prepared: "prepared"}, {scores: scores}),
     ]
     artifact = write_members(workspace, members)
-
-    def ensemble(version: int) -> Candidate:
-        config = ensemble_config(encoded.name, part, members, version, _file(), best=False)
-        _label(config)
-        return _unchecked(candidate(encoded.name, artifact, config, part))
-
-    stage(encoded.name, ensemble)
+    config = ensemble_config(encoded.name, part, members, _file(), best=False)
+    _label(config)
+    stage(_unchecked(candidate(encoded.name, artifact, config, part)))
 
 
 def write_pipeline(model: str, preprocessing: Preprocessing, batch: int) -> str:
@@ -163,7 +159,6 @@ def _decode_config(encoded: Encoded, part: Part) -> ModelConfig:
     config.output.add(name=model.input[0].name, data_type=model.input[0].data_type, dims=model.input[0].dims)
     config.dynamic_batching.CopyFrom(model.dynamic_batching)
     config.instance_group.add(kind=ModelInstanceGroup.KIND_GPU, count=1)
-    config.version_policy.latest.num_versions = 1
     config.parameters[STANDS_ON].string_value = model.name
     _label(config)
     return config

@@ -15,7 +15,6 @@ def count_labels(path: Path) -> int:
     return len(content.removesuffix(b"\n").split(b"\n")) if content else 0
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Those in a file, as `to_text` wrote them. Raises `OSError`."""
-    text = path.read_text(encoding="utf-8")
+def from_text(text: str) -> tuple[str, ...]:
+    """The labels, as `to_text` wrote them."""
     return tuple(text.removesuffix("\n").split("\n")) if text else ()

@@ -1,10 +1,13 @@
 """What lies where in a model repository, as Triton reads it.
 
-ROOT/NAME/config.pbtxt     how the model is served
-ROOT/NAME/labels.txt       the names of its classes
-ROOT/NAME/withdrawn.txt    the largest number of a version that was withdrawn, if any was
+ROOT/NAME/config.pbtxt     the commit record: which version is served, and how
 ROOT/NAME/1/model.onnx     the artifact of version 1
-ROOT/NAME/1/manifest.json  where that came from; beside it, for a rollback, version 1's config.pbtxt and labels.txt
+ROOT/NAME/1/manifest.json  where that came from
+ROOT/NAME/1/labels.txt     the names of its classes
+ROOT/NAME/1/config.pbtxt   how this version is served
+
+Releases before commit records wrote ROOT/NAME/labels.txt, and ROOT/NAME/withdrawn.txt with the largest number of a
+version that was withdrawn.
 """
 
 import re
@@ -82,11 +85,23 @@ def read_config(model: Path) -> ModelConfig:
     """
     path = model / CONFIG_FILENAME
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+        return parse_config(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigError(f"{path} does not parse: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} does not parse: {error}") from error
+
+
+def parse_config(text: str, where: str) -> ModelConfig:
+    """What the text of a config.pbtxt says.
+
+    Raises:
+        ConfigError: It does not parse. The message names `where`.
+    """
+    try:
+        return text_format.Parse(text, ModelConfig())
+    except text_format.ParseError as error:
+        raise ConfigError(f"{where} does not parse: {' '.join(str(error).split())}") from error
 
 
 def backend_of(config: ModelConfig) -> str:

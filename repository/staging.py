@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.files import let_all_read, write_errors
 
+LOCK_FILENAME = ".lock"
 _WORKSPACE = re.compile(r"\d+-.*")
 
 
@@ -27,7 +28,7 @@ class Staging:
         self._serial = 0
 
     def workspace(self, name: str) -> Path:
-        """A new directory on the repository's filesystem, out of every server's sight, for the artifact of a model."""
+        """A new directory, out of every server's sight, for the artifact of a model."""
         self._serial += 1
         path = self.path / f"{self._serial}-{name}"
         path.mkdir()
@@ -57,6 +58,7 @@ def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Ite
         finally:
             with write_errors(root):
                 _clear(private)
+            (private / LOCK_FILENAME).unlink(missing_ok=True)
             with suppress(OSError):  # not empty, for the place may be anybody's, and what others put there stays
                 private.rmdir()
 
@@ -84,11 +86,6 @@ def _make_both(root: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     if not os.access(root, os.W_OK):
         raise PermissionError(errno.EACCES, "permission denied", str(root))
-    if root.stat().st_dev != place.stat().st_dev:
-        raise MissingError(
-            f"{place} and {root} are on different filesystems, so nothing can be renamed from one to the other; "
-            "pass --staging DIR on the repository's filesystem (in a container, mount the directory above both)"
-        )
 
 
 @contextmanager
@@ -128,21 +125,37 @@ def _make_and_lock(private: Path, waiting: Callable[[str], None]) -> int | None:
 
 
 def _lock(directory: Path, waiting: Callable[[str], None]) -> int:
-    """Lock the directory itself: that needs no file, and ends with the process, however that ends."""
+    """Lock the directory itself: that needs no file, and ends with the process, however that ends.
+
+    NFS locks only what is open for writing, which no directory can be: there it is a file in the directory. Triton
+    passes over files beside the models.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _hold(descriptor, directory, waiting)
+    except OSError as exc:
+        os.close(descriptor)
+        if exc.errno not in (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK):
+            raise
+        descriptor = os.open(directory / LOCK_FILENAME, os.O_RDWR | os.O_CREAT, 0o644)
+        _hold(descriptor, directory, waiting)
+    return descriptor
+
+
+def _hold(descriptor: int, directory: Path, waiting: Callable[[str], None]) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         waiting(f"another export holds {directory}; waiting for it to end")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    """Whether the lock that is held is that of the directory which is there now."""
+    held = os.fstat(descriptor)
+    with suppress(FileNotFoundError):
+        return any(os.path.samestat(one.stat(), held) for one in (path, path / LOCK_FILENAME) if one.exists())
+    return False
 
 
 def _clear(private: Path) -> None:

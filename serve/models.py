@@ -15,6 +15,7 @@ from tritonrepo.repository.layout import (
     read_config,
     version_beyond_counting,
 )
+from tritonrepo.repository.record import serves_nothing
 from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
 from tritonrepo.serve.translation import is_translated
 
@@ -37,6 +38,7 @@ class RepositoryModel:
         translated: The server gets its configuration with the request to load it, and cannot find it by itself.
         steps: The models that an ensemble is put together from.
         lacks: One of these that is left out.
+        unreleased: Its versions are staged, and none was released yet.
     """
 
     name: str
@@ -47,6 +49,7 @@ class RepositoryModel:
     translated: bool = False
     steps: tuple[str, ...] = ()
     lacks: str = ""
+    unreleased: bool = False
 
     @property
     def left_out(self) -> str:
@@ -62,6 +65,8 @@ class RepositoryModel:
         package = BACKEND_PACKAGES.get(self.backend, "numpy")
         if importlib.util.find_spec(package) is None:
             return f"the backend {self.backend} needs the package {package}; {REMEDY}"
+        if self.unreleased:
+            return f"no version of it was released yet; tritonrepo release {self.name}"
         return ""
 
 
@@ -118,6 +123,7 @@ def read_model(directory: Path) -> RepositoryModel:
         overflow=overflow,
         translated=is_translated(config),
         steps=tuple(step.model_name for step in config.ensemble_scheduling.step),
+        unreleased=serves_nothing(config),
     )
 
 

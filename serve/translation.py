@@ -11,7 +11,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.formats import PT2
-from tritonrepo.repository.layout import CONFIG_FILENAME, read_config
+from tritonrepo.repository.layout import CONFIG_FILENAME, read_config, served_versions, version_numbers
 from tritonrepo.serve.backends.settings import PLATFORM
 
 PLATFORMS = (PT2.platform,)
@@ -40,9 +40,11 @@ def load_request(directory: Path) -> bytes:
 
 def state(directory: Path) -> tuple[object, ...]:
     """Return what changes when a model does. Triton loads anew whatever comes with a configuration, changed or not."""
-    files = (directory / CONFIG_FILENAME, *sorted(directory.glob("[1-9]*/*")))
     try:
+        served = served_versions(read_config(directory), version_numbers(directory))
+        versions = (path for number in served for path in sorted((directory / str(number)).iterdir()))
+        files = (directory / CONFIG_FILENAME, *versions)
         found = ((str(path), path.stat()) for path in files)
         return tuple((path, status.st_ino, status.st_size, status.st_mtime_ns) for path, status in found)
-    except OSError:  # It is being replaced: the next look finds it whole.
+    except (ConfigError, OSError):  # It is being replaced: the next look finds it whole.
         return ()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests import factories
+from tests.repository.releases import served
 from tritonrepo.cli.main import main
 from tritonrepo.export import to_torchscript
 from tritonrepo.repository.layout import version_numbers
@@ -39,7 +40,7 @@ def test_an_export_publishes_what_the_contract_says(repository: Path, capsys: py
     for word in ("torchscript", "onnx", "published v1", "100.0%", "untrained"):
         assert word in said.out
     for model, filename in (("tiny_torchscript", "model.pt"), ("tiny_onnx", "model.onnx")):
-        assert sorted(path.name for path in (repository / model).iterdir()) == ["1", "config.pbtxt", "labels.txt"]
+        assert sorted(path.name for path in (repository / model).iterdir()) == ["1", "config.pbtxt"]
         manifest = json.loads((repository / model / "1" / "manifest.json").read_text())
         assert manifest["artifact"]["file"] == filename
         assert manifest["artifact"]["bytes"] == (repository / model / "1" / filename).stat().st_size
@@ -67,15 +68,15 @@ def test_new_weights_make_a_new_version_and_rollback_withdraws_it(
     assert export(repository, "other_weights", "--formats", "torchscript") == 0
     assert version_numbers(repository / "tiny_torchscript") == [1, 2]
     assert main(["rollback", "tiny_torchscript", "--repository", str(repository)]) == 0
-    assert version_numbers(repository / "tiny_torchscript") == [1]
-    assert "version 1 is the newest again" in capsys.readouterr().err
+    assert served(repository, "tiny_torchscript") == [1]
+    assert "version 1 is served again" in capsys.readouterr().err
     assert main(["rollback", "tiny_torchscript", "--repository", str(repository)]) == 1
     assert main(["rollback", "tiny_other", "--repository", str(repository)]) == 2
 
 
 def test_a_module_alone_takes_the_conventions(repository: Path) -> None:
     assert export(repository, "module_alone", "--formats", "torchscript", "--name", "mine") == 0
-    assert (repository / "mine_torchscript" / "labels.txt").read_text().startswith("class 0\nclass 1\n")
+    assert (repository / "mine_torchscript" / "1" / "labels.txt").read_text().startswith("class 0\nclass 1\n")
     assert "dims: 224" in (repository / "mine_torchscript" / "config.pbtxt").read_text()
 
 
@@ -84,7 +85,7 @@ def test_a_checkpoint_and_labels_of_ones_own(repository: Path, tmp_path: Path) -
     (tmp_path / "labels.txt").write_text("".join(f"animal {index}\n" for index in range(factories.CLASSES)))
     more = ("--weights", str(tmp_path / "nine.pth"), "--labels", str(tmp_path / "labels.txt"))
     assert export(repository, "tiny", "--formats", "onnx", *more) == 0
-    assert (repository / "tiny_onnx" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
+    assert (repository / "tiny_onnx" / "1" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
     manifest = json.loads((repository / "tiny_onnx" / "1" / "manifest.json").read_text())
     assert manifest["trained"] is True
     assert manifest["weights"]["source"] == "file nine.pth"
@@ -117,7 +118,7 @@ def test_averages_a_part_of_the_output_and_labels_of_a_csv(
         "- torchscript: convert",
     ]
     assert "output: scores of the dict that the network returns, as --output says" in said
-    assert (repository / "parts_torchscript" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
+    assert (repository / "parts_torchscript" / "1" / "labels.txt").read_text().startswith("animal 0\nanimal 1\n")
     module = to_torchscript.load(repository / "parts_torchscript/1/model.pt")
     images = np.random.default_rng(0).random((2, 3, factories.SIDE, factories.SIDE), np.float32)
     with torch.no_grad():
@@ -159,7 +160,7 @@ def test_label_files(
     assert export(repository, "tiny", *more) == (2 if message else 0)
     assert message in capsys.readouterr().err
     if not message:
-        written = (repository / "tiny_torchscript" / "labels.txt").read_bytes()
+        written = (repository / "tiny_torchscript" / "1" / "labels.txt").read_bytes()
         assert written == content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"").rstrip(b"\n") + b"\n"
 
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.releases import candidate, contents
+from tests.repository.releases import candidate, contents, served
 from tritonrepo.cli.main import main
-from tritonrepo.repository.layout import version_numbers
 from tritonrepo.repository.publish import open_repository
 
 
@@ -30,19 +29,19 @@ def rollback(root: Path, *names: str) -> int:
 
 
 def at_one(root: Path) -> set[str]:
-    return {path.name for path in root.iterdir() if version_numbers(path) == [1]} - {"new_onnx"}
+    return {path.name for path in root.iterdir() if served(root, path.name) == [1]} - {"new_onnx"}
 
 
 def test_one_format(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rollback(root, "cat_onnx") == 0
     assert at_one(root) == {"cat_onnx"}
-    assert capsys.readouterr().err == "cat_onnx: version 1 is the newest again\n"
+    assert capsys.readouterr().err == "cat_onnx: version 1 is served again\n"
 
 
 def test_several_names_and_a_model_with_all_its_formats(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rollback(root, "dog", "cat_torchscript", "dog_onnx") == 0
     assert at_one(root) == {"cat_torchscript", "dog_onnx", "dog_onnx_fp16"}
-    assert capsys.readouterr().err.count("is the newest again") == 3
+    assert capsys.readouterr().err.count("is served again") == 3
 
 
 @pytest.mark.parametrize(

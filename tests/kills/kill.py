@@ -16,7 +16,8 @@ import psutil
 
 from tests.kills.publisher import MODEL
 from tests.kills.releases import prepare
-from tritonrepo.repository.layout import version_numbers
+from tritonrepo.repository.state import read_state
+from tritonrepo.repository.store.local import LocalStore
 from tritonrepo.serve.triton import TritonServer
 
 COMMAND_MODEL = "tiny_torchscript"
@@ -118,8 +119,8 @@ class Killer:
     def kill_publish(self) -> None:
         """Kill one publish at a random moment between its beginning and a little after its end."""
         moment = self._moments.uniform(0, 1.1 * self._seconds)
-        before = self._newest(MODEL)
-        pid = self._begin_publish(before + 1)
+        before = self._served(MODEL)
+        pid = self._begin_publish()
         time.sleep(moment)  # the moment of the kill, not a wait for anything
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -132,7 +133,7 @@ class Killer:
         """Kill one `tritonrepo export`: in turns anywhere in its run, and while it writes."""
         if not self._command_seconds:
             self._command_seconds = self._calm_command()
-        number, before = self.kills.commands, self._newest(COMMAND_MODEL)
+        number, before = self.kills.commands, self._served(COMMAND_MODEL)
         with self._command(number) as process:
             if number % 2:
                 self._await_writing(process)
@@ -155,10 +156,9 @@ class Killer:
         self._publisher.close()
 
     def _note(self, model: str, before: int, ended: bool) -> None:
-        newest = self._newest(model)
         if ended:
             self.kills.late += 1
-        elif newest > before:
+        elif self._served(model) > before:
             self.kills.after += 1
         else:
             self.kills.before += 1
@@ -166,37 +166,40 @@ class Killer:
 
     def _see_loaded(self, model: str, before: int) -> None:
         """Wait until the server has taken the version that is new, if there is one."""
-        newest = self._newest(model)
-        self.kills.published += newest - before
+        served = self._served(model)
+        self.kills.published += served > before
         deadline = time.monotonic() + LOAD_SECONDS
-        while newest > before and not self._server.is_ready(model, str(newest)):
+        while served > before and not self._server.is_ready(model, str(served)):
             if time.monotonic() > deadline:
-                self.kills.unloaded.append(f"{model} version {newest}")
+                self.kills.unloaded.append(f"{model} version {served}")
                 return
             time.sleep(0.05)
 
-    def _newest(self, model: str) -> int:
-        return max(version_numbers(self._models / model), default=0)
+    def _served(self, model: str) -> int:
+        return read_state(LocalStore(self._models), model).current
 
     def _calm_publish(self) -> float:
         """Seconds from `begin` to `end`."""
-        before = self._newest(MODEL)
-        self._begin_publish(before + 1)
+        before = self._served(MODEL)
+        self._begin_publish()
         start = time.monotonic()
         assert self._publisher.await_end() == (True, 0)
         seconds = time.monotonic() - start
-        assert self._newest(MODEL) == before + 1
+        assert self._served(MODEL) > before
         self._see_loaded(MODEL, before)
         return seconds
 
-    def _begin_publish(self, version: int) -> int:
-        """The process of a publish that has just begun; it begins at a random phase of the server's poll."""
-        prepare(self._prepared, version)
+    def _begin_publish(self) -> int:
+        """The process of a publish that has just begun; it begins at a random phase of the server's poll.
+
+        What a killed one added keeps its number, so the next is not always the one after that which is served.
+        """
+        prepare(self._prepared, read_state(LocalStore(self._models), MODEL).following)
         time.sleep(self._moments.uniform(0, 1))
         return self._publisher.begin()
 
     def _calm_command(self) -> float:
-        start, before = time.monotonic(), self._newest(COMMAND_MODEL)
+        start, before = time.monotonic(), self._served(COMMAND_MODEL)
         with self._command(1) as process:
             assert process.wait() == 0
         seconds = time.monotonic() - start
@@ -213,7 +216,7 @@ class Killer:
 
     def _await_writing(self, process: subprocess.Popen[bytes]) -> None:
         staging = self._models.parent / f".{self._models.name}.staging"
-        while process.poll() is None and not list(staging.glob(f"*/{COMMAND_MODEL}")):
+        while process.poll() is None and not list(staging.glob(f"*-{COMMAND_MODEL}/[1-9]*")):
             time.sleep(0.0005)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.repository.manifests import manifest_of
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 from tritonrepo.repository.candidate import Candidate
-from tritonrepo.repository.publish import Publication, open_repository
+from tritonrepo.repository.publish import open_repository
 
 MODEL = "net_onnx"
 
@@ -113,7 +113,8 @@ def publish(repository: Path, version: int, release: Release) -> None:
         release.write(artifact)
         manifest = manifest_of(artifact)
         candidate = Candidate(MODEL, artifact, release.config(), tuple(release.labels), manifest)
-        assert ours.publish([candidate], keep=99) == [Publication(version, "published")]
+        (done,) = ours.publish([candidate], keep=99)
+        assert (done.version, done.status) == (version, "published")
 
 
 LETTERS = ("alpha", "beta", "gamma", "delta", "epsilon")

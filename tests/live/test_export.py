@@ -14,6 +14,7 @@ import torch
 import tritonclient.http
 from PIL import Image
 
+from tests.repository.releases import served
 from tests.zoo.right import softmax_inside
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier, Connection
@@ -109,16 +110,16 @@ def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path) -> Non
             command = [sys.executable, "-m", "export", "--model", f"tests/factories.py:{factory}", *words]
             with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
                 if attempt % 2:
-                    while process.poll() is None and not list(staging.glob("*/tiny_torchscript")):
+                    while process.poll() is None and not list(staging.glob("*-tiny_torchscript/[1-9]*")):
                         time.sleep(0.0005)
                     time.sleep(moments.uniform(0, 0.02))  # the moment of the kill, not a wait for anything
                 else:
                     time.sleep(moments.uniform(0, 4))
                 process.kill()
-            newest = version_numbers(repository / "tiny_torchscript")[-1]
+            (version,) = served(repository, "tiny_torchscript")
             server.load("tiny_torchscript")
-            assert client.is_model_ready("tiny_torchscript", str(newest))
+            assert client.is_model_ready("tiny_torchscript", str(version))
         client.close()
-    export(repository, "--model", "tests/factories.py:tiny", *words)
+    export(repository, "--model", "tests/factories.py:tiny", "--queue-delay-us", "7", *words)
     assert not staging.exists()
     assert len(version_numbers(repository / "tiny_torchscript")) <= 2

@@ -4,21 +4,36 @@ from pathlib import Path
 
 from tests.repository.manifests import manifest_of
 from tritonrepo.repository.candidate import Candidate
+from tritonrepo.repository.layout import read_config
 from tritonrepo.repository.publish import Publication, Repository, open_repository
 
 NAME = "net_onnx"
+FIRST, SECOND = "max_batch_size: 1\n", "max_batch_size: 2\n"
+"""Two configurations."""
 
 
-def candidate(repository: Repository, content: bytes, config: str = "config 1\n", name: str = NAME) -> Candidate:
+def candidate(repository: Repository, content: bytes, config: str = FIRST, name: str = NAME) -> Candidate:
     artifact = repository.workspace(name) / "model.onnx"
     artifact.write_bytes(content)
     return Candidate(name, artifact, config, ("a", "b"), manifest_of(artifact))
 
 
-def release(models: Path, content: bytes, config: str = "config 1\n", keep: int = 2) -> Publication:
-    with open_repository(models) as repository:
+def release(
+    models: Path, content: bytes, config: str = FIRST, keep: int = 2, staging: Path | None = None
+) -> Publication:
+    with open_repository(models, staging) as repository:
         (publication,) = repository.publish([candidate(repository, content, config)], keep)
     return publication
+
+
+def served(models: Path, name: str = NAME) -> list[int]:
+    """The versions that the record names."""
+    return [*read_config(models / name).version_policy.specific.versions]
+
+
+def largest_batch(models: Path, name: str = NAME) -> int:
+    """What tells the configurations apart."""
+    return int(read_config(models / name).max_batch_size)
 
 
 def contents(models: Path) -> dict[str, bytes]:

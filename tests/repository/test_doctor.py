@@ -31,25 +31,25 @@ def test_a_sound_repository_has_one_good_line_for_each_model(root: Path) -> None
 
 
 def label_short(root: Path) -> None:
-    path = root / "tiny_onnx/labels.txt"
+    path = root / "tiny_onnx/1/labels.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
 
 
 def no_labels(root: Path) -> None:
-    (root / "tiny_onnx/labels.txt").unlink()
+    (root / "tiny_onnx/1/labels.txt").unlink()
 
 
 def looping_labels(root: Path) -> None:
-    (root / "tiny_onnx/labels.txt").unlink()
-    (root / "tiny_onnx/labels.txt").symlink_to("labels.txt")
+    (root / "tiny_onnx/1/labels.txt").unlink()
+    (root / "tiny_onnx/1/labels.txt").symlink_to("labels.txt")
 
 
 def absent_version(root: Path) -> None:
-    edit_config(root, "latest {\n    num_versions: 1\n  }", "specific { versions: 7 }")
+    edit_config(root, "versions: 1", "versions: 7")
 
 
 def no_version_taken(root: Path) -> None:
-    edit_config(root, "num_versions: 1", "num_versions: 0")
+    edit_config(root, "specific {\n    versions: 1\n  }", "latest { num_versions: 0 }")
 
 
 def version_beyond_counting(root: Path) -> None:
@@ -97,7 +97,7 @@ def inter_op_threads_of_a_platform(root: Path) -> None:
 @pytest.mark.parametrize(
     ("plant", "subject", "words"),
     [
-        (no_labels, "tiny_onnx", "labels.txt is missing"),
+        (no_labels, "tiny_onnx", "1/labels.txt is missing"),
         (looping_labels, "tiny_onnx", "labels"),
         (absent_version, "tiny_onnx", "the version policy asks for 7, there is 1"),
         (no_version_taken, "tiny_onnx", "the version policy takes none, there is 1"),
@@ -122,7 +122,7 @@ def test_labels_that_are_too_few_are_a_note(root: Path) -> None:
     label_short(root)
     assert failures(root) == []
     (note,) = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
-    assert (note.subject, note.text) == ("tiny_onnx", "labels.txt has 9 labels for the 10 classes of OUTPUT__0")
+    assert (note.subject, note.text) == ("tiny_onnx", "1/labels.txt has 9 labels for the 10 classes of OUTPUT__0")
 
 
 def test_other_backends_ignore_the_threads_that_pytorch_cannot_take(root: Path) -> None:
@@ -132,14 +132,14 @@ def test_other_backends_ignore_the_threads_that_pytorch_cannot_take(root: Path) 
 
 
 def test_labels_are_lines_that_end_at_newlines_alone(root: Path) -> None:
-    path = root / "tiny_onnx/labels.txt"
+    path = root / "tiny_onnx/1/labels.txt"
     first, *others = path.read_text().splitlines()
     path.write_text("\n".join([f"{first}\u2028or\fso", *others]))
     assert failures(root) == []
 
 
 def test_an_absent_version_beside_one_that_is_there_is_a_note(root: Path) -> None:
-    edit_config(root, "latest {\n    num_versions: 1\n  }", "specific { versions: [1, 7] }")
+    edit_config(root, "versions: 1", "versions: [1, 7]")
     assert failures(root) == []
     (note,) = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
     assert "also asks for 7, which is not there" in note.text

@@ -16,6 +16,7 @@ from tritonrepo.repository.encoded import Encoded, find_followers
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.layout import read_config, version_numbers
 from tritonrepo.repository.publish import Publication, open_repository
+from tritonrepo.repository.store.local import LocalStore
 
 NAMES = ("net_encoded_decode", "net_encoded_rank", "net_encoded")
 
@@ -58,7 +59,7 @@ def resize_of(models: Path) -> int:
 def test_the_ensemble_names_the_versions_of_its_steps(models: Path) -> None:
     assert publish(models, b"one") == [Publication(1, "published")] * 2
     assert pinned(models) == {"net_encoded_decode": 1, "net_onnx": 1, "net_encoded_rank": 1}
-    assert find_followers(models, "net_onnx") == ["net_encoded"]
+    assert find_followers(LocalStore(models), "net_onnx") == ["net_encoded"]
     assert (models / "net_encoded_decode/1/lib/help.py").stat().st_mode & 0o777 == 0o644
     assert (models / "net_encoded_rank/1/labels.txt").read_text() == "a\nb\n"
 
@@ -111,7 +112,10 @@ def test_a_rollback_goes_before_the_ensemble_was_made(models: Path) -> None:
 def test_neither_it_nor_a_step_goes_back_alone(models: Path, name: str) -> None:
     publish(models, b"one", 36)
     publish(models, b"two", 48)
-    with open_repository(models) as repository, pytest.raises(PublishError, match="follows net_onnx; roll that back"):
+    with (
+        open_repository(models) as repository,
+        pytest.raises(PublishError, match="follows net_onnx; roll that back or release it"),
+    ):
         repository.roll_back([name])
 
 
@@ -125,7 +129,7 @@ def remove_the_model(models: Path) -> None:
 
 
 def serve_another_version(models: Path) -> None:
-    edit_config(models, 'name: "net_onnx"', 'name: "net_onnx" version_policy { specific { versions: 1 } }', "net_onnx")
+    edit_config(models, "versions: 2", "versions: 1", "net_onnx")
 
 
 def leave_a_step_without_version(models: Path) -> None:

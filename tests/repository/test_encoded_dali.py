@@ -19,6 +19,7 @@ from tritonrepo.repository.encoded_dali import NOT_RUN, write_pipeline
 from tritonrepo.repository.layout import read_config
 from tritonrepo.repository.manifest import read_manifest
 from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.store.local import LocalStore
 
 NAME = "net_encoded_dali"
 STEP = "net_encoded_dali_decode"
@@ -110,7 +111,7 @@ def test_what_the_pipeline_cannot_say_is_refused(steps: list[Step]) -> None:
 
 def test_it_follows_the_model_and_goes_back_with_it(models: Path) -> None:
     publish(models, b"one", 36)
-    assert find_followers(models, "net_onnx") == [NAME]
+    assert find_followers(LocalStore(models), "net_onnx") == [NAME]
     publish(models, b"two", 48)
     assert "resize_shorter=48" in (models / STEP / "2/dali.py").read_text()
     with open_repository(models) as repository:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.releases import NAME, candidate, contents, release
+from tests.repository.releases import FIRST, NAME, SECOND, candidate, contents, largest_batch, release, served
 from tritonrepo.client.errors import MissingError
 from tritonrepo.repository.digest import sha256
-from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.layout import version_numbers
+from tritonrepo.repository.errors import ConfigError, PublishError
+from tritonrepo.repository.layout import read_config, version_numbers
 from tritonrepo.repository.publish import Publication, open_repository
 
 
@@ -27,14 +27,15 @@ def test_the_first_version(models: Path) -> None:
     assert release(models, b"one") == Publication(1, "published")
     assert sorted(contents(models)) == [
         "net_onnx/1/config.pbtxt", "net_onnx/1/labels.txt", "net_onnx/1/manifest.json", "net_onnx/1/model.onnx",
-        "net_onnx/config.pbtxt", "net_onnx/labels.txt",
+        "net_onnx/config.pbtxt",
     ]  # fmt: skip
     manifest = json.loads((models / NAME / "1" / "manifest.json").read_text())
     assert manifest["trained"] is False
     assert manifest["artifact"] == {
         "file": "model.onnx", "sha256": sha256(models / NAME / "1" / "model.onnx"), "bytes": 3
     }  # fmt: skip
-    assert (models / NAME / "labels.txt").read_text() == "a\nb\n"
+    assert (models / NAME / "1/labels.txt").read_text() == "a\nb\n"
+    assert served(models) == [1]
     assert not (models.parent / ".models.staging").exists()
 
 
@@ -44,7 +45,7 @@ def test_all_may_read_and_the_owner_alone_may_write(models: Path, umask: int) ->
     before = os.umask(umask)
     try:
         release(models, b"one")
-        release(models, b"two", "config 2\n")
+        release(models, b"two", SECOND)
     finally:
         os.umask(before)
     for path in (models, *models.rglob("*")):
@@ -75,13 +76,15 @@ def test_any_change_makes_a_new_version(models: Path, change: str) -> None:
     with open_repository(models) as repository:
         same = candidate(repository, b"one")
         other = {
-            "configuration": replace(same, config="config 2\n"),
+            "configuration": replace(same, config=SECOND),
             "labels": replace(same, labels=("a", "c")),
             "label order": replace(same, labels=("b", "a")),
         }[change]
-        assert repository.publish([other], keep=2) == [Publication(2, "published")]
-    assert (models / NAME / "config.pbtxt").read_text() == other.config
-    assert (models / NAME / "labels.txt").read_text().split() == [*other.labels]
+        (done,) = repository.publish([other], keep=2)
+    assert (done.version, done.status) == (2, "published")
+    assert largest_batch(models) == (2 if change == "configuration" else 1)
+    assert (models / NAME / "2/labels.txt").read_text().split() == [*other.labels]
+    assert served(models) == [2]
     after = contents(models)
     assert {path: after[path] for path in before if path.startswith(f"{NAME}/1/")} == {
         path: text for path, text in before.items() if path.startswith(f"{NAME}/1/")
@@ -146,7 +149,7 @@ def test_a_full_disk_loses_nothing(models: Path) -> None:
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with open_repository(models) as repository:
-            following = candidate(repository, b"two", config="c" * 5000)
+            following = candidate(repository, b"two", f'{FIRST}parameters {{ key: "{"k" * 5000}" }}')
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
             with pytest.raises(MissingError, match="Every model in the repository is whole") as caught:
                 repository.publish([following], keep=2)
@@ -159,26 +162,36 @@ def test_a_full_disk_loses_nothing(models: Path) -> None:
     assert release(models, b"two").version == 2
 
 
-def test_a_reader_never_misses_the_configuration(models: Path) -> None:
+def test_a_reader_always_sees_a_whole_record(models: Path) -> None:
     """One thread publishes, another reads by path, as a polling server does."""
-    release(models, b"0" * 100, "config 0\n")
+    release(models, b"0" * 100)
     failures: list[str] = []
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
             try:
-                seen = (models / NAME / "config.pbtxt").read_text(), (models / NAME / "labels.txt").read_text()
-            except OSError as exc:
+                config = read_config(models / NAME)
+                (version,) = config.version_policy.specific.versions
+                labels = (models / NAME / config.output[0].label_filename).read_text()
+                content = (models / NAME / str(version) / "model.onnx").read_bytes()
+            except (ConfigError, OSError, ValueError) as exc:
                 failures.append(str(exc))
             else:
-                if not seen[0].startswith("config ") or seen[1] != "a\nb\n":
-                    failures.append(repr(seen))
+                if (content, labels) != (b"%d" % config.max_batch_size * 100, f"{config.max_batch_size}\n"):
+                    failures.append(f"{config}, {labels!r}, {content!r}")
 
+    def publish(number: int) -> None:
+        config = f'max_batch_size: {number} output {{ label_filename: "labels.txt" }}'
+        with open_repository(models) as repository:
+            one = replace(candidate(repository, b"%d" % number * 100, config), labels=(str(number),))
+            repository.publish([one], keep=9)
+
+    publish(1)
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(1, 40):
-        release(models, b"%d" % number * 100, f"config {number}\n")
+    for number in range(2, 40):
+        publish(number)
     stop.set()
     reader.join()
     assert not failures
@@ -197,14 +210,14 @@ while True:
     with open_repository(models) as repository:
         artifact = repository.workspace("net_onnx") / "model.onnx"
         artifact.write_bytes(b"%d" % number * 1_000_000)
-        config = f"config {number}\\n"
+        config = f"max_batch_size: {number}"
         repository.publish([Candidate("net_onnx", artifact, config, ("a", "b"), manifest_of(artifact))], keep=2)
 """
 
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_whole_versions(models: Path) -> None:
-    release(models, b"0", "config 0\n")
+    release(models, b"0")
     moments = random.Random(20)
     for attempt in range(30):
         arguments = [sys.executable, "-c", PUBLISHER, str(models), str(attempt * 1000)]
@@ -214,19 +227,18 @@ def test_a_kill_at_any_moment_leaves_whole_versions(models: Path) -> None:
             time.sleep(moments.uniform(0, 0.15))  # the moment of the kill, not a wait for anything
             process.kill()
         check_whole(models)
-    assert len(version_numbers(models / NAME)) == 2
-    assert version_numbers(models / NAME)[-1] > 10
+    assert served(models)[0] > 1
     release(models, b"last")
+    assert len(version_numbers(models / NAME)) == 2
     assert not (models.parent / ".models.staging").exists()
 
 
 def check_whole(models: Path) -> None:
-    """Every version has the bytes that its manifest tells of, and the configuration is that of the newest."""
+    """Every version has the bytes that its manifest tells of, and the record is that of one of them."""
     assert [path.name for path in models.iterdir()] == [NAME]
-    versions = version_numbers(models / NAME)
-    assert versions
-    for number in versions:
+    for number in version_numbers(models / NAME):
         manifest = json.loads((models / NAME / str(number) / "manifest.json").read_text())
         assert sha256(models / NAME / str(number) / "model.onnx") == manifest["artifact"]["sha256"]
-    newest = models / NAME / str(versions[-1])
-    assert (models / NAME / "config.pbtxt").read_text() == (newest / "config.pbtxt").read_text()
+    (number,) = served(models)
+    own = read_config(models / NAME / str(number))
+    assert (own.max_batch_size, [*own.version_policy.specific.versions]) == (largest_batch(models), [number])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.releases import NAME, candidate, contents, release
+from tests.repository.faults import edit_config
+from tests.repository.releases import FIRST, NAME, SECOND, candidate, contents, largest_batch, release, served
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.layout import version_numbers
@@ -14,12 +15,11 @@ OTHER = "net_torchscript"
 
 
 def test_rollback_restores_the_version_with_its_configuration(models: Path) -> None:
-    release(models, b"one", "config 1\n")
-    release(models, b"two", "config 2\n")
+    release(models, b"one", FIRST)
+    release(models, b"two", SECOND)
     with open_repository(models) as repository:
         assert repository.roll_back([NAME]) == {NAME: 1}
-        assert version_numbers(models / NAME) == [1]
-        assert (models / NAME / "config.pbtxt").read_text() == "config 1\n"
+        assert (served(models), largest_batch(models)) == ([1], 1)
         with pytest.raises(PublishError, match="needs an older one"):
             repository.roll_back([NAME])
 
@@ -27,6 +27,9 @@ def test_rollback_restores_the_version_with_its_configuration(models: Path) -> N
 def test_rollback_leaves_versions_that_are_not_ours(models: Path) -> None:
     release(models, b"one")
     (models / NAME / "2").mkdir()
+    with open_repository(models) as repository, pytest.raises(PublishError, match="needs an older one"):
+        repository.roll_back([NAME])
+    edit_config(models, "specific {\n    versions: 1\n  }", "specific { versions: 2 }", NAME)
     with open_repository(models) as repository, pytest.raises(PublishError, match="not ours to withdraw"):
         repository.roll_back([NAME])
     assert version_numbers(models / NAME) == [1, 2]
@@ -34,7 +37,7 @@ def test_rollback_leaves_versions_that_are_not_ours(models: Path) -> None:
 
 def release_both(models: Path, content: bytes) -> None:
     with open_repository(models) as repository:
-        both = [candidate(repository, content, f"config of {content!r}", name) for name in (NAME, OTHER)]
+        both = [candidate(repository, content, FIRST if content == b"one" else SECOND, name) for name in (NAME, OTHER)]
         repository.publish(both, keep=2)
 
 
@@ -44,8 +47,11 @@ def test_several_models_go_back_together(models: Path) -> None:
     release_both(models, b"two")
     with open_repository(models) as repository:
         assert repository.roll_back([NAME, OTHER]) == {NAME: 1, OTHER: 1}
-    withdrawn = {f"{name}/withdrawn.txt": b"2\n" for name in (NAME, OTHER)}
-    assert contents(models) == before | withdrawn
+    after = contents(models)
+    for name in (NAME, OTHER):
+        assert (served(models, name), largest_batch(models, name)) == ([1], 1)
+        del before[f"{name}/config.pbtxt"]
+    assert before.items() <= after.items()
 
 
 def test_the_number_of_a_withdrawn_version_is_not_given_again(models: Path) -> None:
@@ -56,6 +62,7 @@ def test_the_number_of_a_withdrawn_version_is_not_given_again(models: Path) -> N
         assert repository.roll_back([NAME]) == {NAME: 2}
         assert repository.roll_back([NAME]) == {NAME: 1}
     assert release(models, b"two").version == 4
+    assert served(models) == [4]
     assert version_numbers(models / NAME) == [1, 4]
 
 

@@ -36,12 +36,6 @@ def test_paths_that_cannot_be_a_repository(tmp_path: Path) -> None:
         open_and_close(Path("/proc/models"))
 
 
-def test_staging_on_another_filesystem_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="different filesystems"):
-        open_and_close(tmp_path / "models", Path("/dev/shm"))
-    assert not Path("/dev/shm/.models.staging").exists()
-
-
 def test_only_what_we_staged_is_cleared(tmp_path: Path) -> None:
     """`--staging` may name any directory, even one that holds the repository."""
     (tmp_path / "precious").mkdir()

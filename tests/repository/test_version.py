@@ -76,13 +76,24 @@ def test_a_model_from_elsewhere_is_examined_as_far_as_it_goes(root: Path) -> Non
 
 def test_a_damaged_version_that_is_not_served_is_a_note(root: Path) -> None:
     shutil.copytree(root / "tiny_onnx/1", root / "tiny_onnx/2")
-    (root / "tiny_onnx/1/model.onnx").write_bytes(b"junk")
+    (root / "tiny_onnx/2/model.onnx").write_bytes(b"junk")
     notes = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
-    assert {finding.subject for finding in notes} == {"tiny_onnx/1"}
+    assert {finding.subject for finding in notes} == {"tiny_onnx/2"}
     assert all("the version policy leaves this version out" in finding.text for finding in notes)
     assert failures(root) == []
-    edit_config(root, "num_versions: 1", "num_versions: 2")
-    assert {subject for subject, _ in failures(root)} == {"tiny_onnx/1"}
+    edit_config(root, "versions: 1", "versions: [1, 2]")
+    assert {subject for subject, _ in failures(root)} == {"tiny_onnx/2"}
+
+
+def test_a_version_that_is_not_served_is_examined_by_its_own_configuration(root: Path) -> None:
+    """That is what a rollback would serve it by."""
+    shutil.copytree(root / "tiny_onnx/1", root / "tiny_onnx/2")
+    edit_config(root, "dims: 10", "dims: 12", "tiny_onnx/1")
+    edit_config(root, "versions: 1", "versions: 2")
+    (note,) = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
+    assert note.subject == "tiny_onnx/1"
+    assert "12" in note.text
+    assert failures(root) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""Which versions nobody needs any more."""
+
+from collections.abc import Callable, Collection, Iterable
+
+from tritonrepo.client.errors import MissingError
+from tritonrepo.repository.errors import ConfigError
+from tritonrepo.repository.layout import parse_config
+from tritonrepo.repository.state import State
+from tritonrepo.repository.store.seam import Store
+
+InUse = Callable[[str], Collection[int]]
+"""Takes a model's name and returns the versions of it that some server has loaded."""
+
+
+def prune(store: Store, state: State, in_use: InUse = lambda _: ()) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Remove the versions of a model that we published and nothing refers to; the numbers of those that went.
+
+    And of those that could not be removed: what was published is served all the same, so that is no failure.
+
+    What stays: the versions that a record serves, itself or as a step of an ensemble; those to which a rollback may go;
+    those that are staged; those that a server has loaded; and what somebody else put there.
+    """
+    needed = {*state.served, *state.released, *state.staged, *in_use(state.model), *_steps(store, state.model)}
+    pruned, left = [], []
+    for number in state.published:
+        if number in needed:
+            continue
+        try:
+            store.remove_version(state.model, number)
+        except (MissingError, OSError):
+            left.append(number)
+        else:
+            pruned.append(number)
+    return tuple(pruned), tuple(left)
+
+
+def _steps(store: Store, model: str) -> Iterable[int]:
+    """The versions of a model that ensembles name."""
+    for name in store.models():
+        record = store.record(name)
+        if record is None or f'"{model}"' not in record.text:
+            continue
+        try:
+            config = parse_config(record.text, name)
+        except ConfigError:  # nobody serves it
+            continue
+        yield from (step.model_version for step in config.ensemble_scheduling.step if step.model_name == model)

@@ -1,0 +1,1 @@
+"""Where a model repository lies: one narrow seam, and a module for each kind of place."""
