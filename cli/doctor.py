@@ -8,13 +8,14 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path
+from tritonrepo.cli.arguments import STORES, repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.text import printable
-from tritonrepo.repository.doctor import examine_repository
+from tritonrepo.repository.doctor import examine_repository, examine_store
 from tritonrepo.repository.findings import Finding
 from tritonrepo.repository.host import examine_host
 from tritonrepo.repository.release import TRITON_RELEASE, pinned_release
+from tritonrepo.repository.store.address import Address, open_store
 
 HERE = Path("model_repository")
 SUMMARY = (
@@ -26,7 +27,10 @@ SUMMARY = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `doctor`."""
     parser.add_argument(
-        "--repository", type=path, metavar="DIR", help=f"what to examine; without it {HERE}, if that is there"
+        "--repository",
+        type=repository,
+        metavar="DIR|URL",
+        help=f"what to examine, a directory or {STORES}; without it {HERE}, if that is there",
     )
     parser.add_argument(
         "--triton-release",
@@ -47,11 +51,13 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 
-def _examine(repository: Path | None, release: str) -> list[Finding]:
+def _examine(place: Path | Address | None, release: str) -> list[Finding]:
     """A repository that is named must be there; without one, the machine is worth a look by itself."""
-    if repository is None and not HERE.is_dir():
+    if place is None and not HERE.is_dir():
         return [Finding("note", f"{HERE}", "is not here", "make one with: tritonrepo export")]
-    return examine_repository(repository or HERE, release)
+    if isinstance(place, Address):
+        return examine_store(open_store(place), release)
+    return examine_repository(place or HERE, release)
 
 
 def _line(finding: Finding) -> Text:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, whole_number, word
+from tritonrepo.cli.arguments import STORES, path, repository, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, after_words, table
 from tritonrepo.cli.export_words import compute_capability, formats, model
 from tritonrepo.cli.silence import silence
@@ -24,6 +24,7 @@ from tritonrepo.repository.serving import LARGEST_BATCH_SIZE, Serving
 
 if TYPE_CHECKING:
     from tritonrepo.export.outcome import Build
+    from tritonrepo.repository.store.address import Address
 
 SUMMARY = (
     "Export a PyTorch image classifier into a Triton model repository. Each artifact is verified against PyTorch; "
@@ -167,7 +168,13 @@ def _add_queue(group: argparse._ArgumentGroup) -> None:
 def _add_repository(parser: argparse.ArgumentParser) -> None:
     """Where to."""
     add = parser.add_argument_group("the repository").add_argument
-    add("--repository", default=Path("model_repository"), type=path, metavar="DIR", help="the model repository")
+    add(
+        "--repository",
+        default=Path("model_repository"),
+        type=repository,
+        metavar="DIR|URL",
+        help=f"the model repository: a directory, or {STORES} (%(default)s)",
+    )
     add(
         "--keep",
         default=Options.keep,
@@ -175,7 +182,7 @@ def _add_repository(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="versions to keep of each model",
     )
-    help = "where .NAME.staging is made, outside the repository; without it beside it"
+    help = "where .NAME.staging is made, outside the repository; without it beside it. For a store: on this machine"
     add("--staging", type=path, metavar="DIR", help=help)
     help = "add the version and go on serving the one before; `tritonrepo release` then takes it"
     add("--stage", action="store_true", help=help)
@@ -281,7 +288,7 @@ def _options(args: argparse.Namespace) -> Options:
     return Options(**chosen, serving=Serving(**serving), engine=EngineOptions(**engine))
 
 
-def _conclude(result: Build, repository: Path) -> None:
+def _conclude(result: Build, repository: Path | Address) -> None:
     """Show what became of each format, and why."""
     output = terminal.console()
     output.print(table(result))

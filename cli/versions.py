@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path
+from tritonrepo.cli.arguments import repository
 from tritonrepo.cli.status import EXIT_DONE
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.catalogue import Version, list_versions
 from tritonrepo.repository.publish import find_models
-from tritonrepo.repository.store.local import LocalStore
+from tritonrepo.repository.store.address import open_store
 
 SUMMARY = (
     "List the versions in a model repository: which is served, to which a rollback goes, what is staged; with format, "
@@ -38,15 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="model of the repository, or a model without its format: all its formats; without it all models",
     )
-    parser.add_argument("--repository", default=Path("model_repository"), type=path, metavar="DIR")
+    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="json: an object a line")
 
 
 def run(args: argparse.Namespace) -> int:
     """List them; status 0."""
-    if not args.repository.is_dir():
+    if isinstance(args.repository, Path) and not args.repository.is_dir():
         raise UsageError(f"{args.repository}: no such model repository")
-    store = LocalStore(args.repository)
+    store = open_store(args.repository)
     models = dict.fromkeys(model for name in args.names for model in find_models(store, name)) or store.models()
     versions = list_versions(store, [*models])
     if args.format == "json":

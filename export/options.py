@@ -8,6 +8,7 @@ from pathlib import Path
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.formats import Format
 from tritonrepo.repository.serving import Serving
+from tritonrepo.repository.store.address import Address
 
 Progress = Callable[[int, int | None], None]
 """Is told the bytes of a download that are here, and how many there are in all, where the server says."""
@@ -54,7 +55,7 @@ class Options:
         model: As in `--model`.
         weights: `ngc`, `auto`, `seeded`, `seeded:N` or a checkpoint's path. None: NGC's, or the source's own.
         formats: What to make of it.
-        repository: The model repository; made if it is not there.
+        repository: The model repository, a directory or an object store; made if it is not there.
         serving: What ends in config.pbtxt.
         labels: A text file with one label a line, a csv, a JSON file, or a directory of class folders.
         ema: Take the moving averages of a checkpoint's weights.
@@ -79,7 +80,7 @@ class Options:
     model: str
     weights: str | None
     formats: tuple[Format, ...]
-    repository: Path
+    repository: Path | Address
     serving: Serving = field(default_factory=Serving)
     labels: Path | None = None
     ema: bool = False

@@ -1,6 +1,6 @@
 """What in a repository Triton would fail to load. It changes nothing, and loads nothing into a framework."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -28,13 +28,38 @@ from tritonrepo.repository.layout import (
 from tritonrepo.repository.on_openvino import ACCELERATOR
 from tritonrepo.repository.record import serves_nothing
 from tritonrepo.repository.release import check_release
-from tritonrepo.repository.version import examine_version, find_backend
+from tritonrepo.repository.store.mirror import mirrored
+from tritonrepo.repository.store.seam import Store
+from tritonrepo.repository.version import NOTHING, examine_version, find_backend
 
 INTER_OP = "INTER_OP_THREAD_COUNT"
 
 
-def examine_repository(root: Path, release: str) -> list[Finding]:
+def examine_store(store: Store, release: str) -> list[Finding]:
+    """Examine every model of an object store that Triton `release` is to serve.
+
+    Large artifacts stay where they are: the store knows their size and, of those that were published, the SHA-256.
+
+    Raises:
+        UsageError: `release` is no release.
+        MissingError: The store fails.
+    """
+    check_release(release)
+    with mirrored(store) as mirror:
+        found, here = examine_repository(mirror.root, release, mirror.left), str(mirror.root)
+    return [
+        replace(one, subject=one.subject.replace(here, store.address), text=one.text.replace(here, store.address))
+        for one in found
+    ]
+
+
+def examine_repository(root: Path, release: str, left: Mapping[Path, str | None] = NOTHING) -> list[Finding]:
     """Examine every model of a repository that Triton `release` is to serve.
+
+    Args:
+        root: The repository.
+        release: Of Triton.
+        left: Files that are here by name and size alone, with their SHA-256.
 
     Raises:
         UsageError: `root` is no repository, or `release` no release.
@@ -43,7 +68,7 @@ def examine_repository(root: Path, release: str) -> list[Finding]:
     if not root.is_dir():
         raise UsageError(f"--repository {root}: is not a directory; make one with: tritonrepo export")
     models = model_directories(root)
-    found = [finding for model in models for finding in _readable(model, release)]
+    found = [finding for model in models for finding in _readable(model, release, left)]
     if not models:
         found.append(Finding("note", str(root), "holds no model", "tritonrepo export"))
     return [*_dangling(root), *_unread(root), *found]
@@ -62,15 +87,15 @@ def _unread(root: Path) -> Iterator[Finding]:
         yield Finding("note", "onnx", f"{fault}: the ONNX artifacts were not looked into", install_command("export"))
 
 
-def _readable(directory: Path, release: str) -> list[Finding]:
+def _readable(directory: Path, release: str, left: Mapping[Path, str | None]) -> list[Finding]:
     try:
-        return _model(directory, release)
+        return _model(directory, release, left)
     except OSError as exc:
         text = f"{exc.filename or directory} cannot be read: {exc.strerror or exc}"
         return [Finding("fail", directory.name, text, "let Triton's user (uid 1000 in the image) read it")]
 
 
-def _model(directory: Path, release: str) -> list[Finding]:
+def _model(directory: Path, release: str, left: Mapping[Path, str | None]) -> list[Finding]:
     """What is wrong with a model, or one line that nothing is."""
     try:
         config = read_config(directory)
@@ -90,10 +115,9 @@ def _model(directory: Path, release: str) -> list[Finding]:
         *examine_steps(directory, config),
     ]
     for number in versions:
-        if number in served:
-            found += examine_version(directory / str(number), config, release)
-        else:
-            found += map(_idle, examine_version(directory / str(number), _own(directory, number, config), release))
+        own = config if number in served else _own(directory, number, config)
+        findings = examine_version(directory / str(number), own, release, left)
+        found += findings if number in served else map(_idle, findings)
     if all(finding.level != "fail" for finding in found):
         found.insert(0, Finding("ok", directory.name, _summary(config, versions, served)))
     return found

@@ -7,6 +7,10 @@ class RepositoryError(MissingError):
     """The model repository is not a directory, or holds nothing to serve, or what Triton cannot live with."""
 
 
+class StoreError(RepositoryError):
+    """An object store cannot be reached, or does not do what it was asked."""
+
+
 class ConfigError(RepositoryError):
     """A config.pbtxt is missing, cannot be read or does not parse."""
 

@@ -5,6 +5,7 @@ record names it, and is served when the record is replaced, in one step too. A p
 record as it was or the new one, and perhaps a version that nobody serves, which a later publication prunes.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from tritonrepo.repository.files import write_errors
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.planning import Plan, Planner
 from tritonrepo.repository.prune import InUse, prune
-from tritonrepo.repository.staging import Staging, open_staging
+from tritonrepo.repository.staging import Staging, open_scratch, open_staging
 from tritonrepo.repository.state import read_state
+from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.repository.store.local import LocalStore, find_scratch
 from tritonrepo.repository.store.seam import Store
 
@@ -187,20 +189,26 @@ def find_models(store: Store, name: str) -> list[str]:
 
 @contextmanager
 def open_repository(
-    root: Path, staging: Path | None = None, waiting: Callable[[str], None] = lambda _: None
+    root: Path | Address, staging: Path | None = None, waiting: Callable[[str], None] = lambda _: None
 ) -> Iterator[Repository]:
-    """Open `root`, made if it does not exist, for one writer at a time.
+    """Open `root`, made if it does not exist, for one writer at a time; an object store for as many as there are.
 
     Args:
         root: The model repository.
         staging: Where `.<name>.staging` is made, outside the repository; by default beside it. On another filesystem,
-            versions are copied instead of renamed.
+            versions are copied instead of renamed. For an object store a directory on this machine, by default one for
+            temporary files.
         waiting: Is told when another writer is waited for.
 
     Raises:
         UsageError: A path cannot be what it is to be.
         MissingError: It cannot be written.
     """
+    if isinstance(root, Address):
+        store = open_store(root)
+        with open_scratch(staging or Path(tempfile.gettempdir())) as private:
+            yield Repository(store, private)
+        return
     root = root.resolve()
     with open_staging(root, (staging or root.parent).resolve(), waiting) as private:
         with write_errors(root):

@@ -9,14 +9,18 @@ import os
 import re
 import shutil
 import stat
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.repository.files import let_all_read, write_errors
+from tritonrepo.repository.files import disk_errors, let_all_read, write_errors
 
 LOCK_FILENAME = ".lock"
+SCRATCH = "tritonrepo-export-"
+YOUNG_SECONDS = 10.0
 _WORKSPACE = re.compile(r"\d+-.*")
 
 
@@ -61,6 +65,40 @@ def open_staging(root: Path, place: Path, waiting: Callable[[str], None]) -> Ite
             (private / LOCK_FILENAME).unlink(missing_ok=True)
             with suppress(OSError):  # not empty, for the place may be anybody's, and what others put there stays
                 private.rmdir()
+
+
+@contextmanager
+def open_scratch(place: Path) -> Iterator[Staging]:
+    """A staging directory of its own in `place`, for what goes to an object store; what killed writers left is removed.
+
+    Raises:
+        MissingError: It cannot be made or removed.
+    """
+    with disk_errors(f"cannot stage in {place}"):
+        place.mkdir(parents=True, exist_ok=True)
+        _clear_scratch(place)
+        private = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=place))
+    descriptor = os.open(private, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield Staging(private)
+    finally:
+        with disk_errors(f"cannot clear {private}"):
+            shutil.rmtree(private)
+        os.close(descriptor)
+
+
+def _clear_scratch(place: Path) -> None:
+    """Remove the staging directories that nobody holds; a new one is not held for a moment."""
+    for path in place.glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # held, or another user's, or gone
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(descriptor).st_ctime > YOUNG_SECONDS:
+                    shutil.rmtree(path)
+            finally:
+                os.close(descriptor)
 
 
 def _check_paths(root: Path, place: Path, private: Path) -> None:

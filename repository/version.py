@@ -1,7 +1,8 @@
 """The examination of one version of a model: its artifact, and what its manifest says of that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -19,10 +20,25 @@ from tritonrepo.repository.manifest import EngineFacts, Manifest, read_manifest
 WITHOUT_FILE = ("ensemble", "identity")
 
 
-def examine_version(directory: Path, config: ModelConfig, release: str) -> list[Finding]:
-    """What is wrong with a version directory that Triton `release` is to load. Raises `OSError`."""
+NOTHING: Mapping[Path, str | None] = MappingProxyType({})
+
+
+def examine_version(
+    directory: Path, config: ModelConfig, release: str, left: Mapping[Path, str | None] = NOTHING
+) -> list[Finding]:
+    """What is wrong with a version directory that Triton `release` is to load.
+
+    Args:
+        directory: The version.
+        config: The configuration by which it would be served.
+        release: Of Triton.
+        left: Files whose bytes are elsewhere and cannot be looked into, with their SHA-256; here they are hollow.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     subject = f"{directory.parent.name}/{directory.name}"
-    faults = _faults(directory, config, release)
+    faults = _faults(directory, config, release, left)
     return [Finding(fault.level, subject, fault.text, fault.remedy) for fault in faults]
 
 
@@ -34,7 +50,7 @@ def find_backend(config: ModelConfig, version: Path) -> str:
     return next(held, "")
 
 
-def _faults(directory: Path, config: ModelConfig, release: str) -> Iterator[Fault]:
+def _faults(directory: Path, config: ModelConfig, release: str, left: Mapping[Path, str | None]) -> Iterator[Fault]:
     manifest = _manifest(directory)
     backend, filename = find_backend(config, directory), config.default_model_filename
     if config.platform == PT2.platform:
@@ -52,7 +68,10 @@ def _faults(directory: Path, config: ModelConfig, release: str) -> Iterator[Faul
     if isinstance(artifact, Fault):
         yield artifact
     elif artifact is not None:
-        yield from _changes(artifact, manifest)
+        yield from _changes(artifact, manifest, left.get(artifact))
+        if artifact in left:
+            yield Fault(f"{artifact.name} stays in the store, and was not looked into", level="note", remedy="")
+            return
         engine = manifest.conversion if isinstance(manifest, Manifest) else None
         yield from _content(artifact, backend, config, engine, release)
 
@@ -105,13 +124,13 @@ def _content(
         )
 
 
-def _changes(artifact: Path, manifest: Manifest | ManifestError) -> Iterator[Fault]:
-    """Whether the artifact is still what was published."""
+def _changes(artifact: Path, manifest: Manifest | ManifestError, known: str | None) -> Iterator[Fault]:
+    """Whether the artifact is still what was published; its SHA-256 may be known already."""
     if isinstance(manifest, ManifestError):
         yield Fault(f"{manifest}; so whether {artifact.name} is whole cannot be told", level="note")
         return
     size, recorded = artifact.stat().st_size, manifest.artifact
     if size != recorded.bytes:
         yield Fault(f"{artifact.name} has {size} bytes, the manifest says {recorded.bytes}")
-    elif sha256(artifact) != recorded.sha256:
+    elif (known or sha256(artifact)) != recorded.sha256:
         yield Fault(f"{artifact.name} is not what was published: its SHA-256 is another")

@@ -1,5 +1,6 @@
-"""Fixtures that the live tests share: a tiny model repository, and the embedded Triton over it."""
+"""Fixtures that the tests share: a tiny model repository, the embedded Triton over it, and an object store."""
 
+import itertools
 import shutil
 import signal
 import time
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.objectstore import CREDENTIALS, make_bucket, object_store
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.triton import TritonServer
 
 if TYPE_CHECKING:
     import torch
 
+BUCKETS = itertools.count(1)
 TINY_SIDE = 32
 TINY_LABELS = ("ant", "bee", "cat, domestic", "dog", "eel", "fox: red", "gnu", "hen", "ibis", "jay")
 TINY_PREPROCESSING = (
@@ -140,3 +144,20 @@ def tiny_server(tiny_repository: Path) -> Iterator[TritonServer]:
     """The embedded Triton over the tiny repository, for the whole session: do not stop it, do not unload its models."""
     with TritonServer(tiny_repository, shared_memory=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of an object store, for the whole session: make buckets of your own."""
+    with object_store(tmp_path_factory.mktemp("objects") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """A place in a new bucket, with credentials for it in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return make_bucket(object_server, f"bucket-{next(BUCKETS)}")

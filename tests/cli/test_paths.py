@@ -30,7 +30,7 @@ def text_words() -> Iterator[tuple[str, argparse.Action]]:
                 continue
             if verb in ("classify", "evaluate") and "--model" in words:  # a name on the server
                 continue
-            if verb == "manifests" and "--repository" in words:  # a store, or a volume
+            if "--repository" in words:  # a store too
                 continue
             yield verb, action
 
@@ -64,6 +64,18 @@ def test_an_address_is_refused(
         assert "give a path on this machine" in errors
         assert "secret" not in errors
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+@pytest.mark.parametrize("verb", ["export", "rollback", "versions", "doctor", "serve"])
+def test_a_repository_may_be_a_store_and_no_other_address(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found, names = verb_parser(f"tritonrepo {verb}", verb), ["net"] if verb == "rollback" else []
+    for address in ("s3://bucket/models", "s3://http://host:9000/bucket/x", "gs://bucket/x", "as://account/box/x"):
+        assert str(found.parse_args([*names, "--repository", address]).repository) == address
+    for address in ("http://host/x", "hdfs:/x", "s3://user:secret@host:1/b/x", "s3://", "file:///srv/models"):
+        with pytest.raises(SystemExit) as caught:
+            found.parse_args([*names, "--repository", address])
+        assert caught.value.code == 2
+        assert "secret" not in capsys.readouterr().err
 
 
 def test_a_file_address_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:

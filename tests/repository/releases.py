@@ -6,6 +6,7 @@ from tests.repository.manifests import manifest_of
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.layout import read_config
 from tritonrepo.repository.publish import Publication, Repository, open_repository
+from tritonrepo.repository.store.address import Address
 
 NAME = "net_onnx"
 FIRST, SECOND = "max_batch_size: 1\n", "max_batch_size: 2\n"
@@ -19,7 +20,7 @@ def candidate(repository: Repository, content: bytes, config: str = FIRST, name:
 
 
 def release(
-    models: Path, content: bytes, config: str = FIRST, keep: int = 2, staging: Path | None = None
+    models: Path | Address, content: bytes, config: str = FIRST, keep: int = 2, staging: Path | None = None
 ) -> Publication:
     with open_repository(models, staging) as repository:
         (publication,) = repository.publish([candidate(repository, content, config)], keep)

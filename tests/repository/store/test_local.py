@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.repository.releases import NAME, candidate, contents, release, served
+from tests.repository.store.conftest import make_disk
 from tests.repository.store.test_stores import MODEL, TEXT, files
 from tritonrepo.repository.layout import version_numbers
 from tritonrepo.repository.publish import open_repository
@@ -19,6 +20,12 @@ from tritonrepo.repository.store.local import INCOMPLETE, LocalStore, find_scrat
 from tritonrepo.repository.store.seam import Store
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(params=["disk", "disk without scratch"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty repository."""
+    return make_disk(tmp_path, with_scratch=request.param == "disk")
 
 
 @pytest.fixture
