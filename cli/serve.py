@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,36 +15,40 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, whole_number
-from tritonrepo.cli.log import follow
+from tritonrepo.cli.arguments import STORES, path, repository, whole_number
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError
-from tritonrepo.serve.changes import Changes
 from tritonrepo.serve.door import Door
-from tritonrepo.serve.endpoint import READY as READINESS
-from tritonrepo.serve.endpoint import Endpoint, check
+from tritonrepo.serve.endpoint import check
 from tritonrepo.serve.errors import NoAnswerError, ServeError
 from tritonrepo.serve.example import make_curl
-from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus, read_repository
-from tritonrepo.serve.ports import ADDRESS
+from tritonrepo.serve.models import LEFT_OUT, READY, ModelStatus
+from tritonrepo.serve.ports import ADDRESS, Ports, next_ports
+from tritonrepo.serve.source import source_of
 
 if TYPE_CHECKING:
-    from tritonrepo.serve.supervisor import Supervisor
-    from tritonrepo.serve.triton import TritonServer
+    from tritonrepo.serve.replica import Replica, Setup
 
 SUMMARY = "Serve a model repository with the embedded Triton, on 127.0.0.1 unless told otherwise, until Ctrl-C."
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002, "supervisor": 8003}
 LONGEST_POLL = 86_400
+MOST_REPLICAS = 64
 PIPE_WIDTH = 160
 STYLES = {READY: "green", LEFT_OUT: "yellow"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `serve`."""
-    parser.add_argument("--repository", type=path, default=Path("model_repository"), metavar="DIR")
+    parser.add_argument(
+        "--repository",
+        type=repository,
+        default=Path("model_repository"),
+        metavar="DIR|URL",
+        help=f"a directory, or {STORES} (%(default)s)",
+    )
     for service, port in PORTS.items():
         parser.add_argument(
             f"--{service}-port",
@@ -79,6 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shared-memory",
         action="store_true",
         help="let clients of the same user hand over images in shared memory (classify --shared-memory)",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=whole_number(1, MOST_REPLICAS),
+        default=1,
+        metavar="N",
+        help="for trials: so many servers of the same models, each on the next free ports (%(default)s)",
     )
     _add_door(parser)
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
@@ -117,80 +128,75 @@ def run(args: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Show what is served and wait for Ctrl-C; the exit status."""
     try:  # Here, since they need what the extra brings along, and `--help` does not.
-        from tritonrepo.serve.guard import Guard
         from tritonrepo.serve.limits import allow_files
-        from tritonrepo.serve.pages import make_pages
-        from tritonrepo.serve.supervisor import Care, Supervisor
-        from tritonrepo.serve.triton import TritonServer
+        from tritonrepo.serve.replica import watch
     except ModuleNotFoundError as error:
         raise MissingError(f"the package {error.name} is not installed: {install_command('serve')}") from error
 
-    if not read_repository(options.repository):
+    setup, console = _setup(options), terminal.console(PIPE_WIDTH)
+    if not source_of(options.repository).models():
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
-    door = Door(options.host, options.cert, options.key)
-    door.check(options.i_know)
     allow_files()
-    ports = (0, options.grpc_port, options.metrics_port)
-    server = TritonServer(options.repository, *ports, door=door, shared_memory=options.shared_memory)
-    console = terminal.console(PIPE_WIDTH)
-    watch: list[Supervisor] = []
-    endpoint = Endpoint(options.supervisor_port, make_pages(lambda: watch[0] if watch else None))
-    guard = Guard(
-        lambda: (server.http_url, server.key if server.pid else ""),
-        door,
-        options.http_port,
-        names=options.known_as,
-        ready=lambda: bool(watch) and watch[0].is_ready(),
-    )
-    # The guard ends first: it takes no new connection, and what is in flight is answered while the server lives.
-    with endpoint, follow(server, 0, show_line) if options.verbose else nullcontext(), server, guard:
-        seen = len(server.read_log(0))
-        statuses = server.models()
-        _show(
-            server,
-            statuses,
-            {
-                "HTTP": guard.url,
-                "gRPC": server.grpc_url,
-                "Metrics": server.metrics_url,
-                "Health": f"{endpoint.url}{READINESS}",
-            },
-            console,
-        )
-        watch.append(Supervisor(server, _say(console), Care(patience=options.patience, poll=options.poll)))
-        with follow(server, seen, _teller(server, statuses, console)) if options.poll else nullcontext():
-            return _watch(watch[0], console)
-
-
-def _show(
-    server: TritonServer, statuses: Sequence[ModelStatus], addresses: Mapping[str, str], console: Console
-) -> None:
-    """Show what the server has, and how to ask it; raises ServeError if nothing is ready."""
-    console.print(make_table(statuses))
-    ready = [status for status in statuses if status.state == READY]
-    if not ready:
-        raise ServeError(f"no model of {server.repository} can be served; the table above says why")
-    for what, address in addresses.items():
-        console.print(f"{what:8} {address}")
-    curl = make_curl(f"{addresses['HTTP']}/v2/models/{ready[0].name}", server.read_metadata(ready[0].name))
-    console.print("", "Try it:", curl, "", "Ctrl-C stops the server.", sep="\n", soft_wrap=True)
-
-
-def _watch(supervisor: Supervisor, console: Console) -> int:
-    """Return when the server must stop."""
-    try:
-        supervisor.run()
-    except KeyboardInterrupt:
-        console.print("Stopping; Ctrl-C once more kills it.")
+    with ExitStack() as stack:
+        replicas = []
+        for replica, name in _replicas(setup, options, console):
+            replicas.append(stack.enter_context(replica))
+            _show(replica, name, console)
+        console.print(f"Ctrl-C stops the {'servers' if len(replicas) > 1 else 'server'}.")
+        try:
+            watch(replicas)
+        except KeyboardInterrupt:
+            console.print(f"Stopping; Ctrl-C once more kills {'them' if len(replicas) > 1 else 'it'}.")
     return EXIT_DONE
 
 
-def _say(console: Console) -> Callable[[str], None]:
-    """What shows a sentence of the supervisor's."""
+def _setup(options: argparse.Namespace) -> Setup:
+    """What the words say. Raises `UsageError`."""
+    from tritonrepo.serve.replica import Setup
+    from tritonrepo.serve.supervisor import Care
+
+    door = Door(options.host, options.cert, options.key)
+    door.check(options.i_know)
+    if options.replicas > 1 and not door.local:
+        raise UsageError("--replicas is for trials on this machine alone: leave --host away")
+    care = Care(patience=options.patience, poll=options.poll)
+    return Setup(options.repository, door, care, tuple(options.known_as), options.shared_memory)
+
+
+def _replicas(setup: Setup, options: argparse.Namespace, console: Console) -> Iterator[tuple[Replica, str]]:
+    """Each with its name, which one alone does not have. The ports of the next are found when this one runs."""
+    from tritonrepo.serve.replica import Replica
+
+    ports = Ports(*(getattr(options, f"{service}_port") for service in PORTS))
+    for number in range(1, options.replicas + 1):
+        name = f"replica {number}" if options.replicas > 1 else ""
+        say = _say(console, f"{name}: " if name else "")
+        yield Replica(setup, ports, say, show_line if options.verbose else None), name
+        if number < options.replicas:
+            ports = next_ports(ports)
+
+
+def _show(replica: Replica, name: str, console: Console) -> None:
+    """Show what a server has, and how to ask it; raises ServeError if nothing is ready."""
+    if name:
+        console.print(name)
+    console.print(make_table(replica.statuses))
+    ready = [status for status in replica.statuses if status.state == READY]
+    if not ready:
+        raise ServeError(f"no model of {replica.server.repository} can be served; the table above says why")
+    for what, address in replica.addresses.items():
+        console.print(f"{what:8} {address}")
+    model = ready[0].name
+    curl = make_curl(f"{replica.addresses['HTTP']}/v2/models/{model}", replica.server.read_metadata(model))
+    console.print("", "Try it:", curl, "", sep="\n", soft_wrap=True)
+
+
+def _say(console: Console, prefix: str) -> Callable[[str], None]:
+    """What shows a sentence on a server, with its name before it."""
 
     def say(sentence: str) -> None:
         with suppress(OSError):  # Nobody reads what is shown any more; the server goes on.
-            console.print(Text(printable(sentence)), soft_wrap=True)
+            console.print(Text(printable(f"{prefix}{sentence}")), soft_wrap=True)
 
     return say
 
@@ -223,14 +229,3 @@ def make_table(statuses: Sequence[ModelStatus]) -> Table:
 def show_line(line: str) -> None:
     """Show a line of the server's log."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _teller(server: TritonServer, statuses: Sequence[ModelStatus], console: Console) -> Callable[[str], None]:
-    """What shows each change of the models that a line of the log tells of."""
-    changes = Changes(statuses, server.is_ready)
-
-    def tell(line: str) -> None:
-        if sentence := changes.read(line):
-            console.print(Text(printable(sentence)), soft_wrap=True)
-
-    return tell

@@ -7,8 +7,9 @@ from typing import Literal
 
 from tritonrepo.serve import key
 from tritonrepo.serve.door import Door
-from tritonrepo.serve.models import RepositoryModel, is_plain
+from tritonrepo.serve.models import RepositoryModel
 from tritonrepo.serve.ports import ADDRESS
+from tritonrepo.serve.source import Source
 
 ModelControlMode = Literal["explicit", "poll", "none"]
 
@@ -18,7 +19,7 @@ class Settings:
     """What to serve, and how.
 
     Attributes:
-        repository: The model repository.
+        source: Where the models are.
         model_control_mode: Triton's word: `explicit` loads what it is told, `poll` follows the repository, `none`
             loads all of it once.
         repository_poll_secs: Seconds between two looks at the repository in the mode `poll`.
@@ -27,7 +28,7 @@ class Settings:
         door: Where gRPC may be reached from.
     """
 
-    repository: Path
+    source: Source
     model_control_mode: ModelControlMode
     repository_poll_secs: int
     extra_args: tuple[str, ...]
@@ -44,7 +45,7 @@ class Settings:
         """
         return [
             f"--id={directory.name}",
-            f"--model-repository={plain_path(self.repository.resolve(), directory)}",
+            f"--model-repository={self.source.word(directory)}",
             f"--backend-directory={directory / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name={directory.name}",
             *listeners(ports, self.door),
@@ -73,12 +74,3 @@ def listeners(ports: tuple[int, int, int], door: Door) -> list[str]:
     """Return where HTTP, gRPC and metrics listen: on loopback, and gRPC at its door."""
     numbers = [f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), ports, strict=True)]
     return [f"--http-address={ADDRESS}", f"--metrics-address={ADDRESS}", *door.grpc_words(), *numbers]
-
-
-def plain_path(repository: Path, directory: Path) -> Path:
-    """Return a path of the repository that reaches a stub: its own, or a link to it in `directory`."""
-    if is_plain(str(repository)):
-        return repository
-    link = directory / "repository"
-    link.symlink_to(repository)
-    return link

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,20 +14,20 @@ from tritonrepo.serve.models import (
     ModelStatus,
     RepositoryModel,
     find_logged_reason,
-    read_repository,
     tidy_reason,
 )
+from tritonrepo.serve.source import Source
 
 Ask = Callable[[str, str], Any]
 """Takes a method and a path, and returns the JSON that Triton answers."""
 
 
-def take_inventory(ask: Ask, repository: Path, read_log: Callable[[], str]) -> list[ModelStatus]:
+def take_inventory(ask: Ask, source: Source, read_log: Callable[[], str]) -> list[ModelStatus]:
     """Return every model of a repository, and every version that is loaded: ready, or why not.
 
     Args:
         ask: Asks the server.
-        repository: What it serves.
+        source: What it serves.
         read_log: Returns its log.
 
     Raises:
@@ -36,7 +35,7 @@ def take_inventory(ask: Ask, repository: Path, read_log: Callable[[], str]) -> l
         ServeError: The server does not answer.
     """
     index: list[dict[str, str]] = ask("POST", "/v2/repository/index")
-    known = {model.name: model for model in read_repository(repository)}
+    known = {model.name: model for model in source.models()}
     listed = [entry for entry in index if not entry["name"].startswith(".")]
     # Triton does not list a model that it cannot load at all, one without a version for example.
     listed += [{"name": name} for name in known.keys() - {entry["name"] for entry in listed}]

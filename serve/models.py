@@ -4,8 +4,11 @@ import contextlib
 import importlib.util
 import os
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.errors import ConfigError, RepositoryError
 from tritonrepo.repository.layout import (
@@ -102,9 +105,13 @@ def read_repository(repository: Path) -> list[RepositoryModel]:
     if not repository.is_dir():
         raise RepositoryError(f"the model repository {repository} is not a directory")
     try:
-        found = [read_model(path) for path in model_directories(repository)]
+        return see_steps([read_model(path) for path in model_directories(repository)])
     except OSError as error:
         raise RepositoryError(f"cannot read the model repository {repository}: {error.strerror}") from None
+
+
+def see_steps(found: Sequence[RepositoryModel]) -> list[RepositoryModel]:
+    """Leave the ensembles out of which a step is left out."""
     left_out = {model.name for model in found if model.left_out}
     return [replace(model, lacks=next((step for step in model.steps if step in left_out), "")) for model in found]
 
@@ -116,6 +123,11 @@ def read_model(directory: Path) -> RepositoryModel:
         config = read_config(directory)
     except ConfigError as error:
         return RepositoryModel(name, fault=str(error), overflow=overflow)
+    return describe_model(name, config, overflow)
+
+
+def describe_model(name: str, config: ModelConfig, overflow: str = "") -> RepositoryModel:
+    """Return what a configuration says of a model."""
     return RepositoryModel(
         name,
         backend_of(config),
@@ -127,9 +139,9 @@ def read_model(directory: Path) -> RepositoryModel:
     )
 
 
-def loaded_later(repository: Path) -> list[str]:
-    """Return the models that the server gets one by one when it runs. Raises as `read_repository` does."""
-    return [model.name for model in read_repository(repository) if model.translated and not model.left_out]
+def loaded_later(models: Iterable[RepositoryModel]) -> list[str]:
+    """Return those that the server gets one by one when it runs."""
+    return [model.name for model in models if model.translated and not model.left_out]
 
 
 def find_overflow(directory: Path) -> str:

@@ -2,10 +2,42 @@
 
 import contextlib
 import socket
+from itertools import count
+from typing import NamedTuple
 
-from tritonrepo.serve.errors import PortTakenError
+from tritonrepo.serve.errors import PortTakenError, ServeError
 
 ADDRESS = "127.0.0.1"
+HIGHEST = 65535
+
+
+class Ports(NamedTuple):
+    """Where a server and its supervisor listen; 0: anywhere."""
+
+    http: int = 0
+    grpc: int = 0
+    metrics: int = 0
+    supervisor: int = 0
+
+
+def next_ports(ports: Ports) -> Ports:
+    """Return the next ports after these that are all free on loopback, at the same distances; each 0 stays.
+
+    Raises:
+        ServeError: There are none.
+    """
+    asked = [port for port in ports if port]
+    if not asked:
+        return ports
+    for offset in count(step := max(asked) - min(asked) + 1, step):
+        found = Ports(*(port + offset if port else 0 for port in ports))
+        if max(found) > HIGHEST:
+            raise ServeError(f"no ports are free after {max(ports)} for one more server; choose lower ones, or 0")
+        with contextlib.suppress(PortTakenError), contextlib.ExitStack() as stack:
+            for port in filter(None, found):
+                stack.enter_context(bind(port))
+            return found
+    raise AssertionError  # count() does not end
 
 
 def reserve_ports(asked: tuple[int, int, int], grpc_host: str = ADDRESS) -> tuple[int, int, int]:

@@ -19,6 +19,9 @@ from tritonrepo.serve.limits import name_signal
 from tritonrepo.serve.log import Log
 from tritonrepo.serve.models import is_plain
 
+TEMPORARY = ("TMPDIR", "TRITON_AWS_MOUNT_DIRECTORY", "TRITON_GCS_MOUNT_DIRECTORY", "TRITON_AZURE_MOUNT_DIRECTORY")
+"""Variables that say where the server puts what is temporary; the others are for models that it copies from a store."""
+
 
 class Process:
     """A tritonserver under its guardian, which cleans up however the two of us end.
@@ -96,7 +99,7 @@ class Process:
             stderr=self._log.fileno(),
             env=installation.environment()
             | closing_environment(self.key, **self._openness)
-            | {"TMPDIR": str(self.directory / "tmp")},
+            | {name: str(self.directory / "tmp") for name in TEMPORARY},
             cwd=ROOT,  # Whence the stub imports `tritonrepo`, even where it is not installed.
             text=True,
             start_new_session=True,

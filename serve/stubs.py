@@ -1,13 +1,18 @@
 """The processes behind the models (Triton's stubs): which model each belongs to, and which of them have ended."""
 
 import contextlib
+import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psutil
 
 PROGRAM = "triton_python_backend_stub"
+INSTANCE = 8
+"""Where the name of the instance is on a stub's command line."""
+COPY = re.compile(r"folder\w{6}", re.ASCII)
+"""The directories to which Triton copies models of an object store."""
 UNSEEN = (psutil.Error, OSError)
 """A process that has gone, or that cannot be looked at now, as when this process may open no more files."""
 
@@ -65,12 +70,24 @@ class Stubs:
 
 
 def model_of(process: psutil.Process) -> str:
-    """Return the model that a stub serves, from the artifact on its command line; empty if it is no stub."""
+    """Return the model that a stub serves, from its command line; empty if it is no stub."""
     with contextlib.suppress(*UNSEEN):
-        words = process.cmdline()
-        if len(words) > 1 and Path(words[0]).name == PROGRAM:
-            return Path(words[1]).parent.parent.name
+        return read_model(process.cmdline())
     return ""
+
+
+def read_model(words: Sequence[str]) -> str:
+    """Return the model on the command line of a stub; empty if it is none of a stub.
+
+    That is the directory of the artifact or, where Triton has copied that from an object store to a directory of
+    another name, the name of the instance, which has the numbers of its group and its own behind it.
+    """
+    if len(words) < 2 or Path(words[0]).name != PROGRAM:
+        return ""
+    directory = Path(words[1]).parent.parent.name
+    if COPY.fullmatch(directory) and len(words) > INSTANCE:
+        return re.sub(r"_\d+_\d+$", "", words[INSTANCE])
+    return directory
 
 
 def is_zombie(pid: int) -> bool:

@@ -14,7 +14,7 @@ from tritonrepo.repository.shortage import explain
 from tritonrepo.serve.errors import CannotAskError, NoAnswerError, ServeError, ServerDiedError, SilentError
 from tritonrepo.serve.health import LOST, Health, ModelHealth
 from tritonrepo.serve.limits import find_used_up_files, shortage
-from tritonrepo.serve.models import read_repository, tidy_reason
+from tritonrepo.serve.models import tidy_reason
 from tritonrepo.serve.probe import Prober
 from tritonrepo.serve.revival import Revival
 from tritonrepo.serve.stubs import Stubs
@@ -147,7 +147,7 @@ class Supervisor:
         self._stubs.refresh()
         try:
             ready = self._server.ready_versions(self._care.patience)
-            repository = [model.name for model in read_repository(self._server.repository)]
+            repository = self._server.source.names()
         except SilentError:
             self._suspect_server()
         except (RepositoryError, CannotAskError) as error:

@@ -6,8 +6,7 @@ from contextlib import suppress
 
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.serve.errors import ServeError
-from tritonrepo.serve.models import RepositoryModel, read_repository
-from tritonrepo.serve.translation import state
+from tritonrepo.serve.models import RepositoryModel
 from tritonrepo.serve.triton import TritonServer
 
 
@@ -28,8 +27,10 @@ class Follower:
         """
         self._server, self._tell, self._control = server, tell, control
         # What is left out now was shown with all that is served.
-        self._told = {model.name: left_out(model) for model in read_repository(server.repository) if model.left_out}
-        self._loaded = {model.name: self._state(model) for model in read_repository(server.repository)}
+        models = server.source.models()
+        self._told = {model.name: left_out(model) for model in models if model.left_out}
+        # The first look asks for all the others: that is nothing to Triton for what has not changed since the start.
+        self._loaded = {model.name: server.source.state(model) for model in models if model.translated}
         self._looking = threading.Lock()
 
     def look(self) -> None:
@@ -46,12 +47,12 @@ class Follower:
             self._looking.release()
 
     def _follow(self) -> None:
-        models, ready = read_repository(self._server.repository), self._server.ready_versions()
+        models, ready = self._server.source.models(), self._server.ready_versions()
         for model in models:
             if model.left_out:
                 self._say(model.name, left_out(model))
                 continue
-            now = self._state(model)
+            now = self._server.source.state(model)
             if now and model.name in ready and now == self._loaded.get(model.name):
                 continue
             with self._control, suppress(ServeError):  # Why a version was refused stands in the log.
@@ -59,10 +60,6 @@ class Follower:
                 self._loaded[model.name] = now
         for name in self._server.ready_versions().keys() - {model.name for model in models}:
             self._server.unload(name)
-
-    def _state(self, model: RepositoryModel) -> tuple[object, ...]:
-        """Return what changes with a model, where Triton does not know that itself; else nothing."""
-        return state(self._server.repository / model.name) if model.translated else ()
 
     def _say(self, about: str, sentence: str) -> None:
         if self._told.get(about) != sentence:

@@ -25,9 +25,13 @@ def is_translated(config: ModelConfig) -> bool:
 def load_request(directory: Path) -> bytes:
     """Return the body of a request to load a model, JSON: with its configuration where that is translated."""
     try:
-        config = read_config(directory)
+        return request_for(read_config(directory))
     except ConfigError:  # Triton says the same.
         return b"{}"
+
+
+def request_for(config: ModelConfig) -> bytes:
+    """Return the same for a configuration."""
     if not is_translated(config):
         return b"{}"
     config.parameters[PLATFORM].string_value = config.platform

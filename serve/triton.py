@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tritonrepo.client.server_key import key_headers
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.command import ModelControlMode, Settings
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.errors import ServeError, StartError
@@ -18,11 +19,11 @@ from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.inventory import take_inventory
 from tritonrepo.serve.limits import require_files, require_shared_memory
 from tritonrepo.serve.log import Log
-from tritonrepo.serve.models import ModelStatus, loaded_later, read_repository, refuse_obstacles
+from tritonrepo.serve.models import ModelStatus, loaded_later
 from tritonrepo.serve.ports import ADDRESS, reserve_ports
 from tritonrepo.serve.process import Process
 from tritonrepo.serve.questions import ANSWER_SECONDS, ask
-from tritonrepo.serve.translation import load_request
+from tritonrepo.serve.source import source_of
 
 POLL_SECONDS = 0.02
 START_ATTEMPTS = 3
@@ -49,6 +50,7 @@ class TritonServer:
 
     Attributes:
         repository: The model repository.
+        source: The same, as it is read.
         http_port: Where HTTP listens, on 127.0.0.1.
         grpc_port: Where gRPC listens.
         metrics_port: Where Prometheus' metrics are.
@@ -58,7 +60,7 @@ class TritonServer:
 
     def __init__(
         self,
-        repository: Path,
+        repository: Path | Address,
         http_port: int = 0,
         grpc_port: int = 0,
         metrics_port: int = 0,
@@ -74,7 +76,7 @@ class TritonServer:
         """Prepare a server; `start` starts it.
 
         Args:
-            repository: The model repository.
+            repository: The model repository: a directory, or an object store, whose credentials are in the environment.
             http_port: A port of 127.0.0.1; 0: a free one.
             grpc_port: The same.
             metrics_port: The same.
@@ -87,11 +89,11 @@ class TritonServer:
             door: Where gRPC may be reached from. With it HTTP is closed to all without the key, for a `Guard` to open.
             shared_memory: Let clients with the key hand over pictures in shared memory.
         """
-        self.repository = repository
+        self.repository, self.source = repository, source_of(repository)
         self.http_port, self.grpc_port, self.metrics_port = http_port, grpc_port, metrics_port
         self._asked_ports = (http_port, grpc_port, metrics_port)
         self._settings = Settings(
-            repository, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace, door or Door()
+            self.source, model_control_mode, repository_poll_secs, tuple(extra_args), stop_grace, door or Door()
         )
         self._ready_timeout, self._guarded, self._shared_memory = ready_timeout, door is not None, shared_memory
         self._process: Process | None = None
@@ -210,7 +212,7 @@ class TritonServer:
             RepositoryError: The repository is gone.
             ServeError: The server does not answer.
         """
-        return take_inventory(self._ask, self.repository, self.log)
+        return take_inventory(self._ask, self.source, self.log)
 
     def ready_versions(self, seconds: float = ANSWER_SECONDS) -> dict[str, list[str]]:
         """Return the versions that the server calls ready, by model.
@@ -240,7 +242,7 @@ class TritonServer:
         Raises:
             ServeError: It cannot be loaded; the message says why.
         """
-        body = load_request(self.repository / name)
+        body = self.source.load_request(name)
         self._ask("POST", f"/v2/repository/models/{quote(name)}/load", self._ready_timeout, body)
 
     def unload(self, name: str) -> None:
@@ -262,8 +264,8 @@ class TritonServer:
     def _launch(self) -> tuple[Process, Log]:
         """Start a process; return it and its log."""
         installation = find_installation()
-        models = read_repository(self.repository)
-        refuse_obstacles(self.repository, polling=self._settings.model_control_mode != "explicit")
+        models = self.source.models()
+        self.source.refuse_obstacles(polling=self._settings.model_control_mode != "explicit")
         ports = (self.http_port, self.grpc_port, self.metrics_port)
         require_files(len(models))
         require_shared_memory(len(models))
@@ -292,7 +294,7 @@ class TritonServer:
 
     def _load_translated(self) -> None:
         """Load what Triton does not find by itself."""
-        for name in loaded_later(self.repository) if self._settings.model_control_mode == "explicit" else ():
+        for name in loaded_later(self.source.models()) if self._settings.model_control_mode == "explicit" else ():
             with contextlib.suppress(ServeError):
                 self.load(name)
 

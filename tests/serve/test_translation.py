@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tritonrepo.serve.models import loaded_later, read_model
+from tritonrepo.serve.models import loaded_later, read_model, read_repository
 from tritonrepo.serve.translation import load_request, state
 
 PACKAGE = 'backend: "pytorch" platform: "torch_aoti" max_batch_size: 4 input { name: "INPUT__0" dims: [ 3, 8, 8 ] }'
@@ -41,7 +41,7 @@ def test_only_what_is_translated_is_loaded_later(tmp_path: Path) -> None:
     write(tmp_path / "a", PACKAGE)
     write(tmp_path / "b", 'backend: "pytorch"')
     write(tmp_path / "white space", PACKAGE)
-    assert loaded_later(tmp_path) == ["a"]
+    assert loaded_later(read_repository(tmp_path)) == ["a"]
 
 
 def test_a_model_changes_with_its_configuration_and_its_versions(tmp_path: Path) -> None:

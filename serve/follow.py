@@ -1,14 +1,10 @@
 """A server's log, line by line as it grows."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tritonrepo.serve.triton import TritonServer
+from tritonrepo.serve.triton import TritonServer
 
 FOLLOW_SECONDS = 0.2
 

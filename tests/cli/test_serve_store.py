@@ -1,0 +1,68 @@
+"""`tritonrepo serve` over an object store."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.test_serve import ROOT, Command, run_curl, serving
+from tests.conftest import wait_until
+from tests.kills.publisher import MODEL, publish
+from tests.kills.releases import prepare
+from tritonrepo.cli.main import main
+from tritonrepo.repository.store.address import Address
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+def test_it_serves_a_store_and_takes_versions_as_they_are_published(bucket: Address, tmp_path: Path) -> None:
+    prepare_and_publish(bucket, tmp_path, 1)
+    with serving(bucket, "--poll", "1") as command:
+        assert command.process.stdout is not None
+        (line,) = [line for line in command.output.splitlines() if "| curl" in line]
+        assert run_curl(line)["model_version"] == "1"
+        prepare_and_publish(bucket, tmp_path, 2)
+        assert command.process.stdout.readline() == f"{MODEL}: version 2 took over from 1\n"
+        assert main(["rollback", MODEL, "--repository", str(bucket)]) == 0
+        assert command.process.stdout.readline() == f"{MODEL}: version 1 took over from 2\n"
+        wait_until(lambda: len(stubs(command)) == 1)
+        (stub,) = stubs(command)
+        stub.kill()
+        said = [command.process.stdout.readline() for _ in range(2)]
+        assert said[0] == f"{MODEL}: its process ended; it is loaded again\n"
+        while not said[-1].endswith(f"{MODEL}: answers again\n"):
+            said.append(command.process.stdout.readline())
+        status, _, errors = command.end(signal.SIGINT)
+        assert (status, errors) == (0, "")
+        assert command.traces() == []
+
+
+def stubs(command: Command) -> list[psutil.Process]:
+    """The processes behind the models."""
+    return [child for child in command.find_server().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def prepare_and_publish(bucket: Address, place: Path, version: int) -> None:
+    (place / str(version)).mkdir()
+    prepare(place / str(version), version)
+    assert publish(bucket, place / str(version)).version == version
+
+
+def test_a_store_that_is_empty_or_not_there(bucket: Address, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--repository", str(bucket)]) == 3
+    assert f"the model repository {bucket} is empty; fill it with" in capsys.readouterr().err
+    assert main(["serve", "--repository", f"s3://{bucket.endpoint}/nothing/x"]) == 3
+    assert "there is no bucket nothing" in capsys.readouterr().err
+
+
+def test_without_the_extra_it_says_how_to_install_it(bucket: Address) -> None:
+    code = (
+        "import sys; sys.modules['obstore'] = None; from tritonrepo.cli.main import main; "
+        "sys.exit(main(['versions', '--repository', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(bucket)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "the package obstore is not installed: pip install" in done.stderr

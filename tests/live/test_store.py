@@ -1,0 +1,65 @@
+"""The real Triton over a bucket, by its own S3 client, while versions come and go."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import wait_until
+from tests.kills.clients import Client
+from tests.kills.kill import failed_loads
+from tests.kills.publisher import MODEL, publish
+from tests.kills.releases import prepare
+from tests.live.releases import draw_pictures
+from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.store.address import Address
+from tritonrepo.serve.triton import TritonServer
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+LOADING = re.compile(r'"loading: net_onnx:(\d+)"')
+SWITCH = re.compile(r"is not at ready state|has no available versions|is not found|unavailable", re.IGNORECASE)
+"""How Triton refuses a request at the moment at which it gives up a version."""
+
+
+@contextmanager
+def clients_of(server: TritonServer, pictures: list[Path]) -> Iterator[list[Client]]:
+    """Three that ask all the time."""
+    ways = (("grpc", server.grpc_url), ("http", server.http_url), ("grpc", server.grpc_url))
+    found = [Client(url, protocol, pictures) for protocol, url in ways]
+    for client in found:
+        client.start()
+    try:
+        yield found
+    finally:
+        for client in found:
+            client.end()
+
+
+def test_a_polling_triton_follows_a_bucket(bucket: Address, tmp_path: Path) -> None:
+    for name in ("pictures", "1", "2"):
+        (tmp_path / name).mkdir()
+    pictures = draw_pictures(tmp_path / "pictures", 6)
+    for version in (1, 2):
+        prepare(tmp_path / str(version), version)
+    assert publish(bucket, tmp_path / "1").version == 1
+    with (
+        TritonServer(bucket, model_control_mode="poll", repository_poll_secs=1) as server,
+        clients_of(server, pictures) as clients,
+    ):
+        wait_until(lambda: all(client.answers.versions == {1} for client in clients))
+        assert publish(bucket, tmp_path / "2").version == 2
+        wait_until(lambda: all(2 in client.answers.versions for client in clients))
+        with open_repository(bucket) as models:
+            assert models.roll_back([MODEL]) == {MODEL: 1}
+        wait_until(lambda: server.is_ready(MODEL, "1") and not server.is_ready(MODEL, "2"))
+        log = server.log()
+    assert [text for client in clients for text in client.answers.wrong] == []
+    assert [text for client in clients for text in client.answers.errors if not SWITCH.search(text)] == []
+    assert failed_loads(log) == []
+    loaded = LOADING.findall(log)
+    assert (loaded[0], loaded[-1]) == ("1", "1")
+    assert "2" in loaded
+    assert not list(Path("/tmp").glob(f"folder*/{MODEL}")), "what was copied from the store goes with the server"
