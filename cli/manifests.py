@@ -10,18 +10,20 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, whole_number
+from tritonrepo.cli.arguments import path, repository, whole_number
 from tritonrepo.cli.status import EXIT_DONE
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
 from tritonrepo.client.text import printable
 from tritonrepo.repository.release import TRITON_RELEASE, check_release, pinned_release
+from tritonrepo.repository.store.address import open_store, read_address
 
 SUMMARY = (
     "Write a directory that `kubectl apply -k` takes: the official image over a model repository that is in a store or "
     "on a volume, with memory and disk for its models."
 )
 OUTPUT = Path("manifests")
+HERE = Path("model_repository")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--profile", required=True, choices=("gpu", "cpu"), help="whether each pod has a GPU")
     add(
         "--models",
-        default=Path("model_repository"),
-        type=path,
-        metavar="DIR",
-        help="the same repository on this machine, which says how large the models are (%(default)s)",
+        type=repository,
+        metavar="DIR|URL",
+        help=f"the same repository as this machine reads it, to see how large the models are; without it {HERE}, or "
+        "the store of --repository where that is not here",
     )
     add("--output", default=OUTPUT, type=path, metavar="DIR", help="what to write (%(default)s)")
     add("--replicas", default=2, type=whole_number(1, 1000), metavar="N", help="pods, at the least (%(default)s)")
@@ -65,7 +67,7 @@ def _label(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Write them, and say what is left to do; status 0."""
     try:  # Here, since it needs what the extra brings along, and `--help` does not.
-        from tritonrepo.deploy.model_set import choose_models
+        from tritonrepo.deploy.model_set import choose_models, choose_stored_models
         from tritonrepo.deploy.overlay import Fleet, write_overlay
         from tritonrepo.deploy.store import read_store
     except ModuleNotFoundError as error:
@@ -74,12 +76,17 @@ def run(args: argparse.Namespace) -> int:
     release = args.triton_release or pinned_release()
     check_release(release)
     store = read_store(args.repository)
-    served = choose_models(args.models, args.names, gpu=args.profile == "gpu")
+    place = args.models or (HERE if HERE.is_dir() or store.kind != "s3" else read_address(store.url))
+    gpu = args.profile == "gpu"
+    if isinstance(place, Path):
+        served = choose_models(place, args.names, gpu=gpu)
+    else:
+        served = choose_stored_models(open_store(place), args.names, gpu=gpu)
     fleet = Fleet(
         args.target,
         served,
         store,
-        args.profile == "gpu",
+        gpu,
         release,
         args.replicas,
         args.autoscale,

@@ -80,7 +80,7 @@ up() {
         profile=cpu
         if has_gpu; then profile=gpu; fi
     fi
-    compgen -G "$(setting REPOSITORY_ROOT)/model_repository/*/config.pbtxt" >/dev/null ||
+    [ -n "$(setting MODEL_REPOSITORY)" ] || compgen -G "$(setting REPOSITORY_ROOT)/model_repository/*/config.pbtxt" >/dev/null ||
         missing "the model repository is empty; publish a model with: make export"
     echo "Starting Triton $(setting TRITON_RELEASE) with the profile $profile"
     "${compose[@]}" --profile "$profile" "${profiles[@]}" up --detach ||

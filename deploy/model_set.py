@@ -14,6 +14,8 @@ from tritonrepo.repository.errors import ManifestError, RepositoryError
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.layout import backend_of, model_directories, read_config, served_versions, version_numbers
 from tritonrepo.repository.manifest import read_manifest
+from tritonrepo.repository.store.mirror import mirrored
+from tritonrepo.repository.store.seam import Store
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class ModelSet:
     models: tuple[ServedModel, ...]
     whole: bool
     left_out: tuple[str, ...] = ()
+
+
+def choose_stored_models(store: Store, names: Sequence[str], *, gpu: bool) -> ModelSet:
+    """As `choose_models`, of an object store. Raises `MissingError` too, if that fails."""
+    with mirrored(store) as mirror:
+        return choose_models(mirror.root, names, gpu=gpu)
 
 
 def choose_models(root: Path, names: Sequence[str], *, gpu: bool) -> ModelSet:

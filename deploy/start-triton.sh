@@ -2,7 +2,10 @@
 # Start tritonserver over a model repository, inside the image:  start-triton.sh gpu|cpu [TRITONSERVER-OPTION...]
 #
 # gpu   every model; a version that is published later is picked up by itself.
-# cpu   only the models that a CPU can run, listed once, at the start.
+# cpu   only the models that a CPU can run, listed once, at the start. Of an object store every model, as with gpu: one
+#       that needs a GPU keeps the health check red there, so give servers without one a prefix of their own.
+#
+# $MODEL_REPOSITORY says where the models are: a directory, by default /models, or an object store (s3://, gs://, as://).
 #
 # Model control runs code, and shared memory, traces and log settings name memory and files of the host: these need
 # $TRITON_KEY in the header `key` (gRPC: `triton-grpc-protocol-key`). Without that variable the key is a new one that
@@ -10,6 +13,7 @@
 set -euo pipefail
 
 models=${MODEL_REPOSITORY:-/models}
+polling=(--model-control-mode=poll --repository-poll-secs=15)
 
 # A plan needs a GPU, and so do an instance group that says so and an ensemble that stands on a plan. Comments in a
 # config do not count.
@@ -30,11 +34,11 @@ key=${TRITON_KEY:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
 closed=model-repository,shared-memory,trace,logging:key=$key
 options+=(--http-restricted-api="$closed" --grpc-restricted-protocol="$closed")
 
-case ${1:-} in
-gpu)
-    options+=(--model-control-mode=poll --repository-poll-secs=15)
+case ${1:-}:$models in
+gpu:* | cpu:*://*)
+    options+=("${polling[@]}")
     ;;
-cpu)
+cpu:*)
     options+=(--model-control-mode=explicit)
     count=0
     for config in "$models"/*/config.pbtxt; do

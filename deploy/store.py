@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.store.address import read_address
 
-_S3 = re.compile(r"s3://(?P<endpoint>(?:https?://)?[\w.-]+:\d+/)?[\w.-]+(?:/[\w./=+-]*)?", re.ASCII)
 _VOLUME = re.compile(r"pvc://(?P<claim>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?P<path>(?:/[\w.=+-]+)*)/?", re.ASCII)
 MOUNT = "/models"
 
@@ -38,8 +39,9 @@ def read_store(url: str) -> Store:
     Raises:
         UsageError: It is none of these.
     """
-    if found := _S3.fullmatch(url):
-        return Store(url, "s3", url.rstrip("/"), endpoint=found["endpoint"] is not None)
+    with suppress(UsageError):
+        if (address := read_address(url, {})).scheme == "s3":
+            return Store(url, "s3", url.rstrip("/"), endpoint=bool(address.endpoint))
     # `..` would lead out of the mount.
     if (found := _VOLUME.fullmatch(url)) and ".." not in found["path"].split("/"):
         return Store(url, "volume", f"{MOUNT}{found['path']}", found["claim"])

@@ -14,6 +14,9 @@ import pytest
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
+from tests.kills.publisher import MODEL, publish
+from tests.kills.releases import prepare
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.ports import reserve_ports
 
@@ -34,7 +37,9 @@ def add_model(repository: Path, name: str, config: str) -> None:
     (repository / name / "config.pbtxt").write_text(config)
 
 
-def start(repository: Path, directory: Path, mode: str, **variables: str) -> tuple[subprocess.Popen[str], int, int]:
+def start(
+    repository: Path | Address, directory: Path, mode: str, **variables: str
+) -> tuple[subprocess.Popen[str], int, int]:
     """Start the script with the embedded tritonserver first on PATH; return it and its ports for HTTP and gRPC."""
     installation = find_installation()
     backends = directory / "backends"
@@ -156,3 +161,18 @@ def test_model_control_needs_the_key(tmp_path: Path, repository: Path, key: str)
     finally:
         process.terminate()
         process.communicate(timeout=DEADLINE_SECONDS)
+
+
+def test_a_bucket_is_polled(bucket: Address, tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    prepare(tmp_path / "1", 1)
+    publish(bucket, tmp_path / "1")
+    process, port, _ = start(bucket, tmp_path, "cpu")
+    try:
+        wait_for(port, f"/v2/models/{MODEL}/ready", process)
+        assert status(port, "/v2/health/ready") == 200
+    finally:
+        process.terminate()
+        output = process.communicate(timeout=DEADLINE_SECONDS)[0]
+    assert str(bucket) in output
+    assert "MODE_POLL" in output
