@@ -4,13 +4,18 @@ python -m tests.kills --count 200 --seed 1
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.kills.run import Run, run
+from tests.objectstore import CREDENTIALS, make_bucket, object_store
+from tritonrepo.repository.store.address import Address
 
 EVERY = 40
 """Of so many kills one is of a whole `tritonrepo export`."""
@@ -39,16 +44,27 @@ def table(found: Run) -> str:
     return "\n".join(["| what | seen |", "| --- | --- |", *(f"| {what} | {seen} |" for what, seen in rows)])
 
 
+@contextmanager
+def bucket(place: Path) -> Iterator[Address]:
+    """A bucket in an object store that runs as long as the block."""
+    os.environ |= CREDENTIALS
+    with object_store(place / "store.log") as server:
+        yield make_bucket(server, "kills")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="one in N is of a whole command; 0: none")
+    parser.add_argument("--store", choices=["disk", "s3"], default="disk", help="where the repository is")
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp())
     start = time.monotonic()
     try:
-        found = run(place, options.count, options.seed, options.every)
+        with bucket(place) if options.store == "s3" else nullcontext() as address:
+            (place / "work").mkdir()
+            found = run(place / "work", options.count, options.seed, options.every, address)
     finally:
         shutil.rmtree(place)
     for problem in sorted(set(found.problems()))[:20]:

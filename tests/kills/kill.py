@@ -16,8 +16,9 @@ import psutil
 
 from tests.kills.publisher import MODEL
 from tests.kills.releases import prepare
+from tritonrepo.repository.staging import SCRATCH
 from tritonrepo.repository.state import read_state
-from tritonrepo.repository.store.local import LocalStore
+from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.serve.triton import TritonServer
 
 COMMAND_MODEL = "tiny_torchscript"
@@ -64,7 +65,7 @@ class Kills:
 class Publisher:
     """`tests.kills.publisher`, which has a process publish when it is told."""
 
-    def __init__(self, models: Path, prepared: Path) -> None:
+    def __init__(self, models: Path | Address, prepared: Path) -> None:
         words = [sys.executable, "-m", "tests.kills.publisher", str(models), str(prepared)]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -99,18 +100,20 @@ class Publisher:
 class Killer:
     """Starts writers of one repository and kills them."""
 
-    def __init__(self, server: TritonServer, place: Path, seed: int) -> None:
+    def __init__(self, server: TritonServer, models: Path | Address, place: Path, seed: int) -> None:
         """Publish undisturbed first, to learn how long that takes.
 
         Args:
-            server: Polls `place / "models"`.
-            place: Holds the repository, and what is prepared for it.
+            server: Polls the repository.
+            models: The repository.
+            place: Holds what is prepared for it.
             seed: Of the moments.
         """
         self.kills = Kills()
-        self._server, self._models, self._prepared = server, place / "models", place / "prepared"
+        self._server, self._models, self._prepared = server, models, place / "prepared"
         self._publisher = Publisher(self._models, self._prepared)
         self._moments = random.Random(seed)
+        self._place = place
         cache = str(place / "cache")  # torch's own, which is meant to stay
         self._environment = {**os.environ, "TMPDIR": str(place / "temporary"), "TORCHINDUCTOR_CACHE_DIR": cache}
         self._seconds = [self._calm_publish() for _ in range(CALM)][-1]
@@ -176,7 +179,7 @@ class Killer:
             time.sleep(0.05)
 
     def _served(self, model: str) -> int:
-        return read_state(LocalStore(self._models), model).current
+        return read_state(open_store(self._models), model).current
 
     def _calm_publish(self) -> float:
         """Seconds from `begin` to `end`."""
@@ -194,7 +197,7 @@ class Killer:
 
         What a killed one added keeps its number, so the next is not always the one after that which is served.
         """
-        prepare(self._prepared, read_state(LocalStore(self._models), MODEL).following)
+        prepare(self._prepared, read_state(open_store(self._models), MODEL).following)
         time.sleep(self._moments.uniform(0, 1))
         return self._publisher.begin()
 
@@ -215,8 +218,8 @@ class Killer:
         return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=self._environment)
 
     def _await_writing(self, process: subprocess.Popen[bytes]) -> None:
-        staging = self._models.parent / f".{self._models.name}.staging"
-        while process.poll() is None and not list(staging.glob(f"*-{COMMAND_MODEL}/[1-9]*")):
+        staging = f".{self._models.name}.staging" if isinstance(self._models, Path) else f"temporary/{SCRATCH}*"
+        while process.poll() is None and not list(self._place.glob(f"{staging}/*-{COMMAND_MODEL}/[1-9]*")):
             time.sleep(0.0005)
 
 
@@ -233,4 +236,6 @@ def loads(log: str) -> int:
 def strangers(place: Path, known: Sequence[str]) -> list[str]:
     """What lies beside the repository, or in the writers' temporary directory, and should not."""
     beside = [path for path in place.iterdir() if path.name not in known]
-    return sorted(str(path.relative_to(place)) for path in [*beside, *(place / "temporary").iterdir()])
+    # What a killed export to a store left there is removed by the next one, when it is some seconds old.
+    temporary = [path for path in (place / "temporary").iterdir() if not path.name.startswith(SCRATCH)]
+    return sorted(str(path.relative_to(place)) for path in [*beside, *temporary])

@@ -16,13 +16,14 @@ from typing import NoReturn
 from tests.repository.manifests import manifest_of
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.publish import Publication, open_repository
+from tritonrepo.repository.store.address import Address, read_place
 
 MODEL = "net_onnx"
 KEEP = 2
 """As `tritonrepo export` does by default."""
 
 
-def publish(models: Path, prepared: Path) -> Publication:
+def publish(models: Path | Address, prepared: Path) -> Publication:
     """Publish the artifact, the configuration and the labels in the directory `prepared`."""
     labels = tuple((prepared / "labels.txt").read_text().splitlines())
     with open_repository(models) as repository:
@@ -34,7 +35,7 @@ def publish(models: Path, prepared: Path) -> Publication:
 
 
 def main() -> None:
-    models, prepared = map(Path, sys.argv[1:])
+    models, prepared = read_place(sys.argv[1]), Path(sys.argv[2])
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -44,7 +45,7 @@ def main() -> None:
         print(f"status {os.waitstatus_to_exitcode(status)}", flush=True)
 
 
-def _publish_and_exit(models: Path, prepared: Path) -> NoReturn:
+def _publish_and_exit(models: Path | Address, prepared: Path) -> NoReturn:
     status = 1
     try:
         publish(models, prepared)

@@ -8,7 +8,9 @@ from tests.kills.kill import Killer, Kills, failed_loads, loads, strangers
 from tests.kills.publisher import publish
 from tests.kills.releases import prepare
 from tests.live.releases import draw_pictures
-from tritonrepo.repository.doctor import examine_repository
+from tritonrepo.repository.doctor import examine_repository, examine_store
+from tritonrepo.repository.findings import Finding
+from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.serve.triton import TritonServer
 
 RELEASE = "26.11"
@@ -44,7 +46,7 @@ class Run:
         return [*of_clients, *of_writers, *self.failed_loads, *self.findings, *self.strangers]
 
 
-def run(place: Path, count: int, seed: int, every: int) -> Run:
+def run(place: Path, count: int, seed: int, every: int, bucket: Address | None = None) -> Run:
     """Kill `count` writers of a repository in `place`, with a server that polls it and two clients at work.
 
     Args:
@@ -52,11 +54,12 @@ def run(place: Path, count: int, seed: int, every: int) -> Run:
         count: How many kills.
         seed: Of their moments.
         every: Of so many kills one is of a whole command; 0: none is.
+        bucket: Where the repository is instead.
     """
     for name in KNOWN[1:]:
         (place / name).mkdir()
     pictures = draw_pictures(place / "pictures", PICTURES)
-    models = place / "models"
+    models = bucket or place / "models"
     prepare(place / "prepared", 1)
     publish(models, place / "prepared")
     with TritonServer(models, model_control_mode="poll", repository_poll_secs=1) as server:
@@ -65,12 +68,19 @@ def run(place: Path, count: int, seed: int, every: int) -> Run:
         for client in clients.values():
             client.start()
         try:
-            killer = _kill_all(Killer(server, place, seed), count, every)
+            killer = _kill_all(Killer(server, models, place, seed), count, every)
         finally:
             answers = {protocol: client.end() for protocol, client in clients.items()}
         log = server.log()
-    findings = [f"{one.subject}: {one.text}" for one in examine_repository(models, RELEASE) if one.level == "fail"]
+    findings = [f"{one.subject}: {one.text}" for one in examine(models) if one.level == "fail"]
     return Run(killer.kills, answers, loads(log), failed_loads(log), findings, strangers(place, KNOWN))
+
+
+def examine(models: Path | Address) -> list[Finding]:
+    """What the doctor finds."""
+    if isinstance(models, Path):
+        return examine_repository(models, RELEASE)
+    return examine_store(open_store(models), RELEASE)
 
 
 def _kill_all(killer: Killer, count: int, every: int) -> Killer:

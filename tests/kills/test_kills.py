@@ -11,6 +11,7 @@ from tests.kills.releases import expected
 from tests.kills.run import run
 from tests.live.releases import draw_pictures
 from tritonrepo.client import Prediction, Result
+from tritonrepo.repository.store.address import Address
 
 
 @pytest.mark.live
@@ -20,6 +21,16 @@ def test_a_killed_publish_costs_no_load_and_no_answer(tmp_path: Path) -> None:
     assert found.problems() == []
     assert found.kills.count == 4
     assert found.loads >= found.kills.published >= 3
+    assert all(one.count for one in found.answers.values())
+
+
+@pytest.mark.live
+@pytest.mark.slow
+def test_neither_does_one_to_a_bucket(tmp_path: Path, bucket: Address) -> None:
+    """Triton takes the first object of a version for a change, so it may load what it has once more: no failed load."""
+    found = run(tmp_path, count=3, seed=1, every=0, bucket=bucket)
+    assert found.problems() == []
+    assert found.kills.count == 3
     assert all(one.count for one in found.answers.values())
 
 
