@@ -25,6 +25,7 @@ from tritonrepo.serve.triton import TritonServer
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
 MODELS = ("efficientnet_lite0", "single", "softmax_inside", "tuned")
+KILLS = 12
 PHOTOGRAPHS = {
     "chelsea.png": ("tabby", "Egyptian cat"),
     "coffee.png": ("espresso",),
@@ -98,14 +99,14 @@ def test_a_polling_server_takes_a_new_version_without_an_error(tmp_path: Path) -
 
 
 def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path) -> None:
-    """30 kills of the whole command: half of them anywhere in its run, half while it writes."""
+    """Kills of the whole command: half of them anywhere in its run, half while it writes. `make kills` has 200."""
     repository, staging = tmp_path / "models", tmp_path / ".models.staging"
     words = ["--formats", "torchscript", "--max-batch-size", "2", "--repository", str(repository)]
     export(repository, "--model", "tests/factories.py:tiny", *words)
     moments = random.Random(7)
     with TritonServer(repository) as server:
         client = tritonclient.http.InferenceServerClient(server.http_url)
-        for attempt in range(30):
+        for attempt in range(KILLS):
             factory = ("other_weights", "tiny")[attempt % 2]
             command = [sys.executable, "-m", "export", "--model", f"tests/factories.py:{factory}", *words]
             with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
