@@ -107,6 +107,15 @@ def seconds(text: str) -> float:
     return number
 
 
+def duration(text: str) -> float:
+    """A type: a length of time above 0, in seconds; `90s`, `10m` and `1h` are such."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    value = _number(text[:-1] if text[-1:] in units else text) * units.get(text[-1:], 1)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a time above 0, such as 90s, 10m or 1h")
+    return value
+
+
 def patience(text: str) -> float:
     """A type: seconds from 0; `inf` is for ever."""
     number = _number(text)

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     # Before an hour's measurement whatever can be refused is refused.
     criteria, baseline = limits(args)
     plan, connection = _plan(args), arguments.connection(args)
-    with _progress() as on_step:
+    with progress_bar() as on_step:
         report = measure(plan, args.url, connection, on_step)
     return present(args, report, judge(report, criteria, baseline))
 
@@ -129,8 +129,8 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 @contextmanager
-def _progress() -> Iterator[OnStep]:
-    """A bar where there is a terminal."""
+def progress_bar() -> Iterator[OnStep]:
+    """A bar where there is a terminal, while the block runs; it is told each step."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
     console = terminal.error_console()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

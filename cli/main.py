@@ -33,6 +33,7 @@ VERBS = {
     "demo-ui": "show a page on which every served model classifies the pictures that are dropped there",
     "evaluate": "measure accuracy over images whose class is known",
     "compare": "compare the served models: speed and agreement",
+    "tune": "find, within a given time, how this machine serves a model fastest",
     "report": "draw a stored comparison again",
     "completion": "print the completion script of a shell",
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tritonrepo.compare.report import Report
     from tritonrepo.compare.rounds import Step
     from tritonrepo.compare.storage import read_report, write_report
+    from tritonrepo.compare.tuning.tune import TuningTask, tune
 
 _HOMES = {
     "Criteria": "criteria",
@@ -36,9 +37,11 @@ _HOMES = {
     "Plan": "plan",
     "Report": "report",
     "Step": "rounds",
+    "TuningTask": "tuning.tune",
     "judge": "judgement",
     "measure": "measurement",
     "read_report": "storage",
+    "tune": "tuning.tune",
     "write_report": "storage",
 }
 __all__ = [
@@ -47,9 +50,11 @@ __all__ = [
     "Plan",
     "Report",
     "Step",
+    "TuningTask",
     "judge",
     "measure",
     "read_report",
+    "tune",
     "write_report",
 ]
 

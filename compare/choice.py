@@ -59,7 +59,7 @@ def choose(report: Report, criteria: Criteria) -> Choice:
         best=winner,
         ties=tuple(ties),
         quickest=quickest([winner, *ties]) if winner else None,
-        front=tuple(_front(candidates)),
+        front=tuple(front(candidates)),
         best_of={model: cell for model, cell in best_of.items() if cell},
         over_budget=tuple(cell for cell in agreeing if cell not in candidates),
         disagreeing=tuple(cell for cell in usable if cell.setting.model in suspects),
@@ -93,9 +93,10 @@ def _ties(winner: Cell, candidates: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in others if cell.images_per_second.overlaps(winner.images_per_second)]
 
 
-def _front(candidates: Iterable[Cell]) -> list[Cell]:
-    front: list[Cell] = []
+def front(candidates: Iterable[Cell]) -> list[Cell]:
+    """Those that no other beats in both throughput and 95th percentile, by ascending latency."""
+    found: list[Cell] = []
     for cell in sorted(candidates, key=lambda cell: (tail(cell), -cell.images_per_second.mean)):
-        if not front or cell.images_per_second.mean > front[-1].images_per_second.mean:
-            front.append(cell)
-    return front
+        if not found or cell.images_per_second.mean > found[-1].images_per_second.mean:
+            found.append(cell)
+    return found

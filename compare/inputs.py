@@ -41,6 +41,10 @@ class Inputs:
         start = number * size % len(self.names)
         return self._ring[start : start + size]
 
+    def first(self, count: int) -> Inputs:
+        """The first so many of the images."""
+        return Inputs(self.names[:count], self.tensors[:count], self.largest_batch, self.generated)
+
     @cached_property
     def _ring(self) -> Tensors:
         """The images, and as many again as a batch that begins with the last one needs."""

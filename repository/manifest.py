@@ -14,6 +14,7 @@ from cattrs.preconf.json import make_converter
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.layout import MANIFEST_FILENAME
+from tritonrepo.repository.tuning import Tuning
 
 SCHEMA = 1
 """Manifests without a number are of schema 1: they were written before there were numbers."""
@@ -181,6 +182,7 @@ class Manifest:
         created: When.
         conversion: What the converter says of a TensorRT engine; the other formats have nothing to say.
         schema: The number of this arrangement.
+        tuning: How its configuration was found, where `tritonrepo tune` did that.
     """
 
     model: str
@@ -193,6 +195,7 @@ class Manifest:
     created: datetime
     conversion: EngineFacts | None = None
     schema: int = SCHEMA
+    tuning: Tuning | None = None
 
     def to_json(self) -> str:
         """The text of manifest.json; `from_json` reads it."""

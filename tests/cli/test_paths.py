@@ -30,7 +30,9 @@ def text_words() -> Iterator[tuple[str, argparse.Action]]:
                 continue
             if verb in ("classify", "evaluate") and "--model" in words:  # a name on the server
                 continue
-            if "--repository" in words:  # a store too
+            if "--repository" in words and verb != "tune":  # a store too
+                continue
+            if verb == "tune" and "model" in words:  # a name in the repository
                 continue
             yield verb, action
 
