@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from tritonrepo.repository.errors import StoreError
 from tritonrepo.serve.errors import GivenUpError, PortTakenError, ServeError, ShortageError
 from tritonrepo.serve.triton import TritonServer
 
@@ -11,7 +12,7 @@ MOST_ENDS = 5
 ENDS_WITHIN = 60.0
 FIRST_DELAY = 0.25
 SHORTAGE_SECONDS = 60.0
-"""How long a start waits for what the machine lacks: a port, room on a disk, shared memory, files."""
+"""How long a start waits for what is lacking: a port, room on a disk, shared memory, files, an answer of the store."""
 SHORTAGE_TICK = 0.5
 
 
@@ -77,7 +78,7 @@ class Revival:
                 try:
                     self._server.start()
                     return ""
-                except (ShortageError, PortTakenError) as lack:
+                except (ShortageError, PortTakenError, StoreError) as lack:
                     self._wait(str(lack), give_up)
         except GivenUpError:
             raise

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -12,15 +13,24 @@ from tests.cli.test_serve import ROOT, Command, run_curl, serving
 from tests.conftest import wait_until
 from tests.kills.publisher import MODEL, publish
 from tests.kills.releases import prepare
+from tests.objectstore import CREDENTIALS, make_bucket, object_store
 from tritonrepo.cli.main import main
 from tritonrepo.repository.store.address import Address
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
-def test_it_serves_a_store_and_takes_versions_as_they_are_published(bucket: Address, tmp_path: Path) -> None:
-    prepare_and_publish(bucket, tmp_path, 1)
-    with serving(bucket, "--poll", "1") as command:
+def test_it_serves_a_store_and_takes_versions_as_they_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as stack:
+        store = ExitStack()
+        bucket = make_bucket(store.enter_context(object_store(tmp_path / "store.log")), "models")
+        stack.callback(store.close)
+        prepare_and_publish(bucket, tmp_path, 1)
+        command = stack.enter_context(serving(bucket, "--poll", "1"))
         assert command.process.stdout is not None
         (line,) = [line for line in command.output.splitlines() if "| curl" in line]
         assert run_curl(line)["model_version"] == "1"
@@ -28,16 +38,25 @@ def test_it_serves_a_store_and_takes_versions_as_they_are_published(bucket: Addr
         assert command.process.stdout.readline() == f"{MODEL}: version 2 took over from 1\n"
         assert main(["rollback", MODEL, "--repository", str(bucket)]) == 0
         assert command.process.stdout.readline() == f"{MODEL}: version 1 took over from 2\n"
-        wait_until(lambda: len(stubs(command)) == 1)
-        (stub,) = stubs(command)
-        stub.kill()
-        said = [command.process.stdout.readline() for _ in range(2)]
-        assert said[0] == f"{MODEL}: its process ended; it is loaded again\n"
-        while not said[-1].endswith(f"{MODEL}: answers again\n"):
-            said.append(command.process.stdout.readline())
+        heals(command)
+        store.close()
+        assert f"{bucket}: nobody answers at {bucket.endpoint}" in command.process.stdout.readline()
+        assert run_curl(line)["model_version"] == "1"
         status, _, errors = command.end(signal.SIGINT)
         assert (status, errors) == (0, "")
         assert command.traces() == []
+
+
+def heals(command: Command) -> None:
+    """Kill the process behind the model, and see that it is known by name and loaded again."""
+    assert command.process.stdout is not None
+    wait_until(lambda: len(stubs(command)) == 1)
+    (stub,) = stubs(command)
+    stub.kill()
+    said = command.process.stdout.readline()
+    assert said == f"{MODEL}: its process ended; it is loaded again\n"
+    while not said.endswith(f"{MODEL}: answers again\n"):
+        said = command.process.stdout.readline()
 
 
 def stubs(command: Command) -> list[psutil.Process]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
+from tests.objectstore import CREDENTIALS
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve import revival
 from tritonrepo.serve.errors import GivenUpError
 from tritonrepo.serve.ports import bind
@@ -37,3 +39,14 @@ def test_who_does_not_want_the_server_any_more_does_not_wait(tmp_path: Path) -> 
         stopped.set()
         thread.join(10)
     assert found == [False]
+
+
+def test_a_store_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revival, "SHORTAGE_SECONDS", 0.5)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    told: list[str] = []
+    server = TritonServer(Address("s3", "bucket", "models", "http://127.0.0.1:1"))
+    with pytest.raises(GivenUpError, match=r"not be started for 0\.5 s: s3://.*: nobody answers at http://127"):
+        Revival(server, told.append, threading.Event()).revive("by hand")
+    assert told[0] == "tritonserver ended by itself by hand; it is started again"

@@ -1,0 +1,31 @@
+"""The verbs of a repository over a bucket, as their users run them."""
+
+import json
+
+import pytest
+
+from tritonrepo.cli.main import main
+from tritonrepo.repository.store.address import Address
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+def export(bucket: Address, factory: str) -> int:
+    words = ["--model", f"tests/factories.py:{factory}", "--formats", "onnx", "--max-batch-size", "2"]
+    return main(["export", *words, "--repository", str(bucket)])
+
+
+def test_export_versions_doctor_and_rollback(bucket: Address, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [export(bucket, factory) for factory in ("tiny", "other_weights", "other_weights")] == [0, 0, 0]
+    assert "unchanged" in capsys.readouterr().out
+    assert main(["rollback", "tiny", "--repository", str(bucket)]) == 0
+    assert main(["versions", "--repository", str(bucket), "--format", "json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["model"], one["version"], one["status"]) for one in found] == [
+        ("tiny_onnx", 1, "served"), ("tiny_onnx", 2, "withdrawn"),
+    ]  # fmt: skip
+    assert main(["doctor", "--repository", str(bucket)]) == 0
+    assert "ok   tiny_onnx: onnxruntime, version 1; 2 not served" in capsys.readouterr().out
+    words = ["--target", "kubernetes", "--profile", "cpu", "--repository", str(bucket), "--models", str(bucket)]
+    assert main(["manifests", "nothing", *words]) == 2
+    assert "has no model 'nothing'; it has tiny_onnx" in " ".join(capsys.readouterr().err.split())
