@@ -40,6 +40,7 @@ def _network(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     )
     formats = found["formats"]
     rows = [_row(what, formats[what], where) for what, where in RUNS_ON.items() if what in formats]
+    rows += [_line((f"`{what}`", "-", "-", "refused by the gate", "-")) for what in found["refused"]]
     yield "\n".join([_line((*HEADINGS, "where it runs")), "| --- | --- | ---: | --- | --- |", *rows])
 
 

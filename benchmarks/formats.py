@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from benchmarks import int8
 from benchmarks.format_table import MARK, section
+from tritonrepo.cli.status import EXIT_SOME_FAILED
 from tritonrepo.compare import measure, write_report
 from tritonrepo.compare.views.readme import replace_section
 from tritonrepo.repository.layout import version_numbers
@@ -50,17 +52,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def export(options: argparse.Namespace) -> dict[str, str]:
-    """Make what is not there; what is compared, in words, and its model."""
-    models = {format: int8.make(options, options.name, format) for format in PLAIN}
+def export(options: argparse.Namespace) -> tuple[dict[str, str], list[str]]:
+    """Make what is not there; what is compared, in words, and its model; and the formats that the gate refused."""
+    models, refused = {}, []
+    for format in PLAIN:
+        try:
+            models[format] = int8.make(options, options.name, format)
+        except subprocess.CalledProcessError as error:
+            if error.returncode != EXIT_SOME_FAILED:
+                raise
+            refused.append(format)
     accelerated = options.name + int8.ACCELERATED
     models["onnx in OpenVINO"] = int8.make(options, accelerated, "onnx", "--onnx-accelerator", "openvino")
-    return models | int8.export(options)
+    return models | int8.export(options), refused
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """A network's figures, by format."""
-    models = export(options)
+    models, refused = export(options)
     pixels = {PIXELS: int8.make(options, f"{options.name}_uint8", "onnx", "--input", "uint8")}
     with TritonServer(options.repository) as server:
         report = measure(int8.plan(options, models), server.grpc_url)
@@ -72,7 +81,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     formats[PIXELS] = {"images_per_second": [speed.mean, speed.low, speed.high]}
     for what, model in {**models, **pixels}.items():
         formats[what] |= published(options.repository / model)
-    return {**found, "concurrency": options.concurrency, "formats": formats}
+    return {**found, "concurrency": options.concurrency, "formats": formats, "refused": refused}
 
 
 def published(model: Path) -> dict[str, Any]:

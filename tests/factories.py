@@ -9,6 +9,7 @@ import threading
 import torch
 from torch import Tensor, nn
 
+from tritonrepo.client.steps import Crop, Resize, Scale, Step
 from tritonrepo.export import ModelSpec, Preprocessing
 
 SIDE = 32
@@ -43,6 +44,12 @@ def tiny() -> tuple[nn.Module, ModelSpec]:
 
 def other_weights() -> tuple[nn.Module, ModelSpec]:
     return network(seed=1), spec()
+
+
+def padded() -> tuple[nn.Module, ModelSpec]:
+    """Shows whole pictures, with a rim."""
+    steps: list[Step] = [Resize(SIDE, SIDE, "contain"), Crop(SIDE, SIDE), Scale()]
+    return network(), ModelSpec("tiny", labels=LABELS, preprocessing=Preprocessing.of_steps(steps), trained=False)
 
 
 def module_alone() -> nn.Module:

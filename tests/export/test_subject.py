@@ -13,6 +13,7 @@ from tritonrepo.client.decode import Scores
 from tritonrepo.client.errors import UsageError
 from tritonrepo.export import FORMATS, Options, Serving, Watcher, build
 from tritonrepo.export.gate.reference import Reference
+from tritonrepo.export.options import DALI
 from tritonrepo.export.sources.loaded import Loaded, Origins
 from tritonrepo.export.subject import answers, origins
 from tritonrepo.repository.manifest import Weights
@@ -61,6 +62,14 @@ def test_labels_that_are_too_few_are_found_before_the_reference_runs(tmp_path: P
         "tests/factories.py:tiny", None, (FORMATS["onnx"],), tmp_path / "models", labels=tmp_path / "labels.txt"
     )
     with pytest.raises(UsageError, match=r"labels\.txt: 2 labels for a model of 10 classes"):
+        build(options, Watcher(step=steps.append))
+    assert steps == ["network and weights"]
+
+
+def test_pictures_that_dali_cannot_prepare_are_refused_before_the_reference_runs(tmp_path: Path) -> None:
+    steps: list[str] = []
+    options = Options("tests/factories.py:padded", None, (FORMATS["onnx"],), tmp_path / "models", encoded=DALI)
+    with pytest.raises(UsageError, match=r"--encoded dali: .*take --encoded without dali"):
         build(options, Watcher(step=steps.append))
     assert steps == ["network and weights"]
 

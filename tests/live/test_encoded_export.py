@@ -25,6 +25,9 @@ def test_the_ensemble_stands_on_the_fastest_format_and_follows_it(
     assert pinned(tmp_path / "models")["tiny_onnx"] == 1
     assert main(["export", *words, "--formats", "onnx", "--queue-delay-us", "100"]) == 0
     assert pinned(tmp_path / "models")["tiny_onnx"] == 2
+    assert main(["export", *words, "--formats", "torchscript", "--encoded", "dali"]) == 0
+    assert "tiny_encoded_dali on tiny_torchscript" in capsys.readouterr().out
+    assert "resize_shorter=36" in (tmp_path / "models/tiny_encoded_dali_decode/1/dali.py").read_text()
     assert {one.level for one in examine_repository(tmp_path / "models", "26.11")} <= {"ok", "note"}
 
 
