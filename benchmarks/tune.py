@@ -34,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", default="resnext101_32x4d", metavar="MODEL", help="as of `tritonrepo export`")
-    add("--weights", default="seeded", help="as of `tritonrepo export`")
+    add("--weights", default="seeded", help="as of `tritonrepo export`; empty: the source's own")
+    add("--name", default="resnext101_32x4d", help="of the model in the repository and in the results")
     add("--format", default="onnx", help="of the model that is tuned")
     add("--budget", type=float, default=300.0, metavar="SECONDS", help="for the search")
     add("--concurrency", type=int, default=4, metavar="N")
@@ -47,9 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def export(options: argparse.Namespace) -> Path:
     """Make the model, if it is not there; its directory."""
-    directory: Path = options.repository / f"{options.model}_{options.format}"
+    directory: Path = options.repository / f"{options.name}_{options.format}"
     if not directory.exists():
-        words = ["--model", options.model, "--weights", options.weights, "--formats", options.format]
+        words = ["--model", options.model, "--name", options.name, "--formats", options.format]
+        words += ["--weights", options.weights] if options.weights else []
         command = [sys.executable, "-m", "tritonrepo", "export", *words, "--repository", str(options.repository)]
         subprocess.run(command, check=True)
     return directory
@@ -97,7 +99,7 @@ def figures(options: argparse.Namespace, tuned: Tuned, report: Report) -> dict[s
         "created": report.created,
         "machine": report.machine.cpu,
         "threads": report.machine.threads,
-        "model": f"{options.model}_{options.format}",
+        "model": f"{options.name}_{options.format}",
         "concurrency": options.concurrency,
         "budget_seconds": options.budget,
         "took_seconds": round(tuned.seconds, 1),

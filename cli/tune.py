@@ -83,28 +83,29 @@ def run(args: argparse.Namespace) -> int:
     for arm, reason in tuned.lost.items():
         terminal.note(f"{arm}: {reason}")
     if args.format == "json":
-        _print_json(tuned)
+        for line in as_json(tuned):
+            print(line)
     else:
-        _print_table(tuned, args.dry_run)
+        output = terminal.console(PIPE_WIDTH)
+        output.print(as_table(tuned))
+        output.print(Text(printable(sentence(tuned, args.dry_run))), soft_wrap=True)
     return EXIT_DONE
 
 
-def _print_json(tuned: Tuned) -> None:
+def as_json(tuned: Tuned) -> Iterator[str]:
     """A line for each configuration that is shown, and a last one for what came of it."""
-    for arm in tuned.shown:
-        print(json.dumps(_row(tuned, arm), ensure_ascii=False))
     gain = tuned.verdict.gain
-    print(
-        json.dumps({
-            "changed": tuned.version is not None,
-            "version": tuned.version,
-            "better": tuned.verdict.better,
-            "reason": tuned.verdict.reason,
-            "gain": [gain.mean, gain.low, gain.high] if gain else None,
-            "measured": len(tuned.cells),
-            "seconds": round(tuned.seconds, 2),
-        }, ensure_ascii=False)
-    )  # fmt: skip
+    said = {
+        "changed": tuned.version is not None,
+        "version": tuned.version,
+        "better": tuned.verdict.better,
+        "reason": tuned.verdict.reason,
+        "gain": [gain.mean, gain.low, gain.high] if gain else None,
+        "measured": len(tuned.cells),
+        "seconds": round(tuned.seconds, 2),
+    }
+    for row in (*(_row(tuned, arm) for arm in tuned.shown), said):
+        yield json.dumps(row, ensure_ascii=False)
 
 
 def _row(tuned: Tuned, arm: Arm) -> dict[str, Any]:
@@ -124,16 +125,15 @@ def _row(tuned: Tuned, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _print_table(tuned: Tuned, dry_run: bool) -> None:
+def as_table(tuned: Tuned) -> Table:
+    """The configurations that are shown, by ascending latency."""
     table = Table(box=SIMPLE_HEAD, title="Throughput against p95", title_justify="left", padding=(0, 1, 0, 0))
     for title in ("model", "instances", "threads", "delay", "batches", "runtime", "images/s", "p95 ms", ""):
         table.add_column(title, justify="right" if title in ("images/s", "p95 ms") else "left", no_wrap=True)
     for arm in tuned.shown:
         style = "bold green" if arm == tuned.challenger and tuned.verdict.better else ""
         table.add_row(*map(Text, map(printable, _cells(tuned, arm))), style=style)
-    output = terminal.console(PIPE_WIDTH)
-    output.print(table)
-    output.print(Text(printable(sentence(tuned, dry_run))), soft_wrap=True)
+    return table
 
 
 def _cells(tuned: Tuned, arm: Arm) -> list[str]:

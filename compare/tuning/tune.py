@@ -113,7 +113,7 @@ def tune(
         load = Load(task.concurrency, task.p95_limit)
         found = search(bench, subjects, machine or this_machine(), load, began, until)
         tuned = _final(bench, found, task.p95_limit)
-    version = _write(task, by_name[tuned.challenger.model], tuned, waiting)
+    version = conclude(task, by_name[tuned.challenger.model], tuned, waiting)
     missing = {**left_out, **tuned.left_out}
     return replace(tuned, left_out=missing, version=version, seconds=time.monotonic() - began)
 
@@ -136,8 +136,23 @@ def _verdict(finals: Mapping[Arm, Cell], found: Found, p95_limit: float | None) 
     return replace(first, reason=f"{first.reason}; {what}") if second.better else replace(second, reason=what)
 
 
-def _write(task: TuningTask, subject: Subject, tuned: Tuned, waiting: Callable[[str], None]) -> int | None:
-    """The version that was written, if any was."""
+def conclude(
+    task: TuningTask, subject: Subject, tuned: Tuned, waiting: Callable[[str], None] = lambda what: None
+) -> int | None:
+    """Write the challenger if it is better, and not what its model has already.
+
+    Args:
+        task: What was to be done.
+        subject: The challenger's model.
+        tuned: What was found.
+        waiting: Is told when another writer of the repository is waited for.
+
+    Returns:
+        The version that was written, if any was.
+
+    Raises:
+        TritonRepoError: The repository cannot be written, or the model was changed meanwhile.
+    """
     if task.dry_run or not tuned.verdict.better or tuned.challenger == tuned.own:
         return None
     machine = describe_machine()

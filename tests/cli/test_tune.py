@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from tests.compare.tuning.outcomes import BEST, CELLS, NOW, TUNED
 from tests.repository.releases import release
 from tritonrepo.cli import arguments
 from tritonrepo.cli.main import main
+from tritonrepo.cli.tune import as_json, as_table, sentence
+from tritonrepo.compare.tuning.knobs import Knobs
+from tritonrepo.compare.tuning.space import Arm
+from tritonrepo.compare.tuning.verdict import hold
 
 CONFIG = 'name: "net_onnx" backend: "onnxruntime" max_batch_size: 8\n'
 
@@ -64,3 +73,40 @@ def test_a_model_that_cannot_be_tuned(
     release(tmp_path / "models", b"one", config)
     assert main(["tune", "net_onnx", "--repository", str(tmp_path / "models")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_lines_of_json() -> None:
+    *rows, said = map(json.loads, as_json(TUNED))
+    assert [row["marks"] for row in rows] == [["Pareto"], ["best", "Pareto"], ["now"]]
+    assert rows[1]["images_per_second"] == pytest.approx(30)
+    assert {key: rows[1][key] for key in ("model", "instances", "threads", "preferred_batch_sizes", "accelerator")} == {
+        "model": "net_onnx",
+        "instances": 2,
+        "threads": 1,
+        "preferred_batch_sizes": [2],
+        "accelerator": "openvino",
+    }
+    assert (said["changed"], said["version"], said["measured"], said["seconds"]) == (True, 2, 4, 61.25)
+    assert said["gain"][0] == pytest.approx(2.0)
+
+
+def test_a_table() -> None:
+    output = Console(width=140, file=StringIO())
+    output.print(as_table(TUNED))
+    assert isinstance(output.file, StringIO)
+    shown = output.file.getvalue()
+    assert "best, Pareto" in shown
+    assert "500 ms" in shown
+    assert "30.0 (29.8 to 30.2)" in shown
+
+
+def test_what_came_of_it_is_said() -> None:
+    assert sentence(TUNED, False).startswith("4 configurations in 61.2 s. net_onnx: 2 instances, 1 thread, delay 0 ms")
+    assert sentence(TUNED, False).endswith("Written as version 2 of net_onnx.")
+    unwritten = replace(TUNED, version=None)
+    assert sentence(unwritten, True).endswith("Nothing is written (--dry-run).")
+    other = replace(unwritten, present=Arm("net_tensorrt", Knobs()), own=BEST)
+    assert "Clients that name no format ask net_tensorrt: name net_onnx." in sentence(other, False)
+    assert sentence(other, False).endswith("That is how it stands: nothing is written.")
+    worse = replace(unwritten, verdict=hold(CELLS[BEST], CELLS[NOW], None))
+    assert "Nothing is changed" in sentence(worse, False)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.compare.tuning.outcomes import NOW, TUNED
 from tests.compare.tuning.subjects import CONFIG
 from tests.repository.releases import contents, release
 from tritonrepo.compare.tuning.knobs import Knobs, read_knobs
 from tritonrepo.compare.tuning.scratch import open_scratch
 from tritonrepo.compare.tuning.space import Arm
 from tritonrepo.compare.tuning.subjects import Subject, find_subjects
+from tritonrepo.compare.tuning.tune import TuningTask, conclude
+from tritonrepo.compare.tuning.verdict import Verdict
 from tritonrepo.compare.tuning.writing import write
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.layout import read_config, version_numbers
@@ -56,6 +60,22 @@ def test_the_winner_is_a_version_with_the_measurement(subject: Subject) -> None:
     assert manifest == replace(subject.manifest, tuning=FOUND)
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert (subject.directory / "2" / "model.onnx").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("words", [{"dry_run": True}, {"verdict": Verdict(False, "no better")}, {"challenger": NOW}])
+def test_nothing_is_written_where_nothing_is_to_be(subject: Subject, words: dict[str, Any]) -> None:
+    task = TuningTask("net_onnx", subject.directory.parent, 60.0, dry_run=words.pop("dry_run", False))
+    before = contents(task.repository)
+    assert conclude(task, subject, replace(TUNED, **words)) is None
+    assert contents(task.repository) == before
+
+
+def test_what_is_better_is_written_as_it_was_measured(subject: Subject) -> None:
+    assert conclude(TuningTask("net_onnx", subject.directory.parent, 60.0), subject, TUNED) == 2
+    tuning = read_manifest(subject.directory / "2").tuning
+    assert tuning is not None
+    assert (tuning.budget_seconds, tuning.candidates, tuning.from_version, tuning.threads >= 1) == (60.0, 4, 1, True)
+    assert (tuning.before.images_per_second, tuning.after.p95_ms) == pytest.approx((10.0, 100.0))
 
 
 def test_the_winner_can_be_tuned_again(subject: Subject) -> None:
