@@ -103,6 +103,8 @@ class Asker:
                 return self._ask_each(tensor, sources, held, look)
             return answers
         except FileRefusedError as exc:
+            if not held.contract.encoded:  # whoever refuses one prepared image refuses all: they are of one size
+                raise
             if len(tensor) == 1:
                 return [Predicted(error=exc.reason)]
             return self._ask_each(tensor, sources, held, look)

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from tritonrepo.client import versions as versions_module
-from tritonrepo.client.errors import ModelUnavailableError, RequestError
+from tritonrepo.client.errors import FileRefusedError, ModelUnavailableError, RequestError
 from tritonrepo.client.failover import Servers
+from tritonrepo.client.messages import TOO_LARGE, error
 from tritonrepo.client.options import Options
 from tritonrepo.client.pipeline import Pipeline
 from tritonrepo.client.preprocess import Preprocessing
@@ -110,6 +111,14 @@ def assert_right(result: Result) -> None:
     assert result.error is None
     assert tuple(p.label for p in result.predictions) == LABELS[result.version]
     assert result.predictions[0].score == pytest.approx(128 / 255 - MEANS[result.version], abs=1e-5)
+
+
+def test_a_prepared_image_that_is_refused_ends_the_run() -> None:
+    def refuse(server: Changing, number: int) -> None:
+        raise error(server.url, TOO_LARGE, "the body has more than 1 MiB")
+
+    with pytest.raises(FileRefusedError, match="the body has more than 1 MiB"):
+        classify([Changing(refuse)], 2)
 
 
 @pytest.mark.parametrize("to", ["2", "3", "4"])

@@ -70,6 +70,17 @@ def test_all_that_are_ready_in_alphabetical_order() -> None:
     assert candidates.lost == {}
 
 
+def test_a_model_that_takes_image_files_is_not_compared() -> None:
+    files = config("m_encoded")
+    files["parameters"] |= {"stands_on": {"string_value": "m_a"}, "input": {"string_value": "encoded"}}
+    files["input"] = [{"name": "IMAGE", "data_type": "TYPE_STRING", "dims": [1]}]
+    server = Server(config("m_a"), files)
+    assert found(server).lost == {}
+    candidates = found(server, models=["m_a", "m_encoded"])
+    assert list(candidates.contracts) == ["m_a"]
+    assert candidates.lost == {"m_encoded": "it takes image files, and what is compared gets prepared images"}
+
+
 def test_the_reference_comes_first_and_the_others_in_the_order_given() -> None:
     server = Server(config("m_a"), config("m_b"), config("m_c"))
     assert list(found(server, reference="m_b").contracts) == ["m_b", "m_a", "m_c"]
