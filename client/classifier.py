@@ -65,7 +65,7 @@ class Classifier:
         _check(version, labels, patience)
         urls = addresses(url)
         connection = connection or implied_connection(urls[0])
-        transports = [open_transport(one, connection) for one in urls]
+        transports: list[Transport] = [open_transport(one, connection) for one in urls]
         self._shared = SharedBuffers() if shared_memory else None
         if self._shared:
             transports = [SharedMemoryTransport(transport, self._shared) for transport in transports]

@@ -114,6 +114,24 @@ class GrpcTransport:
 
         self._keyring.unlock(ask)
 
+    def load(self, model: str, config: str = "") -> None:
+        """Load a model."""
+
+        def ask(server_key: Mapping[str, str]) -> None:
+            with self._errors():
+                self._client.load_model(model, config=config or None, **self._with_headers(server_key))
+
+        self._keyring.unlock(ask)
+
+    def unload(self, model: str) -> None:
+        """Give up a model."""
+
+        def ask(server_key: Mapping[str, str]) -> None:
+            with self._errors():
+                self._client.unload_model(model, **self._with_headers(server_key))
+
+        self._keyring.unlock(ask)
+
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()

@@ -103,6 +103,18 @@ class HttpTransport:
         path = f"/systemsharedmemory/region/{region.name}/unregister"
         self._keyring.unlock(lambda server_key: self._exchange("POST", path, headers=server_key))
 
+    def load(self, model: str, config: str = "") -> None:
+        """Load a model."""
+        self._control(model, "load", {"parameters": {"config": config}} if config else {})
+
+    def unload(self, model: str) -> None:
+        """Give up a model."""
+        self._control(model, "unload", {})
+
+    def _control(self, model: str, verb: str, content: Mapping[str, Any]) -> None:
+        path, body = f"/repository/models/{quote(model, safe='')}/{verb}", json.dumps(content).encode()
+        self._keyring.unlock(lambda key: self._exchange("POST", path, body, key))
+
     def close(self) -> None:
         """Drop the connections."""
         self._pool.clear()

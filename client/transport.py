@@ -133,7 +133,27 @@ class Transport(Protocol):
         """Drop the connections; requests under way on other threads end with ServerUnavailableError."""
 
 
-def open_transport(url: str, connection: Connection | None = None) -> Transport:
+class ControlTransport(Transport, Protocol):
+    """One server, which is also told what to load. That takes its key, and model control in the mode `explicit`.
+
+    Raises:
+        ClosedError: The server wants a key that is not here.
+        RequestError: It refuses; where a model cannot be loaded, the message says why.
+    """
+
+    def load(self, model: str, config: str = "") -> None:
+        """Load a model, or load it anew, and return when that is done.
+
+        Args:
+            model: Its name in the server's repository.
+            config: Its configuration, JSON, instead of that of its config.pbtxt.
+        """
+
+    def unload(self, model: str) -> None:
+        """Give up a model; one that is not loaded is no error."""
+
+
+def open_transport(url: str, connection: Connection | None = None) -> ControlTransport:
     """A transport to one server; nothing is sent yet.
 
     Args:
