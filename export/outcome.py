@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.export.errors import NotPublishableError
+from tritonrepo.export.golden import Answered
 from tritonrepo.repository.formats import Format
 from tritonrepo.repository.manifest import EagerFp16, EngineFacts, Rounded, Verification, Weights
 from tritonrepo.repository.publish import Publication
@@ -23,6 +24,7 @@ class Outcome:
         eager_fp16: What the module itself gives in FP16, if that was asked.
         rounded: What was rounded to INT8, if that was asked.
         verification: What the gate measured.
+        golden: What it answered then.
         publication: What the writer did.
         error: Why it was refused, or cannot be published here.
     """
@@ -34,6 +36,7 @@ class Outcome:
     eager_fp16: EagerFp16 | None = None
     rounded: Rounded | None = None
     verification: Verification | None = None
+    golden: Answered | None = None
     publication: Publication | None = None
     error: TritonRepoError | None = None
 

@@ -14,6 +14,7 @@ from tritonrepo.export.outcome import Outcome
 from tritonrepo.repository import config
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.encoded import DALI_SUFFIX, SUFFIX, Encoded, find_followers
+from tritonrepo.repository.layout import GOLDEN_FILENAME
 from tritonrepo.repository.manifest import Artifact, Manifest, Weights
 from tritonrepo.repository.publish import Publication, Repository
 from tritonrepo.repository.spec import ModelSpec
@@ -83,7 +84,9 @@ def _preference(format: str) -> int:
 def _candidate(outcome: Outcome, artifact: Path, spec: ModelSpec, weights: Weights, options: Options) -> Candidate:
     name = f"{spec.name}_{outcome.format.name}"
     configuration = config.to_text(config.model_config(spec, outcome.format, options.serving, weights))
-    return Candidate(name, artifact, configuration, spec.labels, _manifest(name, artifact, outcome, weights))
+    manifest = _manifest(name, artifact, outcome, weights)
+    golden = artifact.with_name(GOLDEN_FILENAME) if manifest.golden else None
+    return Candidate(name, artifact, configuration, spec.labels, manifest, golden=golden)
 
 
 def _manifest(name: str, artifact: Path, outcome: Outcome, weights: Weights) -> Manifest:
@@ -98,6 +101,7 @@ def _manifest(name: str, artifact: Path, outcome: Outcome, weights: Weights) -> 
         libraries={"python": platform.python_version(), **_versions(LIBRARIES)},
         created=datetime.now(timezone.utc).replace(microsecond=0),
         conversion=outcome.engine,
+        golden=outcome.golden.write(artifact.parent) if outcome.golden else None,
     )
 
 

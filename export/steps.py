@@ -9,10 +9,9 @@ from types import ModuleType
 
 from tritonrepo.client.errors import MissingError, TritonRepoError
 from tritonrepo.client.install import install_command
-from tritonrepo.export import memory, subject
+from tritonrepo.export import golden, memory, subject
 from tritonrepo.export.gate import half, rounding
 from tritonrepo.export.gate.fresh import FreshProcess
-from tritonrepo.export.gate.tolerance import TOLERANCES
 from tritonrepo.export.gate.verify import Runner, verify
 from tritonrepo.export.job import Facts, Job
 from tritonrepo.export.options import Options, Watcher
@@ -24,6 +23,7 @@ from tritonrepo.repository.formats import ONNX_FP16, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Verification
 from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
 from tritonrepo.repository.publish import Repository, open_repository
+from tritonrepo.repository.tolerance import TOLERANCES
 
 DEPRECATED = (
     "torchscript: PyTorch calls TorchScript deprecated, and Triton's pytorch backend goes on serving it; what comes "
@@ -121,11 +121,13 @@ def _verify(outcome: Outcome, found: Subject, artifact: Path, options: Options, 
 
     def judge() -> Outcome:
         name, runtime = outcome.format.name, _converter(outcome.format).RUNTIME
-        measured = _measure(process.load(name, artifact), outcome, found, name, runtime)
+        run = process.load(name, artifact)
+        measured = _measure(run, outcome, found, name, runtime)
         if accelerated(outcome.format, options):
             run = process.load(OPENVINO, artifact)
             measured = _measure(run, outcome, found, f"{name} in OpenVINO", "OpenVINO")
-        return replace(outcome, verification=replace(measured, eager_fp16=outcome.eager_fp16))
+        answered = golden.ask(run, found.samples, found.expected, outcome.format.precision)
+        return replace(outcome, verification=replace(measured, eager_fp16=outcome.eager_fp16), golden=answered)
 
     return _timed(outcome, judge)
 

@@ -8,11 +8,12 @@ from torch import nn
 
 from tritonrepo.client import label_files
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import labels, models, outputs, photographs, pixels
+from tritonrepo.export import golden, labels, models, outputs, photographs, pixels
 from tritonrepo.export.advice import advise_on_inputs, advise_on_scores
 from tritonrepo.export.gate import half, pictures, preparation
 from tritonrepo.export.gate.reference import Reference, observe
 from tritonrepo.export.gate.scores import EXPLANATIONS
+from tritonrepo.export.golden import Samples
 from tritonrepo.export.int8 import calibration
 from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.options import DALI, Options, Watcher
@@ -33,6 +34,7 @@ class Subject:
         spec: Of the model as it is served, with its labels and scores.
         weights: Where its parameters came from.
         expected: What the module gives for the verification pictures.
+        samples: What an artifact answers once it is verified, for whoever releases it.
         calibration: For INT8, on what ranges are measured, and what judges.
     """
 
@@ -41,6 +43,7 @@ class Subject:
     spec: ModelSpec
     weights: Weights
     expected: Reference
+    samples: Samples
     calibration: Calibration | None = None
 
 
@@ -68,7 +71,8 @@ def prepare(options: Options, repository: Repository, watcher: Watcher) -> Subje
         spec = _named(loaded, expected.values.shape[1], given, options, watcher)
     for sentence in answers(loaded, expected):
         watcher.notice(sentence)
-    found = Subject(module, module, replace(spec, scores=expected.scores), loaded.weights, expected)
+    samples = golden.choose(paths, spec.preprocessing)
+    found = Subject(module, module, replace(spec, scores=expected.scores), loaded.weights, expected, samples)
     found = found if options.input == "fp32" else _from_pixels(found, paths)
     return found if chosen is None else replace(found, calibration=_calibration(found, chosen, options, watcher))
 
@@ -103,6 +107,7 @@ def _from_pixels(found: Subject, paths: Sequence[Path]) -> Subject:
         converted=converted,
         spec=replace(found.spec, preprocessing=served),
         expected=replace(found.expected, inputs=inputs),
+        samples=golden.choose(paths, served),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tritonrepo.repository.files import write
 from tritonrepo.repository.labels import to_text
-from tritonrepo.repository.layout import CONFIG_FILENAME, LABELS_FILENAME, MANIFEST_FILENAME
+from tritonrepo.repository.layout import CONFIG_FILENAME, GOLDEN_FILENAME, LABELS_FILENAME, MANIFEST_FILENAME
 from tritonrepo.repository.manifest import Manifest
 from tritonrepo.repository.record import own_text
 from tritonrepo.repository.store.seam import Store
@@ -24,6 +24,7 @@ class Candidate:
         manifest: What is known of the artifact.
         tree: A directory with all that the version is to hold beside these, the artifact included. None: the artifact
             alone.
+        golden: Its golden images, on the filesystem of the artifact, under their final file name.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Candidate:
     labels: tuple[str, ...]
     manifest: Manifest
     tree: Path | None = None
+    golden: Path | None = None
 
     def lay_out(self, version: int, directory: Path) -> None:
         """Write all files of this version into a new directory on the filesystem of the artifact, which goes there.
@@ -46,6 +48,8 @@ class Candidate:
             self.artifact.rename(directory / self.artifact.name)
         else:
             shutil.copytree(self.tree, directory)
+        if self.golden is not None:
+            self.golden.rename(directory / GOLDEN_FILENAME)
         texts = {
             CONFIG_FILENAME: own_text(self.config, version),
             LABELS_FILENAME: to_text(self.labels),

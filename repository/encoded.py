@@ -198,7 +198,9 @@ def _step(encoded: Encoded, part: Part, step: str, config: ModelConfig) -> Candi
 
 def candidate(name: str, artifact: Path, config: ModelConfig, part: Part, tree: Path | None = None) -> Candidate:
     """A step or an ensemble, with what the manifest of the model says of the network."""
-    manifest = replace(part.manifest, model=name, format=FORMAT, artifact=Artifact.of(artifact), conversion=None)
+    manifest = replace(
+        part.manifest, model=name, format=FORMAT, artifact=Artifact.of(artifact), conversion=None, golden=None
+    )
     return Candidate(name, artifact, to_text(config), part.labels, manifest, tree)
 
 

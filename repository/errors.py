@@ -19,5 +19,9 @@ class PublishError(TritonRepoError):
     """The repository holds something that the publisher must not overwrite or cannot understand."""
 
 
+class GoldenError(RepositoryError):
+    """The golden images of a version are missing, changed or cannot be read."""
+
+
 class ManifestError(RepositoryError):
     """A manifest.json is missing, cannot be read or is no manifest."""

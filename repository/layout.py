@@ -3,6 +3,7 @@
 ROOT/NAME/config.pbtxt     the commit record: which version is served, and how
 ROOT/NAME/1/model.onnx     the artifact of version 1
 ROOT/NAME/1/manifest.json  where that came from
+ROOT/NAME/1/golden.npz     pictures, with the scores that the artifact gave for them when it was verified
 ROOT/NAME/1/labels.txt     the names of its classes
 ROOT/NAME/1/config.pbtxt   how this version is served
 
@@ -23,6 +24,7 @@ from tritonrepo.repository.formats import FORMATS, PT2
 CONFIG_FILENAME = "config.pbtxt"
 MANIFEST_FILENAME = "manifest.json"
 LABELS_FILENAME = "labels.txt"
+GOLDEN_FILENAME = "golden.npz"
 WITHDRAWN_FILENAME = "withdrawn.txt"
 
 LARGEST_VERSION = 2**63 - 1

@@ -14,6 +14,7 @@ from cattrs.preconf.json import make_converter
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.layout import MANIFEST_FILENAME
+from tritonrepo.repository.tolerance import Tolerance
 from tritonrepo.repository.tuning import Tuning
 
 SCHEMA = 1
@@ -168,6 +169,23 @@ class Verification:
 
 
 @dataclass(frozen=True)
+class GoldenImages:
+    """What a server that loaded the version is asked before the version counts as released.
+
+    Attributes:
+        file: golden.npz.
+        photographs: The files of which its pictures were made.
+        scale: How far apart the module's scores lie.
+        tolerance: How far an answer may be off: the gate's own limits.
+    """
+
+    file: Artifact
+    photographs: tuple[Artifact, ...]
+    scale: float
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is known of one version of a model.
 
@@ -183,6 +201,7 @@ class Manifest:
         conversion: What the converter says of a TensorRT engine; the other formats have nothing to say.
         schema: The number of this arrangement.
         tuning: How its configuration was found, where `tritonrepo tune` did that.
+        golden: What a release asks. None in manifests of earlier releases, and of ensembles.
     """
 
     model: str
@@ -196,6 +215,7 @@ class Manifest:
     conversion: EngineFacts | None = None
     schema: int = SCHEMA
     tuning: Tuning | None = None
+    golden: GoldenImages | None = None
 
     def to_json(self) -> str:
         """The text of manifest.json; `from_json` reads it."""

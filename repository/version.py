@@ -15,7 +15,7 @@ from tritonrepo.repository.findings import AGAIN, Fault, Finding
 from tritonrepo.repository.formats import FORMATS, PT2
 from tritonrepo.repository.host import import_fault
 from tritonrepo.repository.layout import BACKEND_FILENAMES, CONFIG_FILENAME, backend_of
-from tritonrepo.repository.manifest import EngineFacts, Manifest, read_manifest
+from tritonrepo.repository.manifest import Artifact, EngineFacts, Manifest, read_manifest
 
 WITHOUT_FILE = ("ensemble", "identity")
 
@@ -125,12 +125,21 @@ def _content(
 
 
 def _changes(artifact: Path, manifest: Manifest | ManifestError, known: str | None) -> Iterator[Fault]:
-    """Whether the artifact is still what was published; its SHA-256 may be known already."""
+    """Whether the artifact, whose SHA-256 may be known already, and what a release asks are what was published."""
     if isinstance(manifest, ManifestError):
         yield Fault(f"{manifest}; so whether {artifact.name} is whole cannot be told", level="note")
         return
-    size, recorded = artifact.stat().st_size, manifest.artifact
+    yield from _change(artifact, manifest.artifact, known)
+    if manifest.golden:
+        yield from _change(artifact.with_name(manifest.golden.file.file), manifest.golden.file)
+
+
+def _change(file: Path, recorded: Artifact, known: str | None = None) -> Iterator[Fault]:
+    if not file.is_file():
+        yield Fault(f"{file.name} is gone, which the manifest names; a release needs it", AGAIN)
+        return
+    size = file.stat().st_size
     if size != recorded.bytes:
-        yield Fault(f"{artifact.name} has {size} bytes, the manifest says {recorded.bytes}")
-    elif (known or sha256(artifact)) != recorded.sha256:
-        yield Fault(f"{artifact.name} is not what was published: its SHA-256 is another")
+        yield Fault(f"{file.name} has {size} bytes, the manifest says {recorded.bytes}")
+    elif (known or sha256(file)) != recorded.sha256:
+        yield Fault(f"{file.name} is not what was published: its SHA-256 is another")

@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from tritonrepo.client.decode import Scores
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.tolerance import FP16, FP32, Tolerance, allowed
-from tritonrepo.repository.scores import comparable, differences, scale
+from tritonrepo.repository.scores import comparable, scale
+from tritonrepo.repository.tolerance import FP16, FP32, Tolerance, disagreement
 
 RANDOM = (
     "It draws random numbers: the same batch gives the same only if the random seed is set before, so dropout or noise "
@@ -40,18 +40,6 @@ def call(module: nn.Module, images: NDArray[np.float32]) -> Any:
 def array(output: torch.Tensor) -> NDArray[Any]:
     """The output's values, in memory that no later call writes to: a module may give the same buffer each time."""
     return output.detach().resolve_neg().cpu().numpy().copy()
-
-
-def disagreement(
-    actual: NDArray[np.float32], wanted: NDArray[np.float32], scores: Scores, size: float, tolerance: Tolerance = FP32
-) -> tuple[int, int] | None:
-    """Row and class that differ most beyond the tolerance; None if none does. `size`: the scale of all scores."""
-    left, right = (comparable(values, scores, tolerance.faintest) for values in (actual, wanted))
-    with np.errstate(invalid="ignore"):
-        excess = np.abs(differences(left, right)) - allowed(wanted, scores, tolerance, size)
-    excess = np.where(np.isnan(excess), np.inf, excess)
-    row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
-    return (int(row), int(column)) if excess[row, column] > 0 else None
 
 
 class Company:

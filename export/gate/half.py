@@ -22,10 +22,10 @@ from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.consistency import array, call
 from tritonrepo.export.gate.pictures import FIRST_EXTREME
 from tritonrepo.export.gate.reference import Reference
-from tritonrepo.export.gate.tolerance import FP16
 from tritonrepo.export.gate.verify import Judge
 from tritonrepo.export.precision import HalfPrecision
 from tritonrepo.repository.manifest import EagerFp16
+from tritonrepo.repository.tolerance import FP16
 
 RUNTIME = "eager FP16 in PyTorch"
 PICTURES = (0, FIRST_EXTREME, FIRST_EXTREME + 1, FIRST_EXTREME + 2)

@@ -14,8 +14,8 @@ from tritonrepo.export.blame import gist, where
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.consistency import FIRST_CALL, Company, array, call
 from tritonrepo.export.gate.scores import settle
-from tritonrepo.export.gate.tolerance import FP32
 from tritonrepo.repository.scores import comparable, scale
+from tritonrepo.repository.tolerance import FP32
 
 Images = NDArray[np.float32]
 Inputs = NDArray[Any]

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from tritonrepo.client.decode import Scores, probabilities
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.consistency import disagreement
 from tritonrepo.export.gate.reference import Inputs, Reference, Values
-from tritonrepo.export.gate.tolerance import FP16, INT8, Rounding
 from tritonrepo.export.gate.verify import Runner, behind, check_values, run_batch, same_five
 from tritonrepo.repository.manifest import Rounded, Verification
 from tritonrepo.repository.scores import comparable, differences, scale
+from tritonrepo.repository.tolerance import FP16, INT8, Rounding, disagreement
 
 BATCH = 8
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from tritonrepo.client.decode import probabilities
 from tritonrepo.export.blame import gist
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate.consistency import disagreement
 from tritonrepo.export.gate.reference import Batch, Inputs, Reference, Values
-from tritonrepo.export.gate.tolerance import Tolerance
 from tritonrepo.repository.manifest import Verification
 from tritonrepo.repository.scores import comparable, differences, scale
+from tritonrepo.repository.tolerance import Tolerance, disagreement
 
 Runner = Callable[[Inputs], Values]
 

@@ -9,12 +9,12 @@ import onnx
 
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate import rounding
-from tritonrepo.export.gate.tolerance import INT8
 from tritonrepo.export.int8.calibration import FEWEST, Calibration
 from tritonrepo.export.int8.graph import Quantiser, session
 from tritonrepo.export.int8.sensitivity import Sensitivity, measure
 from tritonrepo.repository.manifest import Rounded
 from tritonrepo.repository.spec import INPUT_NAME, OUTPUT_NAME
+from tritonrepo.repository.tolerance import INT8
 
 SHARES = (0.0, 0.06, 0.12, 0.25, 0.5)
 """Of the layers that stay in FP32, one try after the other. With more of them INT8 is hardly faster."""

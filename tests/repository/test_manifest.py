@@ -9,7 +9,8 @@ import pytest
 
 from tests.repository.manifests import ENGINE, MANIFEST
 from tritonrepo.repository.errors import ManifestError
-from tritonrepo.repository.manifest import Artifact, Manifest, read_manifest
+from tritonrepo.repository.manifest import Artifact, GoldenImages, Manifest, read_manifest
+from tritonrepo.repository.tolerance import FP16
 
 # As an earlier release wrote it, with the keys in its order.
 BEFORE_SCHEMAS = """{
@@ -27,7 +28,15 @@ BEFORE_SCHEMAS = """{
 }"""
 
 
-@pytest.mark.parametrize("manifest", [MANIFEST, replace(MANIFEST, format="tensorrt", conversion=ENGINE)])
+GOLDEN = GoldenImages(
+    Artifact("golden.npz", "ef", 400_000), (Artifact("cat.jpg", "01", 9), Artifact("dog.jpg", "23", 8)), 1.5, FP16
+)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [MANIFEST, replace(MANIFEST, format="tensorrt", conversion=ENGINE), replace(MANIFEST, golden=GOLDEN)],
+)
 def test_what_is_written_is_read_back(manifest: Manifest) -> None:
     text = manifest.to_json()
     assert Manifest.from_json(text) == manifest
@@ -39,6 +48,7 @@ def test_a_manifest_without_schema_is_read() -> None:
     manifest = Manifest.from_json(BEFORE_SCHEMAS)
     assert manifest.artifact == Artifact("model.onnx", "cd", 42)
     assert manifest.conversion is None
+    assert manifest.golden is None
     assert manifest.schema == 1
     assert manifest.verification.batch_sizes == (1, 3, 4)
     assert manifest.created.year == 2026

@@ -31,6 +31,15 @@ def no_artifact(root: Path) -> None:
     (root / "tiny_onnx/1/model.onnx").unlink()
 
 
+def no_golden_images(root: Path) -> None:
+    (root / "tiny_onnx/1/golden.npz").unlink()
+
+
+def other_golden_images(root: Path) -> None:
+    path = root / "tiny_onnx/1/golden.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
 @pytest.mark.parametrize(
     ("plant", "subject", "words"),
     [
@@ -38,6 +47,8 @@ def no_artifact(root: Path) -> None:
         (changed_byte, "tiny_torchscript/1", "model.pt is not what was published"),
         (other_backend, "tiny_onnx/1", "names the backend 'pytorch', the artifact is for 'onnxruntime'"),
         (no_artifact, "tiny_onnx/1", "onnxruntime needs model.onnx, the version holds no artifact"),
+        (no_golden_images, "tiny_onnx/1", "golden.npz is gone, which the manifest names"),
+        (other_golden_images, "tiny_onnx/1", "golden.npz is not what was published"),
     ],
 )
 def test_a_planted_fault_is_found(root: Path, plant: Callable[[Path], None], subject: str, words: str) -> None:

@@ -15,8 +15,8 @@ from tests.export.gate.modules import MAX_BATCH, SHAPE, Images, around, observed
 from tritonrepo.export import to_onnx, to_torchscript
 from tritonrepo.export.errors import VerificationError
 from tritonrepo.export.gate.reference import Reference
-from tritonrepo.export.gate.tolerance import FP16, FP32
 from tritonrepo.export.gate.verify import Runner, verify
+from tritonrepo.repository.tolerance import FP16, FP32
 
 
 @pytest.fixture(scope="module")

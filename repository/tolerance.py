@@ -1,4 +1,4 @@
-"""How far an artifact's scores may be off."""
+"""How far an artifact's scores may be off: at the gate, and in a server that is to serve it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonrepo.client.decode import Scores
-from tritonrepo.repository.scores import comparable
+from tritonrepo.repository.scores import comparable, differences
 
 
 @dataclass(frozen=True)
@@ -124,3 +124,23 @@ def allowed(wanted: NDArray[Any], scores: Scores, tolerance: Tolerance, size: fl
         likely = 1 / (1 + np.exp(-exact))
         limit += tolerance.grain / (likely * (1 - likely))  # the slope of the log-odds
     return limit
+
+
+def disagreement(
+    actual: NDArray[Any], wanted: NDArray[Any], scores: Scores, size: float, tolerance: Tolerance = FP32
+) -> tuple[int, int] | None:
+    """Row and class of `[N, classes]` that differ most beyond the tolerance; None if none does.
+
+    Args:
+        actual: The scores that are judged.
+        wanted: What they are to be.
+        scores: What both are.
+        size: The `scale` of all.
+        tolerance: Of the format.
+    """
+    left, right = (comparable(values, scores, tolerance.faintest) for values in (actual, wanted))
+    with np.errstate(invalid="ignore"):
+        excess = np.abs(differences(left, right)) - allowed(wanted, scores, tolerance, size)
+    excess = np.where(np.isnan(excess), np.inf, excess)
+    row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
+    return (int(row), int(column)) if excess[row, column] > 0 else None
