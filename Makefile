@@ -6,7 +6,7 @@ SOURCES := .venv-sources
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout releases chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ kills: setup ## kill -9 at 200 random moments of an export, with a polling serve
 
 rollout: setup ## releases that change all of a model, on two servers one after the other, under clients at work (6 minutes)
 	$(BIN)/python -m tests.versions $(OPTIONS)
+
+releases: setup ## right and wrong releases to three servers under four clients, each undone as it should (10 minutes)
+	$(BIN)/python -m tests.rollout $(OPTIONS)
 
 overload: setup ## three times the requests that the server can answer, with a bounded queue (2 minutes)
 	$(BIN)/python -m tests.overload $(OPTIONS)

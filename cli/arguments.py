@@ -263,7 +263,7 @@ def connection(args: argparse.Namespace) -> Connection:
         protocol=args.protocol or protocol,
         deadline=args.timeout,
         tls=Tls(args.ca, args.cert, args.key) if secure else None,
-        headers=_headers(args.headers),
+        headers=headers(args.headers),
         compression=args.compression,
     )
 
@@ -289,7 +289,8 @@ def classifier(args: argparse.Namespace, model: str | None) -> Classifier:
     )
 
 
-def _headers(path: Path | None) -> dict[str, str]:
+def headers(path: Path | None) -> dict[str, str]:
+    """The headers of a file, and of the environment. Raises `UsageError` for a line that is none."""
     found = [*lines(os.environ.get(HEADERS_VARIABLE, "")), *(read_lines(path) if path else [])]
     return dict(_header(line) for line in found if line.strip() and not line.lstrip().startswith("#"))
 

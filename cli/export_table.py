@@ -104,7 +104,10 @@ def after_words(build: Build) -> Iterator[str]:
             numbers = ", ".join(map(str, publication.left))
             yield f"{model}: version {numbers} could not be removed; the next export tries again"
         if publication.status == "staged":
-            yield f"{model}: not served yet; release it: tritonrepo release {model} --version {publication.version}"
+            words = f"{model} --version {publication.version} --server HOST:PORT"
+            yield f"{model}: not served yet; release it: tritonrepo release {words}"
+    if any(publication.status == "published" and publication.version > 1 for publication in found.values()):
+        yield f"a server that does not poll takes it by: tritonrepo release {build.spec.name} --server HOST:PORT"
 
 
 def _tolerance(build: Build) -> str | None:

@@ -26,6 +26,7 @@ VERBS = {
     "export": "export a PyTorch image classifier into a Triton model repository, verified",
     "doctor": "say what this machine has, and what in a repository Triton would fail to load",
     "versions": "list what a model repository holds, and which version is served",
+    "release": "release a version on servers, or have them go back",
     "rollback": "go back to the version before, of models",
     "manifests": "write the files with which Kubernetes or KServe serves a model repository",
     "serve": "serve a model repository with the embedded Triton",

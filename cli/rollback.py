@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, repository
-from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
+from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.rollout.errors import ReleaseError
+from tritonrepo.repository.rollout.release import Rollout
+from tritonrepo.repository.store.address import open_store
 
 SUMMARY = (
     "Serve the version before the one that is served, of all models that are named, or of none. The number of what is "
@@ -27,10 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
     parser.add_argument("--staging", type=path, metavar="DIR")
+    add_fleet_options(parser, "have these take the version, and see that they answer from it")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Go back; status 0."""
+    """Go back; status 0, or 1 where a server that is named does not."""
     terminate_as_interrupt()
     if isinstance(args.repository, Path) and not args.repository.is_dir():
         raise UsageError(f"{args.repository}: no such model repository")
@@ -41,4 +47,18 @@ def run(args: argparse.Namespace) -> int:
         versions = models.roll_back([*names])
     for name, version in versions.items():
         console.print(f"{name}: version {version} is served again", soft_wrap=True)
-    return EXIT_DONE
+    return _take(args, list(versions)) if args.server else EXIT_DONE
+
+
+def _take(args: argparse.Namespace, models: Sequence[str]) -> int:
+    """Have the servers take what the record of each model names now; a failure of one keeps no other from it."""
+    store, status = open_store(args.repository), EXIT_DONE
+    with open_fleet(args) as fleet:
+        rollout = Rollout(store, fleet, terminal.note)
+        for model in models:
+            try:
+                rollout.take(model)
+            except ReleaseError as error:
+                terminal.note(f"error: {error}", "red")
+                status = EXIT_SOME_FAILED
+    return status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -14,11 +14,13 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import repository
-from tritonrepo.cli.status import EXIT_DONE
-from tritonrepo.client.errors import UsageError
+from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
+from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.catalogue import Version, list_versions
 from tritonrepo.repository.publish import find_models
+from tritonrepo.repository.rollout.servers import READY
 from tritonrepo.repository.store.address import open_store
 
 SUMMARY = (
@@ -26,6 +28,8 @@ SUMMARY = (
     "weights, the figures of the gate, size and time."
 )
 STYLES = {"served": "green", "staged": "yellow", "withdrawn": "dim", "foreign": "dim"}
+Loaded = Mapping[str, Collection[tuple[str, int]]]
+"""The model versions that a server has ready, by its address."""
 PIPE_WIDTH = 200
 """A row is long, and what reads a pipe can cut it itself."""
 
@@ -40,25 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="json: an object a line")
+    add_fleet_options(parser, "also say which of these has which version loaded")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List them; status 0."""
+    """List them; status 0, or 1 where a server does not say what it has."""
     if isinstance(args.repository, Path) and not args.repository.is_dir():
         raise UsageError(f"{args.repository}: no such model repository")
     store = open_store(args.repository)
     models = dict.fromkeys(model for name in args.names for model in find_models(store, name)) or store.models()
     versions = list_versions(store, [*models])
+    loaded, failures = _look(args) if args.server else (None, {})
     if args.format == "json":
         for version in versions:
-            print(json.dumps(as_json(version)))
+            print(json.dumps(as_json(version, loaded)))
     else:
-        terminal.console(PIPE_WIDTH).print(as_table(versions))
-    return EXIT_DONE
+        terminal.console(PIPE_WIDTH).print(as_table(versions, loaded))
+    for url, failure in failures.items():
+        terminal.note(f"error: {url}: {failure}", "red")
+    return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 
-def as_table(versions: Sequence[Version]) -> Table:
-    """A row for each version."""
+def _look(args: argparse.Namespace) -> tuple[Loaded, dict[str, TritonRepoError]]:
+    """What the servers that answer have loaded, and why the others do not."""
+    with open_fleet(args) as fleet:
+        states, failures = fleet.look()
+    ready = {url: {version for version, state in each.items() if state == READY} for url, each in states.items()}
+    return ready, failures
+
+
+def as_table(versions: Sequence[Version], loaded: Loaded | None = None) -> Table:
+    """A row for each version, with the servers that have it, if they were asked."""
     table = Table(box=SIMPLE_HEAD)
     table.add_column("model", overflow="fold")
     table.add_column("version", justify="right")
@@ -67,16 +83,25 @@ def as_table(versions: Sequence[Version]) -> Table:
     for heading in ("worst difference", "top-1 agreement", "size"):
         table.add_column(heading, justify="right")
     table.add_column("created")
+    if loaded is not None:
+        table.add_column("loaded by", overflow="fold")
     for version in versions:
         status = Text(version.status, style=STYLES.get(version.status, ""))
         model = Text(printable(version.model))
-        table.add_row(model, str(version.number), status, *_made(version), decimal(version.bytes), _created(version))
+        row = [model, str(version.number), status, *_made(version), decimal(version.bytes), _created(version)]
+        table.add_row(*row, *([] if loaded is None else [", ".join(_servers(version, loaded)) or "-"]))
     return table
 
 
-def as_json(version: Version) -> dict[str, object]:
+def _servers(version: Version, loaded: Loaded) -> list[str]:
+    """The servers that have a version loaded."""
+    return [url for url, ready in loaded.items() if (version.model, version.number) in ready]
+
+
+def as_json(version: Version, loaded: Loaded | None = None) -> dict[str, object]:
     """The line of a version; null for what its manifest does not say."""
     made = version.manifest
+    servers = {} if loaded is None else {"loaded_by": _servers(version, loaded)}
     return {
         "model": version.model,
         "version": version.number,
@@ -89,6 +114,7 @@ def as_json(version: Version) -> dict[str, object]:
         "top1_agreement": made and made.verification.top1_agreement,
         "bytes": version.bytes,
         "created": made and made.created.isoformat(),
+        **servers,
     }
 
 

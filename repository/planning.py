@@ -95,14 +95,15 @@ class Planner:
         make(encoded, part, self._staging.workspace(encoded.name), stage)
         return plans
 
-    def switch(self, name: str, version: int, *, overlap: bool = False) -> list[Step]:
+    def switch(self, name: str, version: int, *, keep: int | None = None, overlap: bool = False) -> list[Step]:
         """To serve a version that is there, and to have the ensembles on the model follow. Raises as `Repository`."""
         self._refuse_follower(name)
         state = read_state(self._store, name)
         if version not in state.published:
             raise UsageError(f"{self._store.address}/{name}: has no version {version} that was published")
         text = own_configuration(self._store, state, version)
-        steps = [Step(state, version, text, beside=self._beside(state, version, text) if overlap else 0)]
+        beside = self._beside(state, version, text) if overlap else 0
+        steps = [Step(state, version, text, beside=beside, keep=keep)]
         for follower in find_followers(self._store, name):
             code = fetch_code(self._store, follower, self._staging.workspace(follower))
             part = read_part(self._store, name, version)

@@ -122,12 +122,13 @@ class Repository:
             stage(self.store, [plan.step for plan in plans if plan.step])
         return [Publication(plan.version, plan.status, (), plan.changes) for plan in plans]
 
-    def switch(self, name: str, version: int, *, overlap: bool = False) -> None:
+    def switch(self, name: str, version: int, *, keep: int | None = None, overlap: bool = False) -> None:
         """Serve a version that is there, by its own configuration; the ensembles on the model follow.
 
         Args:
             name: The model.
             version: Its number.
+            keep: To how many versions a rollback may go afterwards, with this one. None: to as many as now.
             overlap: Keep the version that is served now loaded too.
 
         Raises:
@@ -137,7 +138,12 @@ class Repository:
             MissingError: The place refuses.
         """
         with write_errors(self.store.address):
-            go_live(self.store, self._planner.switch(name, version, overlap=overlap))
+            go_live(self.store, self._planner.switch(name, version, keep=keep, overlap=overlap))
+
+    def prune(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Remove the versions of a model that nothing needs; the numbers of these, and of what cannot be removed."""
+        with write_errors(self.store.address):
+            return prune(self.store, read_state(self.store, name), self._in_use)
 
     def roll_back(self, names: Sequence[str]) -> dict[str, int]:
         """Serve the version before the one that is served, of each model: of all or of none.
@@ -166,8 +172,7 @@ class Repository:
         return find_models(self.store, name)
 
     def _conclude(self, plan: Plan) -> Publication:
-        state = read_state(self.store, plan.model)
-        pruned, left = prune(self.store, state, self._in_use) if plan.step else ((), ())
+        pruned, left = self.prune(plan.model) if plan.step else ((), ())
         return Publication(plan.version, plan.status, pruned, plan.changes, left)
 
 
@@ -189,7 +194,10 @@ def find_models(store: Store, name: str) -> list[str]:
 
 @contextmanager
 def open_repository(
-    root: Path | Address, staging: Path | None = None, waiting: Callable[[str], None] = lambda _: None
+    root: Path | Address,
+    staging: Path | None = None,
+    waiting: Callable[[str], None] = lambda _: None,
+    in_use: InUse = lambda _: (),
 ) -> Iterator[Repository]:
     """Open `root`, made if it does not exist, for one writer at a time; an object store for as many as there are.
 
@@ -199,6 +207,7 @@ def open_repository(
             versions are copied instead of renamed. For an object store a directory on this machine, by default one for
             temporary files.
         waiting: Is told when another writer is waited for.
+        in_use: Returns which versions of a model servers have loaded; these are not pruned.
 
     Raises:
         UsageError: A path cannot be what it is to be.
@@ -207,10 +216,10 @@ def open_repository(
     if isinstance(root, Address):
         store = open_store(root)
         with open_scratch(staging or Path(tempfile.gettempdir())) as private:
-            yield Repository(store, private)
+            yield Repository(store, private, in_use)
         return
     root = root.resolve()
     with open_staging(root, (staging or root.parent).resolve(), waiting) as private:
         with write_errors(root):
             scratch = find_scratch(private.workspace("arriving"), root)
-        yield Repository(LocalStore(root, scratch), private)
+        yield Repository(LocalStore(root, scratch), private, in_use)

@@ -19,8 +19,8 @@ from tritonrepo.repository.layout import (
     version_beyond_counting,
 )
 from tritonrepo.repository.record import serves_nothing
+from tritonrepo.repository.translation import is_translated
 from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
-from tritonrepo.serve.translation import is_translated
 
 READY = "READY"
 UNAVAILABLE = "UNAVAILABLE"

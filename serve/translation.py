@@ -1,25 +1,13 @@
-"""What later Triton releases read in a configuration and the embedded one, 2.51, refuses: the platform of a package.
-
-The repository stays as it is. The server is given such a model's configuration with the request to load it.
-"""
+"""The request to load a model, with its configuration where the embedded Triton refuses that as it stands."""
 
 import json
 from pathlib import Path
 
-from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.errors import ConfigError
-from tritonrepo.repository.formats import PT2
 from tritonrepo.repository.layout import CONFIG_FILENAME, read_config, served_versions, version_numbers
-from tritonrepo.serve.backends.settings import PLATFORM
-
-PLATFORMS = (PT2.platform,)
-
-
-def is_translated(config: ModelConfig) -> bool:
-    """Whether the embedded Triton refuses the configuration as it stands."""
-    return config.platform in PLATFORMS
+from tritonrepo.repository.translation import is_translated, to_json
 
 
 def load_request(directory: Path) -> bytes:
@@ -34,16 +22,11 @@ def request_for(config: ModelConfig) -> bytes:
     """Return the same for a configuration."""
     if not is_translated(config):
         return b"{}"
-    config.parameters[PLATFORM].string_value = config.platform
-    config.backend = config.backend or PT2.backend
-    config.default_model_filename = config.default_model_filename or PT2.filename
-    config.ClearField("platform")
-    text = json.dumps(MessageToDict(config, preserving_proto_field_name=True))
-    return json.dumps({"parameters": {"config": text}}).encode()
+    return json.dumps({"parameters": {"config": to_json(config, embedded=True)}}).encode()
 
 
 def state(directory: Path) -> tuple[object, ...]:
-    """Return what changes when a model does. Triton loads anew whatever comes with a configuration, changed or not."""
+    """Return what changes when a model does."""
     try:
         served = served_versions(read_config(directory), version_numbers(directory))
         versions = (path for number in served for path in sorted((directory / str(number)).iterdir()))

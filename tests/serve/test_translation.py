@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tritonrepo.repository import translation
+from tritonrepo.serve.backends import settings
 from tritonrepo.serve.models import loaded_later, read_model, read_repository
 from tritonrepo.serve.translation import load_request, state
 
@@ -56,3 +58,8 @@ def test_a_model_changes_with_its_configuration_and_its_versions(tmp_path: Path)
     assert len(set(states)) == 3
     (model / "config.pbtxt").unlink()
     assert state(model) == ()
+
+
+def test_the_backend_finds_the_platform_where_it_is_written() -> None:
+    """The backends' code lies alone in a server's directory, and imports nothing of ours."""
+    assert settings.PLATFORM == translation.PLATFORM

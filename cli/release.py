@@ -1,0 +1,95 @@
+"""`tritonrepo release`: a version on given servers, which answer rightly from it, or go back."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from tritonrepo.cli import terminal
+from tritonrepo.cli.arguments import path, repository, whole_number
+from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
+from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.publish import find_models, open_repository
+from tritonrepo.repository.rollout.fleet import Fleet, FleetError
+from tritonrepo.repository.rollout.release import Rollout
+from tritonrepo.repository.store.address import open_store
+
+KEPT = 2
+SUMMARY = (
+    "Release a version: each server loads it and answers the golden images as the verified artifact did, or every "
+    "server goes back to the version before."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the words of `release`."""
+    parser.add_argument(
+        "name", metavar="MODEL", help="of the repository, or a model without its format: all its formats"
+    )
+    parser.add_argument(
+        "--version",
+        type=whole_number(1, 2**63 - 1),
+        metavar="N",
+        help="without it the newest that is staged, or else the one that is published",
+    )
+    parser.add_argument(
+        "--canary",
+        type=whole_number(0, 1_000_000),
+        default=0,
+        metavar="N",
+        help="so many servers load it first, and the others when those have answered rightly; they have to be under "
+        "model control",
+    )
+    parser.add_argument(
+        "--keep",
+        type=whole_number(2, 1_000_000),
+        default=KEPT,
+        metavar="N",
+        help="versions to keep, to which a rollback may go (%(default)s); what one of the servers has loaded stays too",
+    )
+    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
+    parser.add_argument("--staging", type=path, metavar="DIR")
+    add_fleet_options(parser, "who gets it", required=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Release; status 0, or 1 where all went back."""
+    terminate_as_interrupt()
+    if isinstance(args.repository, Path) and not args.repository.is_dir():
+        raise UsageError(f"{args.repository}: no such model repository")
+    store = open_store(args.repository)
+    models = find_models(store, args.name)
+    if args.version and len(models) > 1:
+        raise UsageError(f"--version {args.version}: {args.name} is {', '.join(models)}, each with its own numbers")
+    with open_fleet(args) as fleet:
+        rollout = Rollout(store, fleet, terminal.note, _switch_of(args))
+        for model in models:
+            version = rollout.release(model, args.version, args.canary)
+            terminal.note(f"{model}: version {version} is released on {len(fleet.servers)} servers")
+            _prune(args, fleet, model)
+    return EXIT_DONE
+
+
+def _prune(args: argparse.Namespace, fleet: Fleet, model: str) -> None:
+    """Remove what nobody needs; a server that does not say what it needs is no failure of the release."""
+    try:
+        with open_repository(args.repository, args.staging, terminal.note, fleet.loaded) as models:
+            pruned, left = models.prune(model)
+    except FleetError as error:
+        terminal.note(f"{model}: nothing is pruned: {error}")
+        return
+    for numbers, words in ((pruned, "pruned"), (left, "cannot be pruned now:")):
+        if numbers:
+            terminal.note(f"{model}: {words} {', '.join(map(str, numbers))}")
+
+
+def _switch_of(args: argparse.Namespace) -> Callable[[str, int], None]:
+    """What commits a version of a model, holding the repository for no longer than that."""
+
+    def switch(model: str, version: int) -> None:
+        with open_repository(args.repository, args.staging, terminal.note) as models:
+            models.switch(model, version, keep=args.keep)
+
+    return switch

@@ -1,0 +1,7 @@
+"""Releases: servers load a version, are asked what its artifact was asked, and only then is it released.
+
+servers     one server of a fleet: what it has loaded, what it is told, and for what one waits
+golden      whether a server answers as the verified artifact did
+examine     what is looked at in a version before a server loads it
+release     one release or rollback, and how it is undone
+"""

@@ -1,0 +1,218 @@
+"""One release or rollback on given servers: loaded, asked, and only then released; else undone.
+
+A server under model control loads the new version before the record names it, by the configuration that goes along with
+the request. So the record moves when all such servers have answered as they should. A server that follows its
+repository by itself takes a version only when the record names it: it is asked afterwards, and if it fails the record
+moves back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tritonrepo.client.errors import TritonRepoError, UsageError
+from tritonrepo.repository.encoded import find_followers, part_of
+from tritonrepo.repository.layout import parse_config
+from tritonrepo.repository.rollout.ensembles import Ensemble, read_ensemble
+from tritonrepo.repository.rollout.errors import ReleaseError
+from tritonrepo.repository.rollout.examine import examine, expect
+from tritonrepo.repository.rollout.fleet import Fleet, FleetError
+from tritonrepo.repository.rollout.golden import Expected, judge
+from tritonrepo.repository.rollout.servers import Server
+from tritonrepo.repository.state import State, own_configuration, read_state
+from tritonrepo.repository.store.seam import Store
+
+Switch = Callable[[str, int], object]
+"""Commits a version of a model, by its number."""
+Tell = Callable[[str], None]
+"""Takes a sentence on what was done."""
+
+
+@dataclass
+class Rollout:
+    """What is released, where to, and how it is told.
+
+    Attributes:
+        store: Where the versions lie.
+        fleet: The servers.
+        tell: Takes a sentence on each step; from several threads.
+        switch: Commits a version; what goes back to what is committed needs none.
+    """
+
+    store: Store
+    fleet: Fleet
+    tell: Tell
+    switch: Switch = field(default=lambda model, version: None)
+
+    def release(self, model: str, version: int | None = None, canary: int = 0) -> int:
+        """Release a version, or leave all as it was.
+
+        Args:
+            model: Its name.
+            version: The number. None: the newest that is staged, or else the one that the record names, for servers
+                that have not taken it yet.
+            canary: So many of the servers that are told what to load get it first, alone.
+
+        Returns:
+            The version that is released.
+
+        Raises:
+            ReleaseError: It is not released; the message says why, and what the servers answer from.
+            UsageError: There is no such version, or there are not so many servers.
+        """
+        if part := part_of(self.store, model):
+            raise UsageError(f"{model}: follows {part}; release that, and this goes with it")
+        state = read_state(self.store, model)
+        chosen = choose(state, version)
+        expected = examine(self.store, model, chosen)
+        self._meet(model, chosen)
+        groups, attempt = self.fleet.groups(canary), _Attempt(self, state, expected)
+        try:
+            attempt.make(groups)
+        except (TritonRepoError, OSError) as failure:
+            raise ReleaseError(f"{model}: version {chosen} is not released: {failure}\n{attempt.undo()}") from failure
+        except BaseException:  # interrupted
+            self.tell(attempt.undo())
+            raise
+        return chosen
+
+    def _meet(self, model: str, version: int) -> None:
+        try:
+            self.fleet.meet()
+        except FleetError as failure:
+            raise ReleaseError(
+                f"{model}: version {version} is not released, and nothing was changed: {failure}"
+            ) from failure
+
+    def take(self, model: str) -> None:
+        """Have every server take what the record names, and see that it answers from it.
+
+        Raises:
+            ReleaseError: Some do not; the message names them.
+        """
+        state = read_state(self.store, model)
+        expected = expect(self.store, model, state.current)
+        ensembles = self.ensembles(model)
+
+        def take(server: Server) -> None:
+            server.meet()
+            self.bring(server, state, expected)
+            for ensemble in ensembles:
+                ensemble.bring(server)
+
+        if failures := self.fleet.failures(self.fleet.servers, take):
+            raise ReleaseError(
+                f"{model}: the record names version {state.current}, and not every server answers from it: "
+                f"{FleetError(failures)}"
+            )
+
+    def bring(self, server: Server, state: State, expected: Expected) -> None:
+        """Have a server serve what a record names, and ask it.
+
+        Raises:
+            ServerError: It does not, or answers wrongly.
+            MissingError: It does not answer.
+        """
+        assert state.record is not None, "a record names the version"
+        if not server.follows:
+            server.load(state.model, parse_config(state.record.text, state.model))
+        self.see(server, expected)
+
+    def see(self, server: Server, expected: Expected) -> None:
+        """Wait until a server has a version, and ask it. Raises as `bring`."""
+        server.wait(expected.model, expected.version)
+        judge(server.patient, expected)
+        self.tell(f"{server.url}: {expected.model} answers rightly from version {expected.version}")
+
+    def ensembles(self, model: str) -> list[Ensemble]:
+        """Those that stand on a model, as they are committed now."""
+        return [read_ensemble(self.store, name) for name in find_followers(self.store, model)]
+
+
+class _Attempt:
+    """A release under way, which knows how it is undone."""
+
+    def __init__(self, rollout: Rollout, before: State, expected: Expected) -> None:
+        self._rollout, self._before, self._expected = rollout, before, expected
+        self._told: list[Server] = []
+        self._committed = before.current == expected.version
+
+    def make(self, groups: Sequence[Sequence[Server]]) -> None:
+        """Do it, group after group. Raises `FleetError` where a server fails."""
+        fleet, model, version = self._rollout.fleet, self._before.model, self._expected.version
+        for group in groups:
+            self._told += group
+            fleet.each(group, self._try)
+        if self._before.served != (version,):
+            self._check_record()
+            self._committed = True
+            self._rollout.switch(model, version)
+            self._rollout.tell(f"{model}: the record names version {version}")
+        fleet.each(fleet.servers, self._settle)
+
+    def _try(self, server: Server) -> None:
+        """Load the version on a server that is told so, and ask it, while the record still names the one before."""
+        state, version = self._before, self._expected.version
+        text = own_configuration(self._rollout.store, state, version)
+        server.load(state.model, parse_config(text, state.model))
+        self._rollout.see(server, self._expected)
+
+    def _check_record(self) -> None:
+        """Raise `ReleaseError` if somebody else has committed something meanwhile."""
+        if read_state(self._rollout.store, self._before.model).record != self._before.record:
+            raise ReleaseError("its record was changed by somebody else meanwhile")
+
+    def _settle(self, server: Server) -> None:
+        """Wait for the version on a server that follows the record, and bring the ensembles that stand on it."""
+        if server.follows:
+            self._rollout.see(server, self._expected)
+        for ensemble in self._rollout.ensembles(self._before.model):
+            ensemble.bring(server)
+
+    def undo(self) -> str:
+        """Go back to the version before, on every server that may have the new one; what became of that, in words."""
+        model, version = self._before.model, self._expected.version
+        back = self._before.current if self._before.current != version else self._before.before
+        if self._committed and not back:
+            return f"There is no version before it: the record names version {version}."
+        words = [f"The record names version {back}"] if back else ["There is no version before it"]
+        try:
+            if self._committed:
+                self._rollout.switch(model, back)
+                words[0] += " again"
+        except (TritonRepoError, OSError) as failure:
+            words = [f"The record cannot be moved back to version {back}: {failure}"]
+        servers = self._rollout.fleet.servers if self._committed else self._told
+        failures = self._rollout.fleet.failures(servers, self._return)
+        answering = [server.url for server in servers if server.url not in failures]
+        if answering and back:
+            words.append(f"answering from it: {', '.join(answering)}")
+        words += [f"not seen answering from it: {FleetError({url: error})}" for url, error in failures.items()]
+        return "; ".join(words) + "."
+
+    def _return(self, server: Server) -> None:
+        """Bring a server back to what the record names."""
+        state = read_state(self._rollout.store, self._before.model)
+        if not state.current:
+            if not server.follows:
+                server.unload(state.model)
+            return
+        self._rollout.bring(server, state, expect(self._rollout.store, state.model, state.current))
+        for ensemble in self._rollout.ensembles(state.model):
+            ensemble.bring(server)
+
+
+def choose(state: State, version: int | None) -> int:
+    """The version to release.
+
+    Raises:
+        UsageError: It is not there, or there is none.
+    """
+    chosen = version or max(state.staged, default=state.current)
+    if not chosen:
+        raise UsageError(f"{state.model}: has no version; export one with --stage")
+    if chosen not in state.published:
+        has = ", ".join(map(str, state.published)) or "none"
+        raise UsageError(f"{state.model}: has no version {chosen} that an export made; it has {has}")
+    return chosen

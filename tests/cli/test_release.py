@@ -1,0 +1,80 @@
+"""`tritonrepo release` as its users meet it; tests/rollout has what becomes of a release."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.live.releases import MODEL
+from tests.rollout import artifacts
+from tritonrepo.cli.main import main
+from tritonrepo.serve.triton import TritonServer
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    artifacts.publish(tmp_path / "models", artifacts.right_one(1.0))
+    return tmp_path / "models"
+
+
+def release(root: Path, *words: str) -> int:
+    return main(["release", MODEL, "--repository", str(root), *words])
+
+
+def test_a_release_needs_servers(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        release(root)
+    assert "--server" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--server", "ftp://here"], "Triton speaks gRPC and HTTP, not ftp"),
+        (["--server", "a:b:c"], "is not HOST:PORT"),
+        (["--server", "here:1", "--key", "key"], "holds 2 lines, and a key is one"),
+        (["--server", "here:1", "--key", "absent"], "absent"),
+        (["--server", "here:1", "--version", "7"], "has no version 7 that an export made; it has 1"),
+    ],
+)
+def test_wrong_words(
+    words: list[str],
+    message: str,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("one\ntwo\n")
+    assert release(root, *words) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_repository_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert release(tmp_path / "absent", "--server", "here:1") == 2
+    assert "no such model repository" in capsys.readouterr().err
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_the_key_of_another_host(
+    protocol: str,
+    tiny_server: TritonServer,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without it nothing is told; with it the server is, and has no such model in its own repository."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the key of a server of this host would lie
+    url = tiny_server.grpc_url if protocol == "grpc" else f"http://{tiny_server.http_url}"
+    assert release(root, "--server", url) == 1
+    refused = " ".join(capsys.readouterr().err.split())
+    assert "nothing was changed" in refused
+    assert "give it with --key FILE, or say --polling" in refused
+    (tmp_path / "key").write_text(f"{tiny_server.key}\n")
+    assert release(root, "--server", url, "--key", str(tmp_path / "key")) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{MODEL}: version 1 is not released: {url}: " in told
+    assert "load" in told

@@ -1,0 +1,91 @@
+"""Releases to three servers under a load of four clients; `python -m tests.rollout` does it again and again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.releases import MODEL
+from tests.rollout import artifacts, scenarios
+from tests.rollout.world import World, world
+from tritonrepo.cli.main import main
+from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.rollout.errors import ReleaseError
+
+pytestmark = pytest.mark.live
+NOWHERE = "127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("three")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def polling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("polling"), "poll", servers=2) as found:
+        yield found
+
+
+@pytest.mark.parametrize("scenario", ["right", "canary", "unloadable", "dies"])
+def test_what_becomes_of_a_release(three: World, scenario: str) -> None:
+    assert scenarios.SCENARIOS[scenario](three) == []
+
+
+def test_the_same_of_servers_that_poll(polling: World) -> None:
+    assert scenarios.wrong(polling) == []
+
+
+def test_a_server_that_is_not_there_is_named_before_anything_is_changed(three: World) -> None:
+    number, before = three.stage(artifacts.right_one(5.0)), three.store.record(MODEL)
+    loaded = three.loaded()
+    with (
+        three.rollout([*three.mixed, NOWHERE], print) as rollout,
+        pytest.raises(ReleaseError, match=rf"version {number} is not released, and nothing was changed: {NOWHERE}: "),
+    ):
+        rollout.release(MODEL)
+    assert (three.store.record(MODEL), three.loaded()) == (before, loaded)
+
+
+def test_a_fleet_that_polls_has_no_canary(polling: World) -> None:
+    number, before = polling.stage(artifacts.right_one(6.0)), polling.store.record(MODEL)
+    with polling.rollout(polling.mixed, print) as rollout, pytest.raises(UsageError, match="0 of 2 servers take a"):
+        rollout.release(MODEL, number, canary=1)
+    assert polling.store.record(MODEL) == before
+
+
+def test_the_commands(three: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Release, look, go back."""
+    before, number = three.current, three.stage(artifacts.right_one(7.0))
+    words = ["--repository", str(three.root), "--server", *three.mixed]
+    assert main(["release", MODEL, "--canary", "1", *words]) == 0
+    assert f"{MODEL}: version {number} is released on 3 servers" in capsys.readouterr().err
+    three.await_loaded(number)
+    assert main(["versions", MODEL, "--format", "json", *words]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["version"]: line["loaded_by"] for line in found}[number] == three.mixed
+    assert [line for line in found if line["version"] != number and line["loaded_by"]] == []
+    assert main(["versions", MODEL, *words, NOWHERE]) == 1
+    assert NOWHERE in capsys.readouterr().err
+    assert main(["rollback", MODEL, *words]) == 0
+    assert three.current == before
+    three.await_loaded(before)
+    assert f"{MODEL} answers rightly from version {before}" in capsys.readouterr().err
+    assert main(["release", MODEL, "--version", "99", *words]) == 2
+    assert "has no version 99 that an export made" in capsys.readouterr().err
+    wrong = three.stage(artifacts.wrong_one(8.0))
+    assert main(["release", MODEL, *words]) == 1
+    assert f"{MODEL}: version {wrong} is not released" in capsys.readouterr().err
+
+
+def test_a_rollback_names_the_server_that_does_not_answer(three: World, capsys: pytest.CaptureFixture[str]) -> None:
+    before, number = three.current, three.stage(artifacts.right_one(9.0))
+    words = ["--repository", str(three.root), "--server", *three.mixed]
+    assert main(["release", MODEL, *words]) == 0
+    assert main(["rollback", MODEL, *words, NOWHERE]) == 1
+    assert f"not every server answers from it: {NOWHERE}: " in " ".join(capsys.readouterr().err.split())
+    three.await_loaded(before)
+    assert three.current == before != number
