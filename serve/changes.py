@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from tritonrepo.serve.models import READY, ModelStatus, tidy_reason
 
 LOADING = re.compile(r"\"loading: (.+):(\d+)\"$")
+MADE = re.compile(r"TRITONBACKEND_ModelInstanceInitialize: (.+)_\d+_\d+ \(")
 LOADED = re.compile(r"\"successfully loaded '(.+)'\"$")
 UNLOADED = re.compile(r"\"successfully unloaded '(.+)' version (\d+)\"$")
 REFUSED = re.compile(r"\"failed to load '(.+)' version (\d+): (.*)\"$")
@@ -30,6 +31,7 @@ class Changes:
         self._served: dict[str, set[int]] = {}
         self._loading: dict[str, set[int]] = {}
         self._refusals: dict[str, str] = {}
+        self._made: set[str] = set()
         self._is_ready = is_ready
         for status in statuses:
             if status.state == READY:
@@ -41,6 +43,8 @@ class Changes:
         """Return a sentence on what a line of the log has changed; empty if nothing."""
         if found := LOADING.search(line):
             self._loading.setdefault(found[1], set()).add(int(found[2]))
+        elif found := MADE.search(line):
+            self._made.add(found[1])
         elif found := LOADED.search(line):
             return self._load(found[1])
         elif found := UNLOADED.search(line):
@@ -55,6 +59,8 @@ class Changes:
 
     def _load(self, name: str) -> str:
         now, before = self._loading.pop(name, set()), self._served.get(name, set())
+        anew = name in self._made
+        self._made.discard(name)
         self._served[name] = now
         self._refusals.pop(name, None)
         fresh, retired, kept = now - before, before - now, now & before
@@ -64,7 +70,8 @@ class Changes:
             return f"{name}: {versions(fresh)} ready" + (f", beside {numbers(kept)}" if kept else "")
         if retired:
             return f"{name}: {versions(retired)} given up{self._rest(name)}"
-        return f"{name}: {versions(now)} loaded again"
+        # Triton says that it loads what it has when a version comes or goes beside that, and makes no instance.
+        return f"{name}: {versions(now)} loaded again" if anew else ""
 
     def _unload(self, name: str, version: int) -> str:
         if version not in self._served.get(name, ()) or self._is_ready(name, str(version)):

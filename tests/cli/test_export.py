@@ -74,6 +74,34 @@ def test_new_weights_make_a_new_version_and_rollback_withdraws_it(
     assert main(["rollback", "tiny_other", "--repository", str(repository)]) == 2
 
 
+def test_a_staged_version_waits_and_says_what_changes(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--formats", "torchscript")
+    assert export(repository, "tiny", *words) == 0
+    labels = repository.parent / "labels.txt"
+    labels.write_text("".join(f"animal {index}\n" for index in range(factories.CLASSES)))
+    assert export(repository, "tiny", *words, "--overlap", "--labels", str(labels)) == 1
+    assert "cannot be loaded beside 1" in capsys.readouterr().err
+    assert export(repository, "tiny", *words, "--stage", "--labels", str(labels)) == 0
+    said = capsys.readouterr().out
+    assert "staged v2" in said
+    assert "tiny_torchscript v2 differs from the version before: labels: 10 of 10 differ, first class 0" in said
+    assert "tritonrepo release tiny_torchscript --version 2" in said
+    assert served(repository, "tiny_torchscript") == [1]
+    assert export(repository, "other_weights", *words, "--overlap") == 0
+    assert served(repository, "tiny_torchscript") == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [(["--overlap"], "leave out --overlap"), (["--encoded"], "leave out --stage")]
+)
+def test_what_staging_excludes(
+    repository: Path, more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(repository, "tiny", "--stage", *more) == 2
+    assert words in capsys.readouterr().err
+    assert not repository.exists()
+
+
 def test_a_module_alone_takes_the_conventions(repository: Path) -> None:
     assert export(repository, "module_alone", "--formats", "torchscript", "--name", "mine") == 0
     assert (repository / "mine_torchscript" / "1" / "labels.txt").read_text().startswith("class 0\nclass 1\n")

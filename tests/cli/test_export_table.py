@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.repository.manifests import MANIFEST
 from tritonrepo.cli import terminal
-from tritonrepo.cli.export_table import Steps, table
+from tritonrepo.cli.export_table import Steps, after_words, table
 from tritonrepo.cli.main import main
 from tritonrepo.export.errors import ConversionError, NotPublishableError
 from tritonrepo.export.outcome import Build, Outcome
@@ -41,6 +41,20 @@ def test_each_format_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["torchscript"] == "torchscript refused 9.0 MB - - 0.3"
     assert rows["tensorrt"].startswith("tensorrt compiles: 12 layers; not published, needs a GPU")
     assert "tolerance 1.0e-03" in text
+
+
+def test_what_changed_and_what_is_to_be_done_is_said_below() -> None:
+    changes = ("scores: logits -> probabilities", "labels: 10 -> 12")
+    outcomes = (
+        Outcome(ONNX, publication=Publication(3, "staged", changes=changes)),
+        Outcome(TORCHSCRIPT, publication=Publication(2, "published", (), left=(1,))),
+        Outcome(TENSORRT),
+    )
+    assert [*after_words(Build(ModelSpec("net"), MANIFEST.weights, outcomes))] == [
+        "net_onnx v3 differs from the version before: scores: logits -> probabilities; labels: 10 -> 12",
+        "net_onnx: not served yet; release it: tritonrepo release net_onnx --version 3",
+        "net_torchscript: version 1 could not be removed; the next export tries again",
+    ]
 
 
 def test_what_differs_and_what_proved_fp16_is_said(capsys: pytest.CaptureFixture[str]) -> None:

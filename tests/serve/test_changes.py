@@ -13,6 +13,11 @@ def loading(version: int, name: str = "m") -> str:
     return f'I1125 22:46:54.652537 2049 model_lifecycle.cc:472] "loading: {name}:{version}"'
 
 
+def made(name: str = "m") -> str:
+    what = f"TRITONBACKEND_ModelInstanceInitialize: {name}_0_0 (CPU device 0)"
+    return f'I1126 09:29:28.227055 5301 python_be.cc:2249] "{what}"'
+
+
 def loaded(name: str = "m") -> str:
     return f"I1125 22:46:55.417284 2049 model_lifecycle.cc:839] \"successfully loaded '{name}'\""
 
@@ -43,7 +48,10 @@ REFUSAL = "m: version 3 cannot be served: unable to load model 'm': Protobuf par
         ([loading(2), loaded(), unloaded(1)], [2], ["m: version 2 took over from 1"]),
         ([loading(10), loading(9), loaded()], [9, 10], ["m: versions 9, 10 took over from 1"]),
         ([loading(1), loading(2), loaded()], [1, 2], ["m: version 2 ready, beside 1"]),
-        ([loading(1), loaded(), unloaded(1)], [1], ["m: version 1 loaded again"]),
+        ([loading(1), made(), loaded(), unloaded(1)], [1], ["m: version 1 loaded again"]),
+        ([loading(1), loaded()], [1], []),
+        ([loading(1), made("other"), loaded()], [1], []),
+        ([loading(1), made(), loaded(), loading(1), loaded()], [1], ["m: version 1 loaded again"]),
         (
             [loading(1), loading(2), loaded(), loading(2), loaded(), unloaded(1)],
             [2],
@@ -62,7 +70,7 @@ REFUSAL = "m: version 3 cannot be served: unable to load model 'm': Protobuf par
             ],
         ),
         (
-            [*refused(3), loading(1), loaded(), *refused(3)],
+            [*refused(3), loading(1), made(), loaded(), *refused(3)],
             [1],
             [
                 f"{REFUSAL}; version 1 still served",
