@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tests.export.int8.networks import graph, images, network
 from tritonrepo.export.errors import VerificationError
-from tritonrepo.export.gate import tolerance
 from tritonrepo.export.gate.rounding import Loss, Unseen
 from tritonrepo.export.int8.calibration import Calibration
 from tritonrepo.export.int8.search import search
+from tritonrepo.repository import tolerance
 
 pytestmark = pytest.mark.slow
 
