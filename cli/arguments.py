@@ -181,6 +181,17 @@ def add_version_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_public_key(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool = False) -> None:
+    """With which key the versions have to be signed."""
+    parser.add_argument(
+        "--public-key",
+        type=path,
+        required=required,
+        metavar="FILE.pem",
+        help="the public key with which the versions have to be signed (`tritonrepo sign`)",
+    )
+
+
 def add_redo_option(parser: argparse.ArgumentParser) -> None:
     """What to do with results of another contract; `check_redo` reads it."""
     parser.add_argument(

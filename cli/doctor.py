@@ -8,13 +8,14 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import STORES, repository
+from tritonrepo.cli.arguments import STORES, add_public_key, repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.text import printable
 from tritonrepo.repository.doctor import examine_repository, examine_store
 from tritonrepo.repository.findings import Finding
 from tritonrepo.repository.host import examine_host
 from tritonrepo.repository.release import TRITON_RELEASE, pinned_release
+from tritonrepo.repository.signatures import examine_signatures
 from tritonrepo.repository.store.address import Address, open_store
 
 HERE = Path("model_repository")
@@ -37,17 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="YY.MM",
         help=f"the release that is to serve; without it the one that a checkout's .env pins, else {TRITON_RELEASE}",
     )
+    add_public_key(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Examine; the exit status."""
     release = args.triton_release or pinned_release()
-    findings = [*examine_host(), *_examine(args.repository, release)]
+    place = args.repository or (HERE if args.public_key else None)
+    findings = [*examine_host(), *_examine(place, release)]
+    if place and args.public_key:
+        findings += examine_signatures(open_store(place), args.public_key)
     output = terminal.console()
     for finding in findings:
         output.print(_line(finding), soft_wrap=True)
     failures = sum(finding.level == "fail" for finding in findings)
-    output.print(f"{failures} of {len(findings)} findings would keep Triton {release} from loading a model")
+    signed = ", or are of signatures that do not hold" if args.public_key else ""
+    output.print(f"{failures} of {len(findings)} findings would keep Triton {release} from loading a model{signed}")
     return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 

@@ -28,6 +28,8 @@ VERBS = {
     "versions": "list what a model repository holds, and which version is served",
     "release": "release a version on servers, or have them go back",
     "rollback": "go back to the version before, of models",
+    "sign": "sign versions of models with a key",
+    "verify": "say whether versions are signed with a key, and as they were signed",
     "manifests": "write the files with which Kubernetes or KServe serves a model repository",
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",

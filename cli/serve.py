@@ -15,12 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import STORES, path, repository, whole_number
+from tritonrepo.cli.arguments import STORES, add_public_key, path, repository, whole_number
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.client.text import printable
-from tritonrepo.repository.errors import RepositoryError
+from tritonrepo.repository.errors import RepositoryError, SignatureError
+from tritonrepo.repository.signatures import refusals
+from tritonrepo.repository.store.address import open_store
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.endpoint import check
 from tritonrepo.serve.errors import NoAnswerError, ServeError
@@ -91,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="for trials: so many servers of the same models, each on the next free ports (%(default)s)",
     )
+    add_public_key(parser)
     _add_door(parser)
     parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
 
@@ -134,8 +137,11 @@ def serve(options: argparse.Namespace) -> int:
         raise MissingError(f"the package {error.name} is not installed: {install_command('serve')}") from error
 
     setup, console = _setup(options), terminal.console(PIPE_WIDTH)
-    if not source_of(options.repository).models():
+    models = source_of(options.repository).models()
+    if not models:
         raise RepositoryError(f"the model repository {options.repository} is empty; fill it with: tritonrepo export")
+    if options.public_key:
+        _check_signatures(options, [model.name for model in models if not (model.left_out or model.fault)])
     allow_files()
     with ExitStack() as stack:
         replicas = []
@@ -148,6 +154,14 @@ def serve(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             console.print(f"Stopping; Ctrl-C once more kills {'them' if len(replicas) > 1 else 'it'}.")
     return EXIT_DONE
+
+
+def _check_signatures(options: argparse.Namespace, models: list[str]) -> None:
+    """Raise `SignatureError` unless all that is to be loaded is signed with the key."""
+    if options.poll:
+        raise UsageError("--public-key and --poll: a server that polls loads what it finds, and asks nobody")
+    if refused := refusals(open_store(options.repository), models, options.public_key):
+        raise SignatureError("nothing is served:\n" + "\n".join(refused.values()))
 
 
 def _setup(options: argparse.Namespace) -> Setup:

@@ -82,13 +82,15 @@ def as_table(versions: Sequence[Version], loaded: Loaded | None = None) -> Table
         table.add_column(heading, overflow="fold")
     for heading in ("worst difference", "top-1 agreement", "size"):
         table.add_column(heading, justify="right")
+    table.add_column("signed")
     table.add_column("created")
     if loaded is not None:
         table.add_column("loaded by", overflow="fold")
     for version in versions:
         status = Text(version.status, style=STYLES.get(version.status, ""))
         model = Text(printable(version.model))
-        row = [model, str(version.number), status, *_made(version), decimal(version.bytes), _created(version)]
+        size, signed = decimal(version.bytes), "yes" if version.signed else "no"
+        row = [model, str(version.number), status, *_made(version), size, signed, _created(version)]
         table.add_row(*row, *([] if loaded is None else [", ".join(_servers(version, loaded)) or "-"]))
     return table
 
@@ -113,6 +115,7 @@ def as_json(version: Version, loaded: Loaded | None = None) -> dict[str, object]
         "worst_difference": made and made.verification.worst_absolute,
         "top1_agreement": made and made.verification.top1_agreement,
         "bytes": version.bytes,
+        "signed": version.signed,
         "created": made and made.created.isoformat(),
         **servers,
     }

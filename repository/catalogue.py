@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.layout import MANIFEST_FILENAME
 from tritonrepo.repository.manifest import Manifest
+from tritonrepo.repository.signature import is_signed
 from tritonrepo.repository.state import State, read_state
 from tritonrepo.repository.store.seam import Store
 
@@ -21,6 +22,7 @@ class Version:
             pruned with the next publication; or `foreign`, which somebody else put there.
         bytes: Of all its files.
         manifest: None if it has none, or none that can be read.
+        signed: Whether it has a signature, which was not verified.
     """
 
     model: str
@@ -28,6 +30,7 @@ class Version:
     status: str
     bytes: int
     manifest: Manifest | None
+    signed: bool
 
 
 def list_versions(store: Store, models: Sequence[str]) -> list[Version]:
@@ -48,6 +51,7 @@ def _versions(store: Store, state: State) -> list[Version]:
             _status(state, number),
             sum(store.files(state.model, number).values()),
             _manifest(store, state.model, number),
+            is_signed(store, state.model, number),
         )
         for number in state.versions
     ]

@@ -25,3 +25,7 @@ class GoldenError(RepositoryError):
 
 class ManifestError(RepositoryError):
     """A manifest.json is missing, cannot be read or is no manifest."""
+
+
+class SignatureError(RepositoryError):
+    """A version is not signed, or not as it lies there, or not by this key."""

@@ -6,6 +6,7 @@ ROOT/NAME/1/manifest.json  where that came from
 ROOT/NAME/1/golden.npz     pictures, with the scores that the artifact gave for them when it was verified
 ROOT/NAME/1/labels.txt     the names of its classes
 ROOT/NAME/1/config.pbtxt   how this version is served
+ROOT/NAME/1/signature.json who stands for all that lies beside it, if anybody does
 
 Releases before commit records wrote ROOT/NAME/labels.txt, and ROOT/NAME/withdrawn.txt with the largest number of a
 version that was withdrawn.
@@ -25,6 +26,7 @@ CONFIG_FILENAME = "config.pbtxt"
 MANIFEST_FILENAME = "manifest.json"
 LABELS_FILENAME = "labels.txt"
 GOLDEN_FILENAME = "golden.npz"
+SIGNATURE_FILENAME = "signature.json"
 WITHDRAWN_FILENAME = "withdrawn.txt"
 
 LARGEST_VERSION = 2**63 - 1

@@ -36,7 +36,9 @@ FOREIGN_OPTIONS = {
     "--grpc-use-ssl-mutual",
     "--http-restricted-api",
     "--model-control-mode",
+    "--public_key",
     "--rounds",
+    "--signature",
     "--strict-readiness",
     "--trace-config",
 }

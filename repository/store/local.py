@@ -19,7 +19,13 @@ from pathlib import Path
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.files import let_all_read, sync, write
-from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, model_directories, version_numbers
+from tritonrepo.repository.layout import (
+    CONFIG_FILENAME,
+    MANIFEST_FILENAME,
+    SIGNATURE_FILENAME,
+    model_directories,
+    version_numbers,
+)
 from tritonrepo.repository.record import record_text
 from tritonrepo.repository.store.seam import ConflictError, Record, in_steps
 
@@ -83,6 +89,17 @@ class LocalStore:
         shutil.rmtree(target, ignore_errors=True)  # what a killed copy left
         if not _renames(source, target):
             _copy(source, target)
+        sync(directory)
+
+    def add_signature(self, model: str, version: int, source: Path) -> None:
+        """See `Store`."""
+        directory = self._root / model / str(version)
+        part = directory / f".{SIGNATURE_FILENAME}.part"
+        try:
+            write(part, source.read_text(encoding="utf-8"))
+            part.replace(directory / SIGNATURE_FILENAME)
+        finally:
+            part.unlink(missing_ok=True)
         sync(directory)
 
     def create(self, model: str, version: int, source: Path, text: str) -> Record:

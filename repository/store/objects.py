@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tritonrepo.repository.errors import PublishError, StoreError
-from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME
+from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, SIGNATURE_FILENAME
 from tritonrepo.repository.record import record_text
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
@@ -90,6 +90,10 @@ class ObjectStore:
             self._upload(model, version, source)
         finally:
             self._bucket.delete([claim_name(model, version)])
+
+    def add_signature(self, model: str, version: int, source: Path) -> None:
+        """Upload the signature of a version, or replace the one that it has."""
+        self._bucket.send(source, f"{model}/{version}/{SIGNATURE_FILENAME}")
 
     def create(self, model: str, version: int, source: Path, text: str) -> Record:
         """Add a model: a record that serves nothing, the version, and its record.

@@ -1,7 +1,7 @@
 """What the repository's writer and readers need of the place where it lies.
 
-Two things are written. A version directory is written whole, once, and never changed. `config.pbtxt`, the commit
-record, is replaced in one step; what it does not name is not served.
+Two things are written. A version directory is written whole, once, and never changed, but for a signature that may come
+later. `config.pbtxt`, the commit record, is replaced in one step; what it does not name is not served.
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,17 @@ class Store(Protocol):
 
         Raises:
             ConflictError: The number is there already. Then nothing was changed.
+        """
+
+    def add_signature(self, model: str, version: int, source: Path) -> None:
+        """Add the signature of a version in one step; one that it has is replaced.
+
+        A server that polls and has the version loaded loads it once more.
+
+        Args:
+            model: Its name.
+            version: A number that is there.
+            source: The file, which stays.
         """
 
     def create(self, model: str, version: int, source: Path, text: str) -> Record:

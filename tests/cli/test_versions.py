@@ -34,7 +34,7 @@ def test_a_line_for_each_version(root: Path, capsys: pytest.CaptureFixture[str])
     assert found[0] == {
         "model": "cat_onnx", "version": 1, "status": "earlier", "format": "onnx", "precision": "FP32",
         "weights": "seeded 0", "trained": False, "worst_difference": 1e-05, "top1_agreement": 1.0, "bytes": size,
-        "created": "2026-11-25T00:00:00+00:00",
+        "signed": False, "created": "2026-11-25T00:00:00+00:00",
     }  # fmt: skip
 
 
