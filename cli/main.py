@@ -38,6 +38,7 @@ VERBS = {
     "compare": "compare the served models: speed and agreement",
     "tune": "find, within a given time, how this machine serves a model fastest",
     "report": "draw a stored comparison again",
+    "plan": "say how many servers a load needs, from a stored comparison",
     "completion": "print the completion script of a shell",
 }
 RED = "red"

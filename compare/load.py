@@ -131,7 +131,9 @@ def closed_loop(send: Send, concurrency: int) -> Iterator[ClosedLoop]:
         loop.stop()
 
 
-def schedule(rate: float, seconds: float, distribution: str = "constant", seed: int = 0) -> NDArray[np.float64]:
+def schedule(
+    rate: float, seconds: float, distribution: str = "constant", seed: int | tuple[int, ...] = 0
+) -> NDArray[np.float64]:
     """When each request is due, in seconds from the start, ascending.
 
     Args:

@@ -132,7 +132,7 @@ def _engine(
 ) -> Engine:
     memory: Callable[[], float | None] = machine.server_memory_reader(transport.url)
     if program is None:
-        return PythonEngine(transport, contracts, inputs, plan.distribution, memory)
+        return PythonEngine(transport, contracts, inputs, plan.distribution, memory, plan.seed)
     return PerfAnalyzer(program, transport, connection.protocol, contracts, inputs, plan.distribution, memory)
 
 

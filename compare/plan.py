@@ -29,6 +29,7 @@ class Plan:
         concurrency: Requests that are always in flight (a closed loop).
         request_rates: Requests a second whatever happens (an open loop). If there are any, `concurrency` is not used.
         distribution: Of an open loop's requests: at `constant` intervals, or at random as a `poisson` process.
+        seed: Of random times; another one gives other times.
         window: Seconds of a window, at least.
         windows: How many windows each cell gets.
         most_windows: Up to how many it gets while it is not stable.
@@ -45,6 +46,7 @@ class Plan:
     concurrency: Sequence[int] = (1, 4)
     request_rates: Sequence[float] = ()
     distribution: str = "constant"
+    seed: int = 0
     window: float = 2.0
     windows: int = 5
     most_windows: int = 8

@@ -33,6 +33,7 @@ class PythonEngine:
         inputs: Inputs,
         distribution: str = "constant",
         server_memory: Callable[[], float | None] = lambda: None,
+        seed: int = 0,
     ) -> None:
         """Send nothing yet.
 
@@ -42,6 +43,7 @@ class PythonEngine:
             inputs: What every model gets.
             distribution: Of an open loop's requests.
             server_memory: Reads the server's memory (MiB) after each window, where it can be read.
+            seed: Of random times.
         """
         self.version = f"tritonclient {version('tritonclient')}"
         self._transport = transport
@@ -49,6 +51,7 @@ class PythonEngine:
         self._inputs = inputs
         self._distribution = distribution
         self._server_memory = server_memory
+        self._seed, self._windows = seed, Counter[Setting]()
 
     def warm_up(self, setting: Setting, seconds: float, stability: float) -> float:
         """Run a closed loop; see `Engine`."""
@@ -69,7 +72,10 @@ class PythonEngine:
         send = partial(self._send, setting)
         if setting.request_rate is not None:
             before = self._counters(setting)
-            window = open_loop(send, schedule(setting.request_rate, seconds, self._distribution), MOST_IN_FLIGHT)
+            # Each window has other random times, or its scatter would lack what they do; every model has the same.
+            self._windows[setting] += 1
+            due = schedule(setting.request_rate, seconds, self._distribution, (self._seed, self._windows[setting]))
+            window = open_loop(send, due, MOST_IN_FLIGHT)
             return self._with_server(window, setting, before)
         with closed_loop(send, setting.concurrency or 1) as loop:
             loop.settle()

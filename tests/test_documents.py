@@ -37,6 +37,7 @@ FOREIGN_OPTIONS = {
     "--http-restricted-api",
     "--model-control-mode",
     "--public_key",
+    "--repository-poll-secs",
     "--rounds",
     "--signature",
     "--strict-readiness",

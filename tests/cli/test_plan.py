@@ -1,0 +1,56 @@
+"""`tritonrepo plan` as its users meet it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.compare.capacity.cells import alone, open_cell, poisson, report
+from tritonrepo.cli.main import main
+from tritonrepo.compare import write_report
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> str:
+    """10 ms for an image, alone."""
+    write_report(report(alone(10)), tmp_path / "run.json")
+    return str(tmp_path / "run.json")
+
+
+def plan(*words: str) -> int:
+    return main(["plan", *words])
+
+
+def test_the_table(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(run_file, "--rate", "1000", "--p95-ms", "100", "--price-per-hour", "2") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "m 1 13 76.9 77%" in said
+    assert "fp32 602,112 4.82 0.371" in said
+    assert "requests come at random (Poisson)" in said
+    assert said.endswith("Take 13 servers of m with requests of 1: 26.00 an hour, 7.22 for a million images.")
+
+
+def test_json(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(run_file, "--rate", "1000", "--p95-ms", "100", "--format", "json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["fleets"][0]["replicas"] == 13
+    assert said["fleets"][0]["utilisation"] == pytest.approx(10 / 13)
+    assert said["gigabits_per_second"]["uint8"] == pytest.approx(1.204, abs=1e-3)
+    assert said["demand"]["rate"] == 1000
+
+
+def test_what_cannot_be(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(run_file, "--rate", "1000", "--p95-ms", "5") == 1
+    assert "No number of servers answers 95 of 100 requests within 5 ms. The least is 11" in capsys.readouterr().out
+
+
+def test_measured_beside_predicted(run_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_report(poisson(open_cell(30, 10.0)), tmp_path / "open.json")
+    assert plan(run_file, str(tmp_path / "open.json"), "--rate", "10", "--p95-ms", "100") == 0
+    assert "30.0 30%" in " ".join(capsys.readouterr().out.split())
+
+
+def test_words_that_are_wrong(run_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(str(tmp_path / "absent.json"), "--rate", "1", "--p95-ms", "1") == 2
+    assert plan(run_file, "--rate", "inf", "--p95-ms", "1") == 2
+    assert "a rate of inf: it must be more than 0" in capsys.readouterr().err
