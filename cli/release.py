@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, repository, whole_number
+from tritonrepo.cli.arguments import add_public_key, path, repository, whole_number
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
     parser.add_argument("--staging", type=path, metavar="DIR")
+    add_public_key(parser)
     add_fleet_options(parser, "who gets it", required=True)
 
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.version and len(models) > 1:
         raise UsageError(f"--version {args.version}: {args.name} is {', '.join(models)}, each with its own numbers")
     with open_fleet(args) as fleet:
-        rollout = Rollout(store, fleet, terminal.note, _switch_of(args))
+        rollout = Rollout(store, fleet, terminal.note, _switch_of(args), args.public_key)
         for model in models:
             version = rollout.release(model, args.version, args.canary)
             terminal.note(f"{model}: version {version} is released on {len(fleet.servers)} servers")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from tritonrepo.repository.errors import GoldenError, ManifestError
+from pathlib import Path
+
+from tritonrepo.repository.errors import GoldenError, ManifestError, SignatureError
 from tritonrepo.repository.golden import Golden
 from tritonrepo.repository.labels import from_text
 from tritonrepo.repository.layout import LABELS_FILENAME, MANIFEST_FILENAME
 from tritonrepo.repository.manifest import Artifact, Manifest
 from tritonrepo.repository.rollout.errors import ReleaseError
 from tritonrepo.repository.rollout.golden import Expected
+from tritonrepo.repository.signature import check
 from tritonrepo.repository.store.seam import Store
 
 
-def examine(store: Store, model: str, version: int) -> Expected:
-    """Refuse a version that is not what was published. A signature is checked here too.
+def examine(store: Store, model: str, version: int, public_key: Path | None = None) -> Expected:
+    """Refuse a version that is not what was published or, with a key, what was signed with it.
 
     Args:
         store: Where it lies.
         model: The model's name.
         version: The number.
+        public_key: PEM. None: a signature is not asked for.
 
     Returns:
         What it has to answer.
@@ -28,12 +32,14 @@ def examine(store: Store, model: str, version: int) -> Expected:
     """
     where = f"{model}/{version}"
     try:
+        if public_key:
+            check(store, model, version, public_key)
         manifest = _manifest(store, where)
         check_file(store, where, manifest.artifact)
         if manifest.golden:
             check_file(store, where, manifest.golden.file)
         return Expected(model, version, _labels(store, where), manifest, _golden(store, where, manifest))
-    except (ManifestError, GoldenError) as exc:
+    except (ManifestError, GoldenError, SignatureError) as exc:
         raise ReleaseError(f"{where} is not released: {exc}") from exc
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.repository.encoded import find_followers, part_of
@@ -38,12 +39,14 @@ class Rollout:
         fleet: The servers.
         tell: Takes a sentence on each step; from several threads.
         switch: Commits a version; what goes back to what is committed needs none.
+        public_key: With which a version has to be signed that is released. None: it need not be.
     """
 
     store: Store
     fleet: Fleet
     tell: Tell
     switch: Switch = field(default=lambda model, version: None)
+    public_key: Path | None = None
 
     def release(self, model: str, version: int | None = None, canary: int = 0) -> int:
         """Release a version, or leave all as it was.
@@ -65,7 +68,7 @@ class Rollout:
             raise UsageError(f"{model}: follows {part}; release that, and this goes with it")
         state = read_state(self.store, model)
         chosen = choose(state, version)
-        expected = examine(self.store, model, chosen)
+        expected = examine(self.store, model, chosen, self.public_key)
         self._meet(model, chosen)
         groups, attempt = self.fleet.groups(canary), _Attempt(self, state, expected)
         try:

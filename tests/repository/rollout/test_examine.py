@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.live.releases import MODEL
+from tests.repository.keys import make_pair
 from tests.rollout import artifacts
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.rollout.errors import ReleaseError
 from tritonrepo.repository.rollout.examine import examine, expect
 from tritonrepo.repository.rollout.release import choose
+from tritonrepo.repository.signature import sign
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.local import LocalStore
 
@@ -76,3 +78,14 @@ def test_the_newest_staged_version_is_taken_or_else_the_served_one(root: Path) -
         choose(read_state(store, MODEL), 4)
     with pytest.raises(UsageError, match="has no version; export one with --stage"):
         choose(read_state(store, "absent"), None)
+
+
+def test_a_version_has_to_be_signed_if_a_key_is_given(root: Path, tmp_path: Path) -> None:
+    store, pair = LocalStore(root), make_pair(tmp_path, "key")
+    with pytest.raises(ReleaseError, match=f"{MODEL}/1 is not released: {MODEL}, version 1: has no signature"):
+        examine(store, MODEL, 1, pair.public)
+    sign(store, MODEL, 1, pair.private)
+    assert examine(store, MODEL, 1, pair.public).golden is not None
+    flip(root / MODEL / "1" / "labels.txt")
+    with pytest.raises(ReleaseError, match=r"labels\.txt: is not as it was signed"):
+        examine(store, MODEL, 1, pair.public)
