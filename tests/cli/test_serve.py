@@ -28,6 +28,7 @@ from tritonrepo.cli.main import main
 from tritonrepo.cli.serve import make_table
 from tritonrepo.client import Classifier
 from tritonrepo.client.connection import Connection, Tls
+from tritonrepo.client.server_key import KEY_FILENAME, key_headers
 from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.models import READY, ModelStatus
 
@@ -313,6 +314,22 @@ def test_polling_tells_what_changes_as_it_happens(onnx_repository: Path) -> None
         status, rest, errors = command.end(signal.SIGINT)
         assert (status, errors) == (0, "")
         assert rest == "Stopping; Ctrl-C once more kills it.\n"
+
+
+def test_without_polling_a_load_that_somebody_asks_for_is_told(onnx_repository: Path) -> None:
+    """As a release does, by the control endpoints and the key."""
+    with serving(onnx_repository) as command:
+        found = re.search(r"^HTTP +http://(\S+)", command.output, re.MULTILINE)
+        assert found
+        add_version(onnx_repository, 2)
+        headers = key_headers((command.directory / KEY_FILENAME).read_text())
+        connection = http.client.HTTPConnection(found[1], timeout=60)
+        connection.request("POST", "/v2/repository/models/tiny_onnx/load", b"{}", headers)
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert command.process.stdout is not None
+        assert command.process.stdout.readline() == "tiny_onnx: version 2 took over from 1\n"
+        assert command.end(signal.SIGINT)[0] == 0
 
 
 def fail(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
