@@ -2,8 +2,8 @@
 
 A version is uploaded file by file, and others could see half of one. Therefore its number is claimed first, and the
 claim is lifted when all is there; until then this store does not list the version. Large files go first, each appears
-whole, and the small ones follow at once: a server that polls by itself takes the newest time in a model for a change of
-it, and may load the version that it has once more between the first file and the commit.
+whole, and the small ones follow at once: a Triton that polls looks at a model again when any of its files is new, and
+in vain until the commit.
 """
 
 from contextlib import suppress

@@ -27,7 +27,7 @@ def test_a_killed_publish_costs_no_load_and_no_answer(tmp_path: Path) -> None:
 @pytest.mark.live
 @pytest.mark.slow
 def test_neither_does_one_to_a_bucket(tmp_path: Path, bucket: Address) -> None:
-    """Triton takes the first object of a version for a change, so it may load what it has once more: no failed load."""
+    """The same of a bucket, where a killed writer may leave half of a version."""
     found = run(tmp_path, count=3, seed=1, every=0, bucket=bucket)
     assert found.problems() == []
     assert found.kills.count == 3
