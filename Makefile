@@ -6,7 +6,7 @@ SOURCES := .venv-sources
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout releases chaos install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout releases chaos batch-runs install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ overload: setup ## three times the requests that the server can answer, with a b
 
 chaos: setup ## kill and starve what belongs to a server at work: a table of what recovers, and how fast (10 minutes)
 	$(BIN)/python -m tests.chaos $(OPTIONS)
+
+batch-runs: setup ## 5,000 images on a Ray cluster of two nodes, a worker and the driver killed (15 minutes)
+	$(BIN)/python -m tests.batch $(OPTIONS)
 
 abuse: setup ## 2,000 generated bad requests against a guarded server, and a table of what became of them (10 minutes)
 	$(BIN)/python -m tests.abuse $(OPTIONS)

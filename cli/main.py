@@ -34,6 +34,7 @@ VERBS = {
     "serve": "serve a model repository with the embedded Triton",
     "classify": "classify images",
     "demo-ui": "show a page on which every served model classifies the pictures that are dropped there",
+    "batch": "classify a whole data set on a Ray cluster, into parquet files",
     "evaluate": "measure accuracy over images whose class is known",
     "compare": "compare the served models: speed and agreement",
     "tune": "find, within a given time, how this machine serves a model fastest",

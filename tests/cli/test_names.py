@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "client", "compare", "export", "repository", "serve", "ui")
+ROOMS = ("batch", "cli", "client", "compare", "export", "repository", "serve", "ui")
 
 # Run with the checkout as working directory, so that `import client` finds the folder. Prints a line for each fault.
 SCRIPT = """

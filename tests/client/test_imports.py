@@ -14,7 +14,21 @@ from PIL import Image
 from tritonrepo import client
 from tritonrepo.serve.triton import TritonServer
 
-HEAVY = {"nicegui", "torch", "onnx", "onnxruntime", "scipy", "matplotlib", "cattrs", "psutil", "pandas", "skimage"}
+HEAVY = {
+    "nicegui",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "scipy",
+    "matplotlib",
+    "cattrs",
+    "psutil",
+    "pandas",
+    "skimage",
+    "ray",
+    "pyarrow",
+    "obstore",
+}
 ROOMS = {"tritonrepo.export", "tritonrepo.serve", "tritonrepo.compare"}
 
 
@@ -34,7 +48,9 @@ def command(*words: str) -> str:
     return f"from tritonrepo.cli.main import main\ntry: assert main({json.dumps(words)}) == 0\nexcept SystemExit: pass"
 
 
-@pytest.mark.parametrize("words", [("--help",), *((verb, "--help") for verb in ("classify", "evaluate", "serve"))])
+@pytest.mark.parametrize(
+    "words", [("--help",), *((verb, "--help") for verb in ("classify", "evaluate", "serve", "batch"))]
+)
 def test_help_needs_nothing_heavy(words: tuple[str, ...]) -> None:
     assert not loaded(command(*words)) & (
         HEAVY | {"numpy", "PIL", "grpc", "tritonclient"} if len(words) == 1 else HEAVY

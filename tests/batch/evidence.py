@@ -1,0 +1,144 @@
+"""A run on two nodes whose worker and driver are killed, against an undisturbed one and against `classify`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.batch import command
+from tests.batch.nodes import cluster
+from tests.conftest import wait_until
+from tritonrepo.serve.triton import TritonServer
+
+PATIENCE = 3600.0
+"""Seconds for a part of a run."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen.
+
+    Attributes:
+        images: In the input.
+        failed: How many of them were errors.
+        shards: Files of the output.
+        at_worker: Shards that were written when the worker was killed.
+        at_driver: Those when the driver was.
+        missing: Images that the disturbed run's output lacks, or has twice.
+        different: Rows of it that differ from the undisturbed run's, exactly compared.
+        left: Files that the killed have left.
+        batch_seconds: The undisturbed runs, whole commands.
+        classify_seconds: The same of `classify` over the same images, server and machine, in turn with the former.
+    """
+
+    images: int
+    failed: int
+    shards: int
+    at_worker: int
+    at_driver: int
+    missing: int
+    different: int
+    left: int
+    batch_seconds: tuple[float, ...]
+    classify_seconds: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Images a second against `classify`, by the fastest of each."""
+        return min(self.classify_seconds) / min(self.batch_seconds)
+
+    @property
+    def is_sound(self) -> bool:
+        return not (self.missing or self.different or self.left)
+
+
+def gather(place: Path, photographs: Path, repository: Path, model: str, size: int, rounds: int) -> Evidence:
+    """Run everything; `place` is an empty directory."""
+    with TritonServer(repository) as server, cluster(2) as address:
+        called = ["--url", server.grpc_url, "--model", model]
+        batch = [str(photographs), "--shard-size", str(size), "--address", address, *called]
+        classify, calm = [], []
+        for number in range(rounds):
+            classify.append(_classify(photographs, called, place / f"{number}.jsonl"))
+            calm.append(_calm(batch, place / f"calm{number}"))
+        at_worker, at_driver = _disturbed(batch, place / "disturbed", -(-_count(photographs) // size))
+    expected, found = command.read_shards(place / "calm0"), command.read_shards(place / "disturbed")
+    rows = [row for shard in expected.values() for row in shard]
+    counts = command.images(found)
+    return Evidence(
+        images=len(rows),
+        failed=sum(row["error"] is not None for row in rows),
+        shards=len(found),
+        at_worker=at_worker,
+        at_driver=at_driver,
+        missing=sum(counts[str(path)] != 1 for path in photographs.iterdir()),
+        different=sum(ours != theirs for name in expected for ours, theirs in _pairs(expected[name], found.get(name))),
+        left=len(list((place / "disturbed").glob(".*.partial"))),
+        batch_seconds=tuple(calm),
+        classify_seconds=tuple(classify),
+    )
+
+
+def _pairs(expected: list[dict[str, object]], found: list[dict[str, object]] | None) -> list[tuple[object, object]]:
+    return list(zip(expected, found or [{}] * len(expected), strict=True))
+
+
+def _count(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+def _classify(photographs: Path, called: list[str], output: Path) -> float:
+    words = [sys.executable, "-m", "tritonrepo", "classify", str(photographs), "--format", "json", *called]
+    begin = time.monotonic()
+    with output.open("wb") as file:
+        status = subprocess.run(words, stdout=file, stderr=subprocess.DEVNULL, check=False).returncode
+    assert status in (0, 1), status
+    return time.monotonic() - begin
+
+
+def _calm(batch: list[str], output: Path) -> float:
+    begin = time.monotonic()
+    status, _, errors = command.run(*batch, "--output", str(output))
+    assert status in (0, 1), errors
+    return time.monotonic() - begin
+
+
+def _disturbed(batch: list[str], output: Path, shards: int) -> tuple[int, int]:
+    """Kill a worker at a third and the driver at two thirds, and run the command again; the shards at both moments."""
+    words = [*batch, "--output", str(output)]
+    with command.start(*words) as driver:
+        at_worker = _await(driver, output, shards // 3)
+        workers = _workers()
+        workers[0].send_signal(signal.SIGKILL)
+        wait_until(lambda: any(worker not in workers for worker in _workers()), PATIENCE)
+        at_driver = _await(driver, output, 2 * shards // 3)
+        driver.send_signal(signal.SIGKILL)
+    status, _, errors = command.run(*words)
+    assert status in (0, 1), errors
+    return at_worker, at_driver
+
+
+def _await(driver: subprocess.Popen[str], output: Path, shards: int) -> int:
+    """Wait for so many shards; how many there are."""
+    wait_until(lambda: driver.poll() is not None or len(list(output.glob("part-*"))) >= shards, PATIENCE)
+    assert driver.poll() is None, driver.communicate()
+    return len(list(output.glob("part-*")))
+
+
+def _workers() -> list[psutil.Process]:
+    """The processes in which Ray Data has its actors, among ours."""
+    ours = psutil.Process().children(recursive=True)
+    return [process for process in ours if _title(process).startswith("ray::") and "Scorer" in _title(process)]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

@@ -1,0 +1,50 @@
+"""`tritonrepo batch`: what it refuses before anything is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tritonrepo.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        ("photos --output out --repository models --url gpu:8001", 2, "--url and how to reach it do not go with it"),
+        ("photos --output out --repository models --tls", 2, "--url and how to reach it do not go with it"),
+        ("photos --output hdfs://host/SECRET", 2, "hdfs is no object store; give s3://BUCKET/PREFIX"),
+        ("list.csv --output out", 2, "say with --column NAME which of its columns holds the images"),
+        ("photos --output out", 1, "photos: no images in this directory"),
+    ],
+)
+def test_wrong_words_are_refused_at_once(
+    words: str,
+    status: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert main(["batch", *words.split()]) == status
+    err = capsys.readouterr().err
+    assert sentence in err
+    assert "SECRET" not in err
+
+
+@pytest.mark.parametrize("package", ["ray", "pyarrow", "obstore"])
+def test_a_missing_package_is_named(tmp_path: Path, package: str) -> None:
+    words = ["batch", "s3://bucket/photos", "--output", str(tmp_path)]
+    script = (
+        f"import sys\nsys.modules[{package!r}] = None\nfrom tritonrepo.cli.main import main\nsys.exit(main({words}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"the package {package} is not installed: pip install" in said
+    assert "[batch]" in said
