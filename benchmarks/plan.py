@@ -2,13 +2,14 @@
 
     python -m benchmarks.plan                                       # a network of its own: 4 minutes
     python -m benchmarks.plan --repository model_repository --model resnext101_32x4d_onnx
+    python -m benchmarks.plan --waiting                             # a model that only waits: the queue by itself
 
 A closed loop is measured, as `compare` does it, and gives the prediction. Then requests come at random at 30%, 60% and
 80% of the capacity that it predicts, for long enough that the 95th percentile is known to some percent. Rounds of both
 follow each other, because a shared machine is now faster and now slower. Both runs are stored as reports, so that
 `tritonrepo plan` shows the same again:
 
-    tritonrepo plan benchmarks/results/plan-closed.json benchmarks/results/plan-open.json --rate 1000 --p95-ms 500
+    tritonrepo plan benchmarks/results/plan-waiting-*.json --rate 1000 --p95-ms 500
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rich.table import Table
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.main import main as command
+from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.compare import Plan, Report, measure, write_report
 from tritonrepo.compare.capacity.sizing import Check, Demand, Fleet, merge, size
 from tritonrepo.serve.triton import TritonServer
@@ -43,6 +45,31 @@ def middling():
         nn.Linear(64, 1000),
     )
 """
+WAITING = """
+import time
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        sizes = [pb_utils.get_input_tensor_by_name(request, "INPUT__0").as_numpy().shape[0] for request in requests]
+        time.sleep(0.06 + 0.015 * sum(sizes))
+        scores = [pb_utils.Tensor("OUTPUT__0", np.zeros((size, 2), np.float32)) for size in sizes]
+        return [pb_utils.InferenceResponse([score]) for score in scores]
+"""
+WAITING_CONFIG = """
+name: "waiting"
+backend: "python"
+max_batch_size: 8
+input { name: "INPUT__0" data_type: TYPE_FP32 dims: [ 3, 8, 8 ] }
+output { name: "OUTPUT__0" data_type: TYPE_FP32 dims: [ 2 ] label_filename: "labels.txt" }
+instance_group { kind: KIND_CPU count: 1 }
+dynamic_batching { }
+parameters { key: "preprocessing" value { string_value: "PREPROCESSING" } }
+"""
+PREPROCESSING = Preprocessing(resize=8, crop=8).to_json().replace('"', '\\"')
 SHARES = (0.3, 0.6, 0.8)
 AIM = 0.2
 """So far a prediction may be off."""
@@ -57,11 +84,23 @@ def repository(options: argparse.Namespace) -> Iterator[Path]:
         yield options.repository
         return
     with tempfile.TemporaryDirectory() as temporary:
+        if options.waiting:
+            yield waiting(Path(temporary))
+            return
         factory, models = Path(temporary) / "middling.py", Path(temporary) / "models"
         factory.write_text(FACTORY)
         words = ["--model", f"{factory}:middling", "--formats", "onnx", "--repository", str(models)]
         assert command(["export", *words]) == 0
         yield models
+
+
+def waiting(root: Path) -> Path:
+    """One with a model that takes 60 ms and 15 ms for each image and computes nothing."""
+    (root / "waiting" / "1").mkdir(parents=True)
+    (root / "waiting" / "1" / "model.py").write_text(WAITING)
+    (root / "waiting" / "labels.txt").write_text("a\nb\n")
+    (root / "waiting" / "config.pbtxt").write_text(WAITING_CONFIG.replace("PREPROCESSING", PREPROCESSING))
+    return root
 
 
 def run(options: argparse.Namespace) -> tuple[Report, Report]:
@@ -80,7 +119,7 @@ def closed_loop(options: argparse.Namespace) -> Plan:
     return Plan(
         models=[options.model] if options.model else None,
         batch_sizes=(1,),
-        concurrency=(1, 2, 4),
+        concurrency=(1, 2, 4, 16),
         window=options.window,
         windows=3,
         most_windows=3,
@@ -121,6 +160,7 @@ def table(checks: tuple[Check, ...], fleet: Fleet) -> Table:
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.plan", description=str(__doc__).split("\n")[0])
     parser.add_argument("--repository", type=Path, metavar="DIR", help="without it, a network of its own")
+    parser.add_argument("--waiting", action="store_true", help="a model that computes nothing, on a machine at work")
     parser.add_argument("--model", metavar="NAME", help="needed where the repository has several")
     parser.add_argument("--rounds", type=int, default=4, metavar="N", help="of both loops in turn (%(default)s)")
     parser.add_argument("--window", type=float, default=3.0, metavar="S", help="of the closed loop (%(default)g)")
@@ -128,8 +168,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="for the reports (%(default)s)")
     options = parser.parse_args()
     closed, opened = run(options)
-    write_report(closed, options.output / "plan-closed.json")
-    write_report(opened, options.output / "plan-open.json")
+    name = "plan-waiting" if options.waiting else "plan"
+    write_report(closed, options.output / f"{name}-closed.json")
+    write_report(opened, options.output / f"{name}-open.json")
     sizing = size([closed, opened], ANY)
     terminal.console().print(table(sizing.checks, sizing.fleets[0]))
     missed = [check for check in sizing.checks if abs(check.error) > AIM]
