@@ -17,6 +17,7 @@ from tritonrepo.repository.layout import GOLDEN_FILENAME
 from tritonrepo.repository.manifest import Artifact, GoldenImages
 from tritonrepo.repository.publish import Repository, open_repository
 from tritonrepo.repository.scores import comparable, scale
+from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.tolerance import FP32
 
 
@@ -76,13 +77,13 @@ def candidate(repository: Repository, version: Version) -> Candidate:
     return Candidate(MODEL, artifact, version.right.config(), labels, manifest, golden=golden)
 
 
-def publish(root: Path, version: Version) -> int:
+def publish(root: Path | Address, version: Version) -> int:
     """Commit it as the next version; its number."""
     with open_repository(root) as repository:
         return repository.publish([candidate(repository, version)], keep=99)[0].version
 
 
-def stage(root: Path, version: Version) -> int:
+def stage(root: Path | Address, version: Version) -> int:
     """Add it without committing it; its number."""
     with open_repository(root) as repository:
         return repository.stage([candidate(repository, version)])[0].version

@@ -21,6 +21,7 @@ from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.encoded import Encoded
 from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.rollout.errors import ReleaseError
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -49,6 +50,20 @@ def test_serve_takes_a_release_and_says_so(tmp_path: Path, capsys: pytest.Captur
         f"{MODEL}: version 3 took over from 2",
         f"{MODEL}: version 2 took over from 3",
     ]
+
+
+def test_a_release_from_an_object_store(bucket: Address) -> None:
+    assert artifacts.publish(bucket, artifacts.right_one(1.0)) == 1
+    with TritonServer(bucket, stop_grace=1.0) as server:
+        one = World(bucket, [server], [], {})
+        with one.rollout(one.urls("grpc"), print) as rollout:
+            wrong = one.stage(artifacts.wrong_one(2.0))
+            with pytest.raises(ReleaseError, match=f"version {wrong} is not released: .* answers wrongly"):
+                rollout.release(MODEL)
+            one.await_loaded(1)
+            number = one.stage(artifacts.right_one(3.0))
+            assert rollout.release(MODEL) == number == one.current
+            one.await_loaded(number)
 
 
 def scores(one: World, picture: Path) -> list[float]:

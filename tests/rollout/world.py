@@ -23,7 +23,8 @@ from tritonrepo.repository.rollout.fleet import Fleet
 from tritonrepo.repository.rollout.release import Rollout
 from tritonrepo.repository.rollout.servers import Reach
 from tritonrepo.repository.state import read_state
-from tritonrepo.repository.store.local import LocalStore
+from tritonrepo.repository.store.address import Address, open_store
+from tritonrepo.repository.store.seam import Store
 from tritonrepo.serve.command import ModelControlMode
 from tritonrepo.serve.triton import TritonServer
 
@@ -82,15 +83,15 @@ class World:
         seen: What became of each release, in order.
     """
 
-    root: Path
+    root: Path | Address
     servers: Sequence[TritonServer]
     pictures: Sequence[Path]
     truth: dict[int, Release]
     seen: list[Seen] = field(default_factory=list)
 
     @property
-    def store(self) -> LocalStore:
-        return LocalStore(self.root)
+    def store(self) -> Store:
+        return open_store(self.root)
 
     @property
     def current(self) -> int:
