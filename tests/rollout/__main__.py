@@ -18,7 +18,7 @@ MODES: dict[ModelControlMode, tuple[str, ...]] = {
     "explicit": tuple(SCENARIOS),
     "poll": ("right", "wrong", "unloadable"),
 }
-HEAD = ("mode", "release", "times", "requests", "lost", "wrong answers", "undone as it should")
+HEAD = ("mode", "release", "times", "requests", "lost", "wrong answers", "as it should")
 
 
 def row(mode: str, name: str, seen: list[Seen], wrong: int, failed: int) -> str:
