@@ -42,6 +42,7 @@ FOREIGN_OPTIONS = {
     "--signature",
     "--strict-readiness",
     "--trace-config",
+    "--waiting",
 }
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
