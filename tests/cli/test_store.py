@@ -1,6 +1,7 @@
 """The verbs of a repository over a bucket, as their users run them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,9 @@ def export(bucket: Address, factory: str) -> int:
     return main(["export", *words, "--repository", str(bucket)])
 
 
-def test_export_versions_doctor_and_rollback(bucket: Address, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_versions_doctor_rollback_and_manifests(
+    bucket: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert [export(bucket, factory) for factory in ("tiny", "other_weights", "other_weights")] == [0, 0, 0]
     assert "unchanged" in capsys.readouterr().out
     assert main(["rollback", "tiny", "--repository", str(bucket)]) == 0
@@ -26,6 +29,10 @@ def test_export_versions_doctor_and_rollback(bucket: Address, capsys: pytest.Cap
     ]  # fmt: skip
     assert main(["doctor", "--repository", str(bucket)]) == 0
     assert "ok   tiny_onnx: onnxruntime, version 1; 2 not served" in capsys.readouterr().out
-    words = ["--target", "kubernetes", "--profile", "cpu", "--repository", str(bucket), "--models", str(bucket)]
+    monkeypatch.chdir(tmp_path)  # where no repository is
+    words = ["--target", "kubernetes", "--profile", "cpu", "--repository", str(bucket)]
+    assert main(["manifests", *words]) == 0
+    assert "Triton for kubernetes, serving tiny_onnx\n" in capsys.readouterr().out
+    assert f"TRITON_REPOSITORY={bucket}" in (tmp_path / "manifests/kustomization.yaml").read_text()
     assert main(["manifests", "nothing", *words]) == 2
     assert "has no model 'nothing'; it has tiny_onnx" in " ".join(capsys.readouterr().err.split())
