@@ -25,7 +25,6 @@ from tritonrepo.client.connection import (
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import DECODERS, Options
 from tritonrepo.client.text import lines, read_lines, scheme_of
-from tritonrepo.repository.store.address import Address, is_address, read_address
 
 if TYPE_CHECKING:
     from tritonrepo.client.classifier import Classifier
@@ -63,18 +62,6 @@ def path(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("the path is empty; . is the working directory")
     return Path(word(text))
-
-
-STORES = "s3://[HOST:PORT/]BUCKET/PREFIX, gs://BUCKET/PREFIX, as://ACCOUNT/CONTAINER/PREFIX"
-"""How help texts spell the object stores."""
-
-
-def repository(text: str) -> Path | Address:
-    """A type: a model repository, on this machine or in an object store."""
-    try:
-        return read_address(text) if is_address(text) else path(text)
-    except UsageError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from None
 
 
 COUNT = whole_number(1, 1_000_000)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tritonrepo.cli import arguments, terminal
+from tritonrepo.cli.places import repository
 from tritonrepo.cli.progress import Tally
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
@@ -83,7 +84,7 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     add("--gpus", type=arguments.positive_number, default=0.0, metavar="N", help="of each actor (default: none)")
     add(
         "--repository",
-        type=arguments.repository,
+        type=repository,
         metavar="DIR|URL",
         help="instead of --url: each actor starts an embedded server over this model repository",
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import STORES, add_public_key, repository
+from tritonrepo.cli.arguments import add_public_key
+from tritonrepo.cli.places import STORES, repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.text import printable
 from tritonrepo.repository.doctor import examine_repository, examine_store

@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, repository, whole_number
+from tritonrepo.cli.arguments import path, whole_number
+from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command

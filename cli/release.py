@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import add_public_key, path, repository, whole_number
+from tritonrepo.cli.arguments import add_public_key, path, whole_number
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import find_models, open_repository

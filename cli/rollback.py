@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, repository
+from tritonrepo.cli.arguments import path
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository

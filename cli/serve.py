@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import STORES, add_public_key, path, repository, whole_number
+from tritonrepo.cli.arguments import add_public_key, path, whole_number
+from tritonrepo.cli.places import STORES, repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command

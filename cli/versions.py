@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import repository
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.client.text import printable

@@ -82,8 +82,7 @@ class TritonServer:
             metrics_port: The same.
             model_control_mode: As Triton has it.
             repository_poll_secs: Seconds between two looks at the repository in the mode `poll`.
-            extra_args: Words of tritonserver's own. Paths in them must be absolute, and they must not switch HTTP or
-                metrics off, by which we know that it is ready.
+            extra_args: Words of tritonserver's own, with absolute paths; HTTP and metrics must stay on.
             ready_timeout: Seconds that loading may take.
             stop_grace: Seconds for the requests in flight when it is stopped.
             door: Where gRPC may be reached from. With it HTTP is closed to all without the key, for a `Guard` to open.

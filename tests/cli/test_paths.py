@@ -16,8 +16,10 @@ from tritonrepo.client.sources import expand
 # What takes addresses, and what names neither.
 OTHERS = {
     "--url", "images", "--format", "--formats", "--name", "--reference", "--models", "names", "shell",
-    "--triton-release", "--check", "--host", "--known-as",
+    "--triton-release", "--check", "--host", "--known-as", "--server",
 }  # fmt: skip
+OF_A_VERB = {"release": {"name"}, "batch": {"input", "--output", "--column", "--model", "--address"}}
+"""What names no path, or may name a store, in one verb."""
 ADDRESSES = ("s3://bucket/models", "gs://bucket/x", "as://account/x", "http://user:secret@host/x", "S3://B", "hdfs:/x")
 
 
@@ -26,7 +28,7 @@ def text_words() -> Iterator[tuple[str, argparse.Action]]:
     for verb in VERBS:
         for action in verb_parser("t", verb)._actions:
             words = {*action.option_strings, action.dest}
-            if action.nargs == 0 or action.choices or words & OTHERS:
+            if action.nargs == 0 or action.choices or words & (OTHERS | OF_A_VERB.get(verb, set())):
                 continue
             if verb in ("classify", "evaluate") and "--model" in words:  # a name on the server
                 continue
