@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         rollout = Rollout(store, fleet, terminal.note, _switch_of(args), args.public_key)
         for model in models:
             version = rollout.release(model, args.version, args.canary)
-            terminal.note(f"{model}: version {version} is released on {len(fleet.servers)} servers")
+            count = len(fleet.servers)
+            terminal.note(f"{model}: version {version} is released on {count} server{'s' if count > 1 else ''}")
             _prune(args, fleet, model)
     return EXIT_DONE
 
