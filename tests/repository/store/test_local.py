@@ -172,3 +172,19 @@ def test_a_repository_in_the_lower_layer_of_an_overlay(
     assert done.stderr == ""
     assert " ".join(done.stdout.split()) == f"overlay published 3 {pruned} back 2 published 4"
     assert version_numbers(models / NAME) == [1, 2], "the lower layer was written to"
+
+
+ON_FULL_DISK = """
+mount -t tmpfs -o size=2m,nr_inodes=200 tmpfs "$1" && exec "$2" -m tests.repository.store.on_full_disk "$1"
+"""
+
+
+def test_a_disk_that_is_full_at_any_write_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """With a page, or an inode, more each time, so that every write is once the one that fails."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = ["unshare", *USER, "--mount", "sh", "-ec", ON_FULL_DISK, "sh", str(tmp_path), sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stderr == ""
+    failures = dict(reversed(line.split()) for line in done.stdout.splitlines())
+    assert int(failures["pages"]) > 10
+    assert int(failures["inodes"]) > 10
