@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 
 import psutil
@@ -219,8 +220,13 @@ class Killer:
 
     def _await_writing(self, process: subprocess.Popen[bytes]) -> None:
         staging = f".{self._models.name}.staging" if isinstance(self._models, Path) else f"temporary/{SCRATCH}*"
-        while process.poll() is None and not list(self._place.glob(f"{staging}/*-{COMMAND_MODEL}/[1-9]*")):
+        while process.poll() is None and not is_writing(f"{self._place}/{staging}", COMMAND_MODEL):
             time.sleep(0.0005)
+
+
+def is_writing(staging: str, model: str) -> bool:
+    """Whether an export has a version ready in its staging directory, given as a pattern."""
+    return bool(glob(f"{staging}/*-{model}/[1-9]*"))  # noqa: PTH207 - Path.glob fails where a directory goes meanwhile
 
 
 def failed_loads(log: str) -> list[str]:
