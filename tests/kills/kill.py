@@ -30,7 +30,8 @@ END_SECONDS = 10.0
 CALM = 2
 """Publishes that are let through at first; the last tells how long one takes."""
 FAILED_LOAD = re.compile(r"^.*(?:failed to load|Poll failed|failed to poll).*$", re.MULTILINE)
-LOADED = re.compile(r"successfully loaded '")
+LOADED = re.compile(r"TRITONBACKEND_ModelInstanceInitialize: ")
+"""Triton also says that it loads what it has when a version comes or goes beside that; it then makes no instance."""
 
 
 @dataclass
