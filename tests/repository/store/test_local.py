@@ -185,6 +185,6 @@ def test_a_disk_that_is_full_at_any_write_leaves_all_as_it_was(tmp_path: Path) -
     command = ["unshare", *USER, "--mount", "sh", "-ec", ON_FULL_DISK, "sh", str(tmp_path), sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stderr == ""
-    failures = dict(reversed(line.split()) for line in done.stdout.splitlines())
+    failures = {what: count for count, what in (line.split() for line in done.stdout.splitlines())}
     assert int(failures["pages"]) > 10
     assert int(failures["inodes"]) > 10
