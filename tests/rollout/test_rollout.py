@@ -50,6 +50,24 @@ def test_a_server_that_is_not_there_is_named_before_anything_is_changed(three: W
     assert (three.store.record(MODEL), three.loaded()) == (before, loaded)
 
 
+def test_a_release_that_is_interrupted_is_undone(three: World) -> None:
+    """As by Ctrl-C, when the first server has the version."""
+    number, before = three.stage(artifacts.right_one(5.5)), three.current
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with three.rollout(three.mixed, tell) as rollout, pytest.raises(KeyboardInterrupt):
+        rollout.release(MODEL, number, canary=1)
+    assert told[0].endswith(f"answers rightly from version {number}")
+    assert told[-1] == f"The record names version {before}; answering from it: {three.mixed[0]}."
+    three.await_loaded(before)
+    assert three.current == before
+
+
 def test_a_fleet_that_polls_has_no_canary(polling: World) -> None:
     number, before = polling.stage(artifacts.right_one(6.0)), polling.store.record(MODEL)
     with polling.rollout(polling.mixed, print) as rollout, pytest.raises(UsageError, match="0 of 2 servers take a"):
