@@ -52,8 +52,9 @@ def test_what_changed_and_what_is_to_be_done_is_said_below() -> None:
     )
     assert [*after_words(Build(ModelSpec("net"), MANIFEST.weights, outcomes))] == [
         "net_onnx v3 differs from the version before: scores: logits -> probabilities; labels: 10 -> 12",
-        "net_onnx: not served yet; release it: tritonrepo release net_onnx --version 3",
+        "net_onnx: not served yet; release it: tritonrepo release net_onnx --version 3 --server HOST:PORT",
         "net_torchscript: version 1 could not be removed; the next export tries again",
+        "a server that does not poll takes it by: tritonrepo release net --server HOST:PORT",
     ]
 
 
