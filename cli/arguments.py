@@ -155,16 +155,18 @@ class _Version(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_version_option(parser: argparse.ArgumentParser) -> None:
-    """Which version of the model; `classifier` reads it."""
+ASKED_VERSION = "ask this version of the model and no other (default: the newest that is ready, also after a release)"
+
+
+def add_version_option(parser: argparse.ArgumentParser, which: str = ASKED_VERSION) -> None:
+    """Which version of the model; `which` says what it is for. Of the verbs that ask, `classifier` reads it."""
     parser.add_argument(
         "--version",
         action=_Version,
         nargs="?",
         type=whole_number(1, 2**63 - 1),
         metavar="N",
-        help="ask this version of the model and no other (default: the newest that is ready, also after a release); "
-        "without N, show this program's version and exit",
+        help=f"{which}; without N, show this program's version and exit",
     )
 
 

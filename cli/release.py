@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import add_public_key, path, whole_number
+from tritonrepo.cli.arguments import add_public_key, add_version_option, path, whole_number
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
 from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
@@ -29,12 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="MODEL", help="of the repository, or a model without its format: all its formats"
     )
-    parser.add_argument(
-        "--version",
-        type=whole_number(1, 2**63 - 1),
-        metavar="N",
-        help="without it the newest that is staged, or else the one that is published",
-    )
+    add_version_option(parser, "the one to release (default: the newest that is staged, or else the published one)")
     parser.add_argument(
         "--canary",
         type=whole_number(0, 1_000_000),

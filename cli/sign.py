@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path, whole_number
+from tritonrepo.cli.arguments import add_version_option, path
 from tritonrepo.cli.places import repository
 from tritonrepo.cli.status import EXIT_DONE
 from tritonrepo.client.errors import UsageError
@@ -26,7 +26,7 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `sign`."""
-    add_version_words(parser, "the one to sign; without it the newest, also one that is staged")
+    add_version_words(parser, "the one to sign (default: the newest, also one that is staged)")
     parser.add_argument(
         "--key", type=path, required=True, metavar="FILE.pem", help="a private key of an elliptic curve, no passphrase"
     )
@@ -37,7 +37,7 @@ def add_version_words(parser: argparse.ArgumentParser, version: str) -> None:
     add = parser.add_argument
     add("names", nargs="+", metavar="MODEL", help="a directory of the repository, or a model without its format")
     add("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
-    add("--version", type=whole_number(1, 2**63 - 1), metavar="N", help=version)
+    add_version_option(parser, version)
 
 
 def named_store(args: argparse.Namespace) -> Store:

@@ -23,7 +23,7 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `verify`."""
-    add_version_words(parser, "the one to verify; without it those that Triton would load")
+    add_version_words(parser, "the one to verify (default: those that Triton would load)")
     add_public_key(parser, required=True)
 
 
