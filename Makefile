@@ -67,7 +67,7 @@ system-packages: ## install, or name, the programs beside Python that the tests 
 	@.ci/system-packages
 
 test: setup system-packages ## all tests, live ones included, a file at a time on each of two workers
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 40
 
 audit: setup ## known vulnerabilities of the installed packages; says so where no data base is within reach
 	$(BIN)/python .ci/audit.py
