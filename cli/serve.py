@@ -22,7 +22,6 @@ from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import RepositoryError, SignatureError
-from tritonrepo.repository.signatures import refusals
 from tritonrepo.repository.store.address import open_store
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.endpoint import check
@@ -161,6 +160,8 @@ def _check_signatures(options: argparse.Namespace, models: list[str]) -> None:
     """Raise `SignatureError` unless all that is to be loaded is signed with the key."""
     if options.poll:
         raise UsageError("--public-key and --poll: a server that polls loads what it finds, and asks nobody")
+    from tritonrepo.repository.signatures import refusals  # with cattrs, which the help does not need
+
     if refused := refusals(open_store(options.repository), models, options.public_key):
         raise SignatureError("nothing is served:\n" + "\n".join(refused.values()))
 

@@ -22,11 +22,11 @@ from tritonrepo.repository.layout import (
     model_directories,
     read_config,
     served_versions,
+    serves_nothing,
     version_beyond_counting,
     version_numbers,
 )
 from tritonrepo.repository.on_openvino import ACCELERATOR
-from tritonrepo.repository.record import serves_nothing
 from tritonrepo.repository.release import check_release
 from tritonrepo.repository.store.mirror import mirrored
 from tritonrepo.repository.store.seam import Store

@@ -29,6 +29,9 @@ GOLDEN_FILENAME = "golden.npz"
 SIGNATURE_FILENAME = "signature.json"
 WITHDRAWN_FILENAME = "withdrawn.txt"
 
+HIGHEST = "highest_version"
+"""The parameter of a commit record with the highest number ever given; see `record`."""
+
 LARGEST_VERSION = 2**63 - 1
 """Triton reads version numbers as signed 64-bit integers, and aborts at a larger one."""
 
@@ -43,7 +46,7 @@ PLATFORM_BACKENDS = {
 BACKEND_FILENAMES = {
     **{format.backend: format.filename for format in FORMATS.values() if not format.platform},
     "python": "model.py",
-    "dali": "dali.py",
+    "dali": "model.dali",
 }
 """What each backend loads where config.pbtxt names no other file."""
 
@@ -111,6 +114,12 @@ def parse_config(text: str, where: str) -> ModelConfig:
 def backend_of(config: ModelConfig) -> str:
     """The backend that a configuration names, itself or by the old name of its platform; empty if it names none."""
     return str(config.backend or PLATFORM_BACKENDS.get(config.platform, ""))
+
+
+def serves_nothing(config: ModelConfig) -> bool:
+    """Whether this is the record of a model of which no version was released yet."""
+    policy = config.version_policy
+    return HIGHEST in config.parameters and policy.HasField("specific") and not policy.specific.versions
 
 
 def served_versions(config: ModelConfig, versions: Sequence[int]) -> list[int]:

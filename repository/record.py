@@ -11,9 +11,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.repository.config import to_text
 from tritonrepo.repository.errors import ConfigError
-from tritonrepo.repository.layout import LABELS_FILENAME, parse_config
+from tritonrepo.repository.layout import HIGHEST, LABELS_FILENAME, parse_config
 
-HIGHEST = "highest_version"
 RELEASED = "released_versions"
 
 
@@ -59,12 +58,6 @@ def read_numbers(config: ModelConfig, parameter: str, where: str) -> tuple[int, 
     if not all(word.isascii() and word.isdigit() for word in words):
         raise ConfigError(f"{where}: the parameter {parameter} holds {' '.join(words)!r}, and no version numbers")
     return tuple(map(int, words))
-
-
-def serves_nothing(config: ModelConfig) -> bool:
-    """Whether this is the record of a model of which no version was released yet."""
-    policy = config.version_policy
-    return HIGHEST in config.parameters and policy.HasField("specific") and not policy.specific.versions
 
 
 def _serve(config: ModelConfig, versions: Sequence[int]) -> None:

@@ -18,9 +18,16 @@ from tritonrepo.client.install import install_command
 from tritonrepo.repository.bundle import Bundle
 from tritonrepo.repository.digest import sha256
 from tritonrepo.repository.errors import SignatureError
-from tritonrepo.repository.layout import CONFIG_FILENAME, LABELS_FILENAME, SIGNATURE_FILENAME, parse_config, read_config
+from tritonrepo.repository.layout import (
+    CONFIG_FILENAME,
+    HIGHEST,
+    LABELS_FILENAME,
+    SIGNATURE_FILENAME,
+    parse_config,
+    read_config,
+)
 from tritonrepo.repository.manifest import read_manifest
-from tritonrepo.repository.record import HIGHEST, RELEASED
+from tritonrepo.repository.record import RELEASED
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.local import LocalStore
 from tritonrepo.repository.store.seam import Store

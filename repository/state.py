@@ -6,13 +6,14 @@ from tritonrepo.repository.errors import ConfigError, PublishError
 from tritonrepo.repository.labels import from_text
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
+    HIGHEST,
     LABELS_FILENAME,
     MANIFEST_FILENAME,
     WITHDRAWN_FILENAME,
     parse_config,
     served_versions,
 )
-from tritonrepo.repository.record import HIGHEST, RELEASED, own_text, read_numbers, record_text
+from tritonrepo.repository.record import RELEASED, own_text, read_numbers, record_text
 from tritonrepo.repository.store.seam import Record, Store
 
 

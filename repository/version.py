@@ -87,6 +87,8 @@ def _artifact(directory: Path, backend: str, filename: str) -> Path | Fault | No
     """The file that the backend loads; None if it needs none."""
     if backend in WITHOUT_FILE:
         return None
+    if backend == encoded_dali.BACKEND and not filename and (directory / encoded_dali.FILENAME).is_file():
+        return directory / encoded_dali.FILENAME  # the backend makes its model.dali of it
     filename = filename or BACKEND_FILENAMES.get(backend, "")
     if not filename:
         return Fault(f"whether the backend {backend!r} finds what it needs cannot be told", level="note")

@@ -16,9 +16,9 @@ from tritonrepo.repository.layout import (
     is_dangling,
     model_directories,
     read_config,
+    serves_nothing,
     version_beyond_counting,
 )
-from tritonrepo.repository.record import serves_nothing
 from tritonrepo.repository.translation import is_translated
 from tritonrepo.serve.installation import BACKEND_PACKAGES, REMEDY
 

@@ -42,8 +42,9 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 def heed_interrupts() -> None:
-    """A test run in the background of a shell ignores SIGINT, and its children would inherit that."""
+    """A test run in the background of a shell ignores SIGINT, one under nohup SIGHUP; children would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def traces(directory: Path, *processes: psutil.Process) -> list[str]:

@@ -26,6 +26,7 @@ from tritonrepo.export.pixels import FromPixels
 from tritonrepo.repository.doctor import examine_repository
 from tritonrepo.repository.manifest import read_manifest
 from tritonrepo.repository.package import PackageFacts, read_facts
+from tritonrepo.repository.record import own_text, record_text
 from tritonrepo.serve.backends.pytorch.aoti import CompiledPackage
 from tritonrepo.serve.sync import Follower
 from tritonrepo.serve.triton import TritonServer
@@ -150,15 +151,24 @@ def test_a_server_that_follows_loads_what_is_new_and_nothing_else(
         follower.look()
         assert server.log().count('"loading: tiny_pt2:') == 1
         shutil.copytree(versions / "1", versions / "2")
+        serve_version(versions, 2, own_labels=True)
         follower.look()
         assert server.ready_versions() == {"tiny_pt2": ["2"]}
         np.testing.assert_allclose(infer(server, "tiny_pt2", images), expected, atol=1e-5)
         (versions / "3").mkdir()
         (versions / "3" / "model.pt2").write_bytes((versions / "1" / "model.pt2").read_bytes()[:1000])
+        serve_version(versions, 3, own_labels=False)
         follower.look()
         assert server.ready_versions() == {"tiny_pt2": ["2"]}
         (fault,) = [status.reason for status in server.models() if status.version == "3"]
         assert "is no AOTInductor package: it is no ZIP file, or is cut off" in fault
+
+
+def serve_version(model: Path, version: int, *, own_labels: bool) -> None:
+    """Let the record name a version, by the configuration of version 1."""
+    record = model / "config.pbtxt"
+    text = own_text((model / "1" / record.name).read_text(), version, own_labels=own_labels)
+    record.write_text(record_text(text, (version,), range(1, version + 1), version))
 
 
 def test_what_could_not_be_loaded_is_tried_again_at_each_look(repository: Path, tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_a_version_that_is_not_served_is_examined_by_its_own_configuration(root:
         ('backend: "python"', (), "fail"),
         ('backend: "identity"', (), "ok"),
         ('backend: "dali"', ("model.dali",), "ok"),
+        ('backend: "dali"', ("dali.py",), "ok"),
+        ('backend: "dali"', (), "fail"),
         ('platform: "onnxruntime_onnx"', (), "fail"),
     ],
 )
