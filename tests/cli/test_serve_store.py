@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -65,7 +65,11 @@ def heals(command: Command) -> None:
 
 def stubs(command: Command) -> list[psutil.Process]:
     """The processes behind the models."""
-    return [child for child in command.find_server().children() if child.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for child in command.find_server().children():
+        with suppress(psutil.NoSuchProcess):  # that of the version before ends about now
+            found += [child] if child.status() != psutil.STATUS_ZOMBIE else []
+    return found
 
 
 def prepare_and_publish(bucket: Address, place: Path, version: int) -> None:
