@@ -44,11 +44,11 @@ PLATFORM_BACKENDS = {
 """The names that configurations used before `backend` existed; Triton still accepts them. `torch_aoti` is a new one."""
 
 BACKEND_FILENAMES = {
-    **{format.backend: format.filename for format in FORMATS.values() if not format.platform},
-    "python": "model.py",
-    "dali": "model.dali",
+    **{format.backend: (format.filename,) for format in FORMATS.values() if not format.platform},
+    "python": ("model.py",),
+    "dali": ("model.dali", "dali.py"),
 }
-"""What each backend loads where config.pbtxt names no other file."""
+"""What each backend loads where config.pbtxt names no other file; of several the first that is there."""
 
 
 def model_directories(root: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def find_backend(config: ModelConfig, version: Path) -> str:
     """The backend that Triton takes: named, or by the old name of its platform, or by the file that is there."""
     if named := backend_of(config) or str(config.platform):
         return named
-    held = (backend for backend, filename in BACKEND_FILENAMES.items() if (version / filename).exists())
+    held = (name for name, files in BACKEND_FILENAMES.items() if any((version / file).exists() for file in files))
     return next(held, "")
 
 
@@ -87,18 +87,17 @@ def _artifact(directory: Path, backend: str, filename: str) -> Path | Fault | No
     """The file that the backend loads; None if it needs none."""
     if backend in WITHOUT_FILE:
         return None
-    if backend == encoded_dali.BACKEND and not filename and (directory / encoded_dali.FILENAME).is_file():
-        return directory / encoded_dali.FILENAME  # the backend makes its model.dali of it
-    filename = filename or BACKEND_FILENAMES.get(backend, "")
-    if not filename:
+    defaults = BACKEND_FILENAMES.get(backend, ())
+    filenames = (filename,) if filename else defaults
+    if not filenames:
         return Fault(f"whether the backend {backend!r} finds what it needs cannot be told", level="note")
-    artifact = directory / filename
-    if artifact.is_dir() and backend == "onnxruntime":  # Its external data may lie beside it.
-        artifact /= BACKEND_FILENAMES[backend]
-    if artifact.is_file():
-        return artifact
+    for artifact in (directory / name for name in filenames):
+        if artifact.is_dir() and backend == "onnxruntime":  # Its external data may lie beside it.
+            artifact /= defaults[0]
+        if artifact.is_file():
+            return artifact
     held = ", ".join(sorted(path.name for path in directory.glob("model.*"))) or "no artifact"
-    return Fault(f"{backend} needs {filename}, the version holds {held}")
+    return Fault(f"{backend} needs {' or '.join(filenames)}, the version holds {held}")
 
 
 def _content(
