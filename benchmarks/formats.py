@@ -44,11 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--repository", type=Path, default=Path(".bench/formats"), metavar="DIR", help="one for each network in it")
     add("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR")
     add("--readme", type=Path, default=Path("README.md"), metavar="FILE")
-    add("--concurrency", type=int, default=4, metavar="N")
-    add("--batch-size", type=int, default=1, metavar="N")
-    add("--max-batch-size", type=int, default=8, metavar="N", help="of the exported models")
-    add("--windows", type=int, default=8, metavar="N")
-    add("--window", type=float, default=4.0, metavar="SECONDS")
+    int8.add_load_options(parser)
     return parser
 
 

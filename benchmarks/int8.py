@@ -43,12 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("--name", default="resnext101_32x4d", help="of the model in the repository and in the results")
     add("--repository", type=Path, default=Path(".bench/int8"), metavar="DIR")
     add("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR")
+    add_load_options(parser)
+    return parser
+
+
+def add_load_options(parser: argparse.ArgumentParser) -> None:
+    """What `plan` and `make` read of the load."""
+    add = parser.add_argument
     add("--concurrency", type=int, default=4, metavar="N")
     add("--batch-size", type=int, default=1, metavar="N")
     add("--max-batch-size", type=int, default=8, metavar="N", help="of the exported models")
     add("--windows", type=int, default=8, metavar="N")
     add("--window", type=float, default=4.0, metavar="SECONDS")
-    return parser
 
 
 def export(options: argparse.Namespace) -> dict[str, str]:
