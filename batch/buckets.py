@@ -18,6 +18,7 @@ from PIL import Image
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.images import MAX_BYTES, open_image
 from tritonrepo.client.sources import Source
+from tritonrepo.client.text import first_line
 from tritonrepo.repository.store.access import Client, connect, is_absent, store_errors
 from tritonrepo.repository.store.address import read_address
 
@@ -187,10 +188,5 @@ class StoredImage(Source):
         except FileNotFoundError as exc:
             raise ImageError("no such object", self.name) from exc
         except BaseError as exc:
-            raise ImageError(_first_line(exc), self.name) from exc
+            raise ImageError(first_line(exc), self.name) from exc
         return open_image(data, orient=orient, least_side=least_side)
-
-
-def _first_line(exc: Exception) -> str:
-    """The store's own words, without the trace that follows them."""
-    return str(exc).strip().partition("\n")[0] or type(exc).__name__

@@ -20,6 +20,7 @@ from tritonrepo.batch.scoring import Failure, Finished, Job, Scorer, attempt
 from tritonrepo.batch.service import Present, Service
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.options import Options
+from tritonrepo.client.text import first_line
 
 # Shards go through the object store as a number and a name each.
 _STORE_BYTES = 100 << 20
@@ -45,7 +46,7 @@ def connected(address: str | None) -> Iterator[None]:
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else own))
         except (ConnectionError, ValueError, OSError, RuntimeError, ray.exceptions.RayError) as exc:
             where = f"no Ray cluster at {address}" if address else "Ray cannot be started here"
-            raise MissingError(f"{where}: {_first_line(exc)}") from exc
+            raise MissingError(f"{where}: {first_line(exc)}") from exc
         try:
             signal.signal(signal.SIGTERM, handler)
             yield
@@ -138,9 +139,5 @@ def _ray_errors() -> Iterator[None]:
         yield
     except ray.exceptions.RayError as exc:
         raise MissingError(
-            f"a worker of the cluster failed: {_first_line(exc)}. The same command goes on with what is left."
+            f"a worker of the cluster failed: {first_line(exc)}. The same command goes on with what is left."
         ) from exc
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).strip().partition("\n")[0] or type(exc).__name__

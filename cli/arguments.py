@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tritonrepo import __version__
 from tritonrepo.client import label_files
 from tritonrepo.client.connection import (
     COMPRESSIONS,
@@ -137,37 +136,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-class _Version(argparse.Action):
-    """`--version N` is the model's; without a number it is the program's, as in every other verb."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        if values is None:
-            print(f"tritonrepo {__version__}")
-            parser.exit()
-        setattr(namespace, self.dest, values)
-
-
-ASKED_VERSION = "ask this version of the model and no other (default: the newest that is ready, also after a release)"
-
-
-def add_version_option(parser: argparse.ArgumentParser, which: str = ASKED_VERSION) -> None:
-    """Which version of the model; `which` says what it is for. Of the verbs that ask, `classifier` reads it."""
-    parser.add_argument(
-        "--version",
-        action=_Version,
-        nargs="?",
-        type=whole_number(1, 2**63 - 1),
-        metavar="N",
-        help=f"{which}; without N, show this program's version and exit",
-    )
 
 
 def add_public_key(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool = False) -> None:

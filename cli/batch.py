@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tritonrepo.cli import arguments, terminal
+from tritonrepo.cli.asking import add_asking_options
 from tritonrepo.cli.places import repository
 from tritonrepo.cli.progress import Tally
 from tritonrepo.cli.silence import silence
@@ -51,18 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the parquet files go: a directory, or s3://… and so on",
     )
     add("--column", metavar="NAME", help="of the table: paths and addresses, or in parquet the image files themselves")
-    add("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
-    arguments.add_version_option(parser)
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)"
-    )
-    chosen.add_argument(
-        "--threshold",
-        type=arguments.share_or_all,
-        metavar="P",
-        help="instead: every class with a probability of at least P, for multi-label models",
-    )
+    add_asking_options(parser)
     add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")
     add(
         "--shard-size",

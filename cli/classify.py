@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tritonrepo.cli import arguments, terminal
+from tritonrepo.cli.asking import add_asking_options
 from tritonrepo.cli.progress import Tally, last_words, write_line
 from tritonrepo.cli.result_table import as_table
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
@@ -46,18 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `classify`."""
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE|DIR|PATTERN|URL", help="what to classify")
-    add("--model", metavar="NAME", help="default: the only one that is ready, in its fastest format")
-    arguments.add_version_option(parser)
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--top", type=arguments.COUNT, default=5, metavar="N", help="predictions per image (%(default)s)"
-    )
-    chosen.add_argument(
-        "--threshold",
-        type=arguments.share_or_all,
-        metavar="P",
-        help="instead: every class with a probability of at least P, for multi-label models",
-    )
+    add_asking_options(parser)
     add("--format", choices=FORMATS, help="default: table; with --resume, by the file's name")
     add(
         "--csv-escape",

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tritonrepo.cli import arguments, terminal
 from tritonrepo.cli.accuracy import accuracy_table, confusion_table, mistake_table
+from tritonrepo.cli.asking import add_version_option
 from tritonrepo.cli.progress import last_words, write_line
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.classifier import Classifier
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders named by class, or a csv with the columns image, label",
     )
     add("--model", default="all", metavar="A,B|all", help="default: all that are ready")
-    arguments.add_version_option(parser)
+    add_version_option(parser)
     add("--format", choices=("table", "json"), default="table", help="default: %(default)s")
     add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")
     add(

@@ -19,3 +19,8 @@ def repository(text: str) -> Path | Address:
         return read_address(text) if is_address(text) else path(text)
     except UsageError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from None
+
+
+def add_repository_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, help: str | None = None) -> None:
+    """Which repository, with `model_repository` as the default."""
+    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL", help=help)

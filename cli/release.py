@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import add_public_key, add_version_option, path, whole_number
+from tritonrepo.cli.arguments import add_public_key, path, whole_number
+from tritonrepo.cli.asking import add_version_option
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.places import repository
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import find_models, open_repository
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="versions to keep, to which a rollback may go (%(default)s); what one of the servers has loaded stays too",
     )
-    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
+    add_repository_option(parser)
     parser.add_argument("--staging", type=path, metavar="DIR")
     add_public_key(parser)
     add_fleet_options(parser, "who gets it", required=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.places import repository
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="directory of a model in the repository, or a model without its format: all its formats",
     )
-    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
+    add_repository_option(parser)
     parser.add_argument("--staging", type=path, metavar="DIR")
     add_fleet_options(parser, "have these take the version, and see that they answer from it")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import add_version_option, path
-from tritonrepo.cli.places import repository
+from tritonrepo.cli.arguments import path
+from tritonrepo.cli.asking import add_version_option
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.text import printable
@@ -36,7 +37,7 @@ def add_version_words(parser: argparse.ArgumentParser, version: str) -> None:
     """Declare the words by which `sign` and `verify` know what they are about."""
     add = parser.add_argument
     add("names", nargs="+", metavar="MODEL", help="a directory of the repository, or a model without its format")
-    add("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
+    add_repository_option(parser)
     add_version_option(parser, version)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.places import repository
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.client.text import printable
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="model of the repository, or a model without its format: all its formats; without it all models",
     )
-    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL")
+    add_repository_option(parser)
     parser.add_argument("--format", choices=["table", "json"], default="table", help="json: an object a line")
     add_fleet_options(parser, "also say which of these has which version loaded")
 

@@ -81,3 +81,8 @@ def printable(text: str) -> str:
 def _legible(text: str) -> str:
     """File names which are not UTF-8 reach us with lone surrogates, which cannot be printed."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def first_line(exc: BaseException) -> str:
+    """What an exception says, without what follows; the name of its class if it says nothing."""
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0]

@@ -5,7 +5,8 @@ from re import fullmatch
 
 from torch import Tensor, nn
 
-from tritonrepo.export.checkpoint_file import Tensors, first_line, some
+from tritonrepo.client.text import first_line
+from tritonrepo.export.checkpoint_file import Tensors, some
 from tritonrepo.export.errors import WeightsError
 
 PREFIXES = ("module.", "model.", "_orig_mod.")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
+from tritonrepo.client.text import first_line
 from tritonrepo.export.errors import WeightsError
 
 RAW = ("state_dict", "model", "model_state_dict")
@@ -245,8 +246,3 @@ def some(keys: Sequence[object]) -> str:
     """The first KEYS_LISTED, and how many more."""
     rest = len(keys) - KEYS_LISTED
     return ", ".join(map(str, keys[:KEYS_LISTED])) + (f", and {rest} more" if rest > 0 else "")
-
-
-def first_line(exc: Exception) -> str:
-    """What an exception says, without what follows."""
-    return (str(exc).strip() or type(exc).__name__).splitlines()[0]

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from tritonrepo.client.text import first_line
 from tritonrepo.repository.errors import StoreError
 from tritonrepo.repository.store.address import Address
 
@@ -65,7 +66,7 @@ def connect(address: Address, deadline: float) -> Client:
             return AzureStore(address.bucket, prefix=prefix, config=config, client_options=options, retry_config=again)
         return _connect_s3(address, options, again)
     except (BaseError, ValueError) as exc:
-        raise StoreError(f"{address}: cannot be opened: {_first_line(exc)}; {MEANS[address.scheme]}") from exc
+        raise StoreError(f"{address}: cannot be opened: {first_line(exc)}; {MEANS[address.scheme]}") from exc
 
 
 def _connect_s3(address: Address, options: ClientConfig, again: RetryConfig) -> S3Store:
@@ -130,8 +131,4 @@ def _explain(error: Exception, address: Address, deadline: float) -> str:
         return f"{where} does not answer within {deadline:g} s; see whether it is overloaded, or another server"
     if TRANSPORT in text:
         return f"nobody answers at {where}; correct host and port, and whether it is http or https"
-    return _first_line(error)
-
-
-def _first_line(error: Any) -> str:
-    return str(error).strip().partition("\n")[0]
+    return first_line(error)
