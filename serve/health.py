@@ -8,6 +8,7 @@ LONGEST_DELAY = 8.0
 CALM = 60.0
 """Seconds of health after which a model's earlier faults count no more."""
 UNKNOWN = "was not asked yet"
+ENDED = "its process ended"
 LOST = "could not be loaded when the server was started again"
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from tritonrepo.client.server_key import key_headers
 from tritonrepo.serve.errors import NoAnswerError, ServeError, SilentError
 from tritonrepo.serve.example import SIZES, describe_input
+from tritonrepo.serve.health import ENDED
 from tritonrepo.serve.limits import shortage
 from tritonrepo.serve.questions import ask, exchange
 from tritonrepo.serve.triton import TritonServer
@@ -85,7 +86,7 @@ class Prober:
 
     def _judge_error(self, key: tuple[str, str], status: int, text: str) -> str:
         if "is not healthy" in text:
-            return "its process does not live any more"
+            return ENDED
         if status < http.client.INTERNAL_SERVER_ERROR or key not in self._proven:
             return ""  # It answers. It may not like zeros, or was unloaded meanwhile.
         self._errors[key] = self._errors.get(key, 0) + 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from tritonrepo.repository.errors import RepositoryError
 from tritonrepo.repository.shortage import explain
 from tritonrepo.serve.errors import CannotAskError, NoAnswerError, ServeError, ServerDiedError, SilentError
-from tritonrepo.serve.health import LOST, Health, ModelHealth
+from tritonrepo.serve.health import ENDED, LOST, Health, ModelHealth
 from tritonrepo.serve.limits import find_used_up_files, shortage
 from tritonrepo.serve.models import tidy_reason
 from tritonrepo.serve.probe import Prober
@@ -25,7 +25,6 @@ TICK = 0.2
 ROUND = 2.0
 """Seconds between two looks at what the server has."""
 WORKERS = 16
-ENDED = "its process ended"
 
 
 @dataclass(frozen=True)

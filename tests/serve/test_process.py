@@ -20,6 +20,8 @@ from tritonclient.utils import InferenceServerException
 from tests.conftest import traces, wait_until
 from tests.serve.tiny import infer, regions
 from tritonrepo.serve.errors import ServerDiedError, StartError
+from tritonrepo.serve.health import ENDED
+from tritonrepo.serve.probe import Prober
 from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
@@ -197,6 +199,7 @@ def test_a_dead_stub_fails_its_model_alone_until_a_newer_artifact_is_loaded(
         stub.kill()
         with pytest.raises(InferenceServerException, match="is not healthy"):
             infer(server, "tiny_onnx", batch)
+        assert Prober(server, 2.0).find_fault("tiny_onnx", ["1"]) == ENDED  # The same words as who sees it end.
         expected = infer(server, "other_onnx", batch)
         (repository / "tiny_onnx" / "1" / "model.onnx").touch()
         server.load("tiny_onnx")
