@@ -53,6 +53,15 @@ def test_a_batch_is_no_larger_than_was_seen() -> None:
     assert (found[-1] - found[0]) / 8000 == pytest.approx(1.5, rel=0.01)
 
 
+def test_a_batch_scatters_less_than_a_request() -> None:
+    """Its time is the mean of its requests' times; of 16 that scatter by a half, that scatters by an eighth."""
+    sixteen = Service(10.0, 0.0, instances=1, largest=16, batching=True)
+    found = latencies(sixteen, Trip(0.0, (0.5, 1.5)), 1, 16_000, "constant", requests=32_000)
+    ends = np.unique((found + np.arange(len(found)) / 16).round(6))
+    assert np.diff(ends).mean() == pytest.approx(10, rel=0.02)
+    assert np.diff(ends).std() == pytest.approx(10 / 8, rel=0.05)
+
+
 def test_larger_requests_take_longer_and_fewer_of_them_fit() -> None:
     service = Service(2.0, 1.0, instances=1, largest=8, batching=True)
     np.testing.assert_allclose(latencies(service, EXACT, 8, 1.0, "constant"), 10.0)
