@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import path
+from tritonrepo.cli.arguments import add_public_key, path
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
 from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_repository_option(parser)
     parser.add_argument("--staging", type=path, metavar="DIR")
+    add_public_key(parser)
     add_fleet_options(parser, "have these take the version, and see that they answer from it")
 
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     with open_repository(args.repository, args.staging, console.print) as models:
         # A model may be named twice, by itself and among the formats of another word.
         names = dict.fromkeys(model for name in args.names for model in models.find_models(name))
-        versions = models.roll_back([*names])
+        versions = models.roll_back([*names], args.public_key)
     for name, version in versions.items():
         console.print(f"{name}: version {version} is served again", soft_wrap=True)
     return _take(args, list(versions)) if args.server else EXIT_DONE

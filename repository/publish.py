@@ -6,7 +6,7 @@ record as it was or the new one, and perhaps a version that nobody serves, which
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.commit import go_live, stage
 from tritonrepo.repository.encoded import Encoded, part_from_text
+from tritonrepo.repository.errors import PublishError, SignatureError
 from tritonrepo.repository.files import write_errors
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.planning import Plan, Planner
 from tritonrepo.repository.prune import InUse, prune
+from tritonrepo.repository.signature import check
 from tritonrepo.repository.staging import Staging, open_scratch, open_staging
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.address import Address, open_store
@@ -145,7 +147,7 @@ class Repository:
         with write_errors(self.store.address):
             return prune(self.store, read_state(self.store, name), self._in_use)
 
-    def roll_back(self, names: Sequence[str]) -> dict[str, int]:
+    def roll_back(self, names: Sequence[str], public_key: Path | None = None) -> dict[str, int]:
         """Serve the version before the one that is served, of each model: of all or of none.
 
         An ensemble that stands on one of them gets a version that stands on the one before. The version that is
@@ -153,19 +155,30 @@ class Repository:
 
         Args:
             names: Models of the repository.
+            public_key: With which the versions have to be signed. None: they need not be.
 
         Returns:
             The version of each that is now served.
 
         Raises:
-            PublishError: The version that is served was not made by this exporter, or there is none before it.
+            PublishError: The version that is served was not made by this exporter, or there is none before it, or that
+                is not signed with the key as it lies there.
             ConflictError: Another writer was there first.
             MissingError: The place refuses.
         """
         targets = {name: self._planner.earlier(name) for name in names}
+        if public_key:
+            self._check_signed(targets, public_key)
         with write_errors(self.store.address):
             go_live(self.store, [step for name, one in targets.items() for step in self._planner.switch(name, one)])
         return targets
+
+    def _check_signed(self, versions: Mapping[str, int], public_key: Path) -> None:
+        try:
+            for name, version in versions.items():
+                check(self.store, name, version, public_key)
+        except SignatureError as exc:
+            raise PublishError(f"nothing goes back: {exc}") from exc
 
     def find_models(self, name: str) -> list[str]:
         """The model of this name or, if there is none, all the formats of `name`. Raises `UsageError`."""

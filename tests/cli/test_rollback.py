@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository.releases import candidate, contents, served
+from tests.repository.keys import CONFIG, make_pair, release_signed
+from tests.repository.releases import NAME, candidate, contents, served
+from tests.repository.releases import release as release_one
 from tritonrepo.cli.main import main
 from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.signature import sign
+from tritonrepo.repository.store.local import LocalStore
 
 
 def release(root: Path, content: bytes, *names: str) -> None:
@@ -60,6 +64,26 @@ def test_all_or_nothing(
     assert message in capsys.readouterr().err
     assert contents(root) == before
     assert not (root.parent / ".models.staging").exists()
+
+
+def test_a_version_that_is_not_signed_is_not_gone_back_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused before the record moves, and before any server is told: none is there."""
+    root, pair = tmp_path / "models", make_pair(tmp_path, "key")
+    assert release_one(root, b"one", CONFIG, keep=5).version == 1
+    assert release_signed(root, pair, b"two") == 2
+    before = contents(root)
+    words = ("--public-key", str(pair.public))
+    assert rollback(root, NAME, *words, "--server", "127.0.0.1:9") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "nothing goes back: net_onnx, version 1: has no signature; sign it with: tritonrepo sign net_onnx --key FILE"
+        in said
+    )
+    assert "127.0.0.1" not in said
+    assert contents(root) == before
+    sign(LocalStore(root), NAME, 1, pair.private)
+    assert rollback(root, NAME, *words) == 0
+    assert served(root) == [1]
 
 
 def test_what_is_no_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
