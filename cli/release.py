@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model control",
     )
     parser.add_argument(
+        "--overlap",
+        action="store_true",
+        help="keep the version before loaded beside the new one until every server answers from it and clients have "
+        "seen it, so that no request is refused at the switch; twice the memory meanwhile",
+    )
+    parser.add_argument(
         "--keep",
         type=whole_number(2, 1_000_000),
         default=KEPT,
@@ -64,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     with open_fleet(args) as fleet:
         rollout = Rollout(store, fleet, terminal.note, _switch_of(args), args.public_key)
         for model in models:
-            version = rollout.release(model, args.version, args.canary)
+            version = rollout.release(model, args.version, args.canary, overlap=args.overlap)
             count = len(fleet.servers)
             terminal.note(f"{model}: version {version} is released on {count} server{'s' if count > 1 else ''}")
             _prune(args, fleet, model)
@@ -84,11 +90,11 @@ def _prune(args: argparse.Namespace, fleet: Fleet, model: str) -> None:
             terminal.note(f"{model}: {words} {', '.join(map(str, numbers))}")
 
 
-def _switch_of(args: argparse.Namespace) -> Callable[[str, int], None]:
+def _switch_of(args: argparse.Namespace) -> Callable[[str, int, bool], None]:
     """What commits a version of a model, holding the repository for no longer than that."""
 
-    def switch(model: str, version: int) -> None:
+    def switch(model: str, version: int, overlap: bool) -> None:
         with open_repository(args.repository, args.staging, terminal.note) as models:
-            models.switch(model, version, keep=args.keep)
+            models.switch(model, version, keep=args.keep, overlap=overlap)
 
     return switch

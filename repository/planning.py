@@ -7,7 +7,6 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository import encoded_dali
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.commit import Step
-from tritonrepo.repository.contract_changes import find_changes
 from tritonrepo.repository.encoded import (
     DALI_SUFFIX,
     Encoded,
@@ -19,7 +18,8 @@ from tritonrepo.repository.encoded import (
     read_part,
 )
 from tritonrepo.repository.errors import PublishError
-from tritonrepo.repository.layout import CONFIG_FILENAME, LARGEST_VERSION
+from tritonrepo.repository.layout import LARGEST_VERSION
+from tritonrepo.repository.overlap import changes_from, check_beside
 from tritonrepo.repository.record import own_text
 from tritonrepo.repository.staging import Staging
 from tritonrepo.repository.state import State, own_configuration, own_labels, read_state
@@ -102,7 +102,7 @@ class Planner:
         if version not in state.published:
             raise UsageError(f"{self._store.address}/{name}: has no version {version} that was published")
         text = own_configuration(self._store, state, version)
-        beside = self._beside(state, version, text) if overlap else 0
+        beside = self._beside(state, version, text, own_labels(self._store, state, version)) if overlap else 0
         steps = [Step(state, version, text, beside=beside, keep=keep)]
         for follower in find_followers(self._store, name):
             code = fetch_code(self._store, follower, self._staging.workspace(follower))
@@ -127,7 +127,7 @@ class Planner:
     ) -> Plan:
         """A new version of the candidate's model; its files are laid out."""
         version, text = state.following, own_text(candidate.config, state.following)
-        changes = self._changes(state, text, candidate.labels)
+        changes = changes_from(self._store, state, state.current, text, candidate.labels)
         beside = self._beside(state, version, text, candidate.labels) if overlap else 0
         source = self._staging.workspace(candidate.name) / str(version)
         candidate.lay_out(version, source)
@@ -140,28 +140,9 @@ class Planner:
             where = f"{self._store.address}/{name}"
             raise PublishError(f"{where}: follows {part}; roll that back or release it, and this goes with it")
 
-    def _changes(self, state: State, text: str, labels: Sequence[str]) -> tuple[str, ...]:
-        """What of the contract differs from the version that is served."""
-        if not state.record or not state.current:
-            return ()
-        before = own_labels(self._store, state, state.current)
-        return find_changes(state.record.text, before, text, labels)
-
-    def _beside(self, state: State, version: int, text: str, labels: Sequence[str] | None = None) -> int:
-        """The version that can stay loaded beside another, 0 if none is loaded.
-
-        Raises:
-            PublishError: It cannot: one configuration would speak for both.
-        """
+    def _beside(self, state: State, version: int, text: str, labels: Sequence[str]) -> int:
+        """The version that stays loaded beside another, 0 if none is loaded. Raises `PublishError` if it cannot."""
         if not state.current or version == state.current:
             return 0
-        where = f"{self._store.address}/{state.model}"
-        if version < state.current:
-            raise PublishError(f"{where}: version {state.current} would go on answering beside {version}; no --overlap")
-        labels = own_labels(self._store, state, version) if labels is None else labels
-        if changes := self._changes(state, text, labels):
-            raise PublishError(
-                f"{where}: version {version} cannot be loaded beside {state.current}, because one {CONFIG_FILENAME} "
-                f"speaks for both, and they differ: {'; '.join(changes)}; leave --overlap out"
-            )
+        check_beside(self._store, state, state.current, version, text, labels)
         return state.current

@@ -4,17 +4,23 @@ A server under model control loads the new version before the record names it, b
 the request. So the record moves when all such servers have answered as they should. A server that follows its
 repository by itself takes a version only when the record names it: it is asked afterwards, and if it fails the record
 moves back.
+
+Where the version before is to overlap, every server has both until all have answered from the new one, and for a while
+that clients need to see it; then the record, and every server, gives the older one up.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tritonrepo.client.errors import TritonRepoError, UsageError
+from tritonrepo.client.versions import LOOK_SECONDS
 from tritonrepo.repository.encoded import find_followers, part_of
 from tritonrepo.repository.layout import parse_config
+from tritonrepo.repository.overlap import check_beside
 from tritonrepo.repository.rollout.ensembles import Ensemble, read_ensemble
 from tritonrepo.repository.rollout.errors import ReleaseError
 from tritonrepo.repository.rollout.examine import examine, expect
@@ -24,10 +30,12 @@ from tritonrepo.repository.rollout.servers import Server
 from tritonrepo.repository.state import State, own_configuration, read_state
 from tritonrepo.repository.store.seam import Store
 
-Switch = Callable[[str, int], object]
-"""Commits a version of a model, by its number."""
+Switch = Callable[[str, int, bool], object]
+"""Commits a version of a model, by its number; and whether the one that is served stays loaded beside it."""
 Tell = Callable[[str], None]
 """Takes a sentence on what was done."""
+OVERLAP_SECONDS = 5 * LOOK_SECONDS
+"""For which both versions stay loaded when all servers have the new one: clients that ask by number look for it."""
 
 
 @dataclass
@@ -45,10 +53,10 @@ class Rollout:
     store: Store
     fleet: Fleet
     tell: Tell
-    switch: Switch = field(default=lambda model, version: None)
+    switch: Switch = field(default=lambda model, version, overlap: None)
     public_key: Path | None = None
 
-    def release(self, model: str, version: int | None = None, canary: int = 0) -> int:
+    def release(self, model: str, version: int | None = None, canary: int = 0, *, overlap: bool = False) -> int:
         """Release a version, or leave all as it was.
 
         Args:
@@ -56,6 +64,7 @@ class Rollout:
             version: The number. None: the newest that is staged, or else the one that the record names, for servers
                 that have not taken it yet.
             canary: So many of the servers that are told what to load get it first, alone.
+            overlap: Keep the version before loaded beside it until all servers answer from it and clients have seen it.
 
         Returns:
             The version that is released.
@@ -63,14 +72,16 @@ class Rollout:
         Raises:
             ReleaseError: It is not released; the message says why, and what the servers answer from.
             UsageError: There is no such version, or there are not so many servers.
+            PublishError: Two versions cannot be loaded at once.
         """
         if part := part_of(self.store, model):
             raise UsageError(f"{model}: follows {part}; release that, and this goes with it")
         state = read_state(self.store, model)
         chosen = choose(state, version)
         expected = examine(self.store, model, chosen, self.public_key)
+        beside = self._beside(state, expected) if overlap else 0
         self._meet(model, chosen)
-        groups, attempt = self.fleet.groups(canary), _Attempt(self, state, expected)
+        groups, attempt = self.fleet.groups(canary), _Attempt(self, state, expected, beside)
         try:
             attempt.make(groups)
         except (TritonRepoError, OSError) as failure:
@@ -79,6 +90,13 @@ class Rollout:
             self.tell(attempt.undo())
             raise
         return chosen
+
+    def _beside(self, state: State, expected: Expected) -> int:
+        """The version that stays loaded beside another, 0 if there is none. Raises `PublishError` if it cannot."""
+        if other := _before(state, expected.version):
+            text = own_configuration(self.store, state, expected.version)
+            check_beside(self.store, state, other, expected.version, text, expected.labels)
+        return other
 
     def _meet(self, model: str, version: int) -> None:
         try:
@@ -136,8 +154,8 @@ class Rollout:
 class _Attempt:
     """A release under way, which knows how it is undone."""
 
-    def __init__(self, rollout: Rollout, before: State, expected: Expected) -> None:
-        self._rollout, self._before, self._expected = rollout, before, expected
+    def __init__(self, rollout: Rollout, before: State, expected: Expected, beside: int) -> None:
+        self._rollout, self._before, self._expected, self._beside = rollout, before, expected, beside
         self._told: list[Server] = []
         self._committed = before.current == expected.version
 
@@ -147,24 +165,45 @@ class _Attempt:
         for group in groups:
             self._told += group
             fleet.each(group, self._try)
-        if self._before.served != (version,):
+        known = self._before
+        if known.served != (version,):
             self._check_record()
             self._committed = True
-            self._rollout.switch(model, version)
+            self._rollout.switch(model, version, bool(self._beside))
             self._rollout.tell(f"{model}: the record names version {version}")
+            known = read_state(self._rollout.store, model)
         fleet.each(fleet.servers, self._settle)
+        if self._beside:
+            self._give_up(known)
 
     def _try(self, server: Server) -> None:
         """Load the version on a server that is told so, and ask it, while the record still names the one before."""
         state, version = self._before, self._expected.version
-        text = own_configuration(self._rollout.store, state, version)
+        text = state.record_of(own_configuration(self._rollout.store, state, version), version, self._beside)
         server.load(state.model, parse_config(text, state.model))
         self._rollout.see(server, self._expected)
 
     def _check_record(self) -> None:
         """Raise `ReleaseError` if somebody else has committed something meanwhile."""
-        if read_state(self._rollout.store, self._before.model).record != self._before.record:
+        if self._is_changed(self._before):
             raise ReleaseError("its record was changed by somebody else meanwhile")
+
+    def _is_changed(self, known: State) -> bool:
+        return read_state(self._rollout.store, known.model).record != known.record
+
+    def _give_up(self, known: State) -> None:
+        """Leave the version before loaded for as long as clients need to see the new one, then have it unloaded."""
+        rollout, model, version = self._rollout, known.model, self._expected.version
+        rollout.tell(f"{model}: version {self._beside} stays loaded beside it for {OVERLAP_SECONDS:g} s")
+        time.sleep(OVERLAP_SECONDS)
+        if self._is_changed(known):
+            rollout.tell(f"{model}: its record was changed by somebody else meanwhile, and says what stays loaded")
+            return
+        if known.served != (version,):
+            rollout.switch(model, version, False)
+            known = read_state(rollout.store, model)
+        rollout.fleet.each(rollout.fleet.controlled, lambda one: rollout.bring(one, known, self._expected))
+        rollout.tell(f"{model}: version {self._beside} is given up")
 
     def _settle(self, server: Server) -> None:
         """Wait for the version on a server that follows the record, and bring the ensembles that stand on it."""
@@ -176,13 +215,13 @@ class _Attempt:
     def undo(self) -> str:
         """Go back to the version before, on every server that may have the new one; what became of that, in words."""
         model, version = self._before.model, self._expected.version
-        back = self._before.current if self._before.current != version else self._before.before
+        back = _before(self._before, version)
         if self._committed and not back:
             return f"There is no version before it: the record names version {version}."
         words = [f"The record names version {back}"] if back else ["There is no version before it"]
         try:
             if self._committed:
-                self._rollout.switch(model, back)
+                self._rollout.switch(model, back, False)
                 words[0] += " again"
         except (TritonRepoError, OSError) as failure:
             words = [f"The record cannot be moved back to version {back}: {failure}"]
@@ -204,6 +243,11 @@ class _Attempt:
         self._rollout.bring(server, state, expect(self._rollout.store, state.model, state.current))
         for ensemble in self._rollout.ensembles(state.model):
             ensemble.bring(server)
+
+
+def _before(state: State, version: int) -> int:
+    """The version that servers have until they get this one; 0 if there is none."""
+    return state.current if state.current != version else state.before
 
 
 def choose(state: State, version: int | None) -> int:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.releases import MODEL
+from tests.live.releases import MODEL, OTHERS
 from tests.rollout import artifacts
+from tests.rollout.artifacts import Version
 from tritonrepo.cli.main import main
 from tritonrepo.serve.triton import TritonServer
 
@@ -54,6 +55,26 @@ def test_wrong_words(
 def test_a_repository_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release(tmp_path / "absent", "--server", "here:1") == 2
     assert "no such model repository" in capsys.readouterr().err
+
+
+def test_versions_of_two_contracts_cannot_overlap(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before any server is told: none is there."""
+    other = OTHERS["label order"]
+    assert artifacts.stage(root, Version(other, other)) == 2
+    assert release(root, "--overlap", "--server", "127.0.0.1:9") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "version 2 cannot be loaded beside 1" in said
+    assert "labels: 4 of 5 differ" in said
+    assert "leave --overlap out" in said
+    assert "127.0.0.1" not in said
+
+
+def test_no_older_version_overlaps_with_the_one_that_would_go_on_answering(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert artifacts.publish(root, artifacts.right_one(2.0)) == 2
+    assert release(root, "--overlap", "--version", "1", "--server", "127.0.0.1:9") == 1
+    assert "version 2 would go on answering beside 1; no --overlap" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.live

@@ -16,16 +16,17 @@ from tritonrepo.serve.command import ModelControlMode
 
 MODES: dict[ModelControlMode, tuple[str, ...]] = {
     "explicit": tuple(SCENARIOS),
-    "poll": ("right", "wrong", "unloadable"),
+    "poll": ("right", "overlap", "wrong", "unloadable"),
 }
-HEAD = ("mode", "release", "times", "requests", "lost", "wrong answers", "as it should")
+HEAD = ("mode", "release", "times", "requests", "lost", "refused", "wrong answers", "as it should")
 
 
 def row(mode: str, name: str, seen: list[Seen], wrong: int, failed: int) -> str:
-    """A line of the table."""
+    """A line of the table; refused are requests that the client sent again, to another server or a moment later."""
     requests = sum(one.asked for each in seen for one in each.clients)
     lost = sum(each.lost() for each in seen)
-    cells = [mode, name, len(seen), f"{requests:,}", lost, wrong, f"{len(seen) - failed} of {len(seen)}"]
+    refused = sum(len(one.refused) for each in seen for one in each.clients)
+    cells = [mode, name, len(seen), f"{requests:,}", lost, refused, wrong, f"{len(seen) - failed} of {len(seen)}"]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -48,7 +49,7 @@ def main() -> int:
                 print(f"{mode} {name}: {time.monotonic() - start:.0f} s so far", file=sys.stderr)
     for problem, count in problems.most_common(20):
         print(f"problem: {problem} ({count})")
-    lines = [f"| {' | '.join(HEAD)} |", "| --- | --- | --: | --: | --: | --: | --- |", *rows]
+    lines = [f"| {' | '.join(HEAD)} |", "| --- | --- | --: | --: | --: | --: | --: | --- |", *rows]
     print(f"{time.monotonic() - start:.0f} s\n\n" + "\n".join(lines))
     return 1 if problems else 0
 

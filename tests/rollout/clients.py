@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.live.releases import MODEL, Release
+from tests.watch import watch
 from tritonrepo.client import Classifier, Connection, Options, Result
 
 OPTIONS = Options(top=10, batch_size=2, concurrency=2, workers=1)
@@ -28,11 +29,13 @@ class Told:
         asked: How many pictures it sent.
         results: What came back, in order, and when.
         failure: What ended it before its time.
+        refused: Messages of requests that were refused, before the client asked again.
     """
 
     asked: int = 0
     results: list[tuple[float, Result]] = field(default_factory=list)
     failure: str = ""
+    refused: list[str] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
@@ -72,6 +75,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         try:
             with Classifier(self._urls, MODEL, connection=Connection(self._protocol)) as classifier:
+                watch(classifier, self.told.refused)
                 for result in classifier.classify(self._feed(), OPTIONS):
                     self.told.results.append((time.monotonic(), result))
         except Exception as error:

@@ -24,6 +24,18 @@ def right(world: World) -> list[str]:
     return found + _loaded(world, number)
 
 
+def overlap(world: World) -> list[str]:
+    """A sound one, and no server refuses a request for the version before: it goes when nobody asks for it any more."""
+    before, number = world.current, world.stage(artifacts.right_one(float(next(_FACTORS))))
+    seen = world.release(overlap=True)
+    found = world.problems(seen) + [f"refused: {text}" for text in seen.refused(before)]
+    if seen.released != number or world.current != number:
+        found.append(f"version {number} is not released: {seen.reason}")
+    if not any(f"version {before} is given up" in sentence for sentence in seen.told):
+        found.append(f"version {before} was not kept: {seen.told}")
+    return found + _loaded(world, number)
+
+
 def wrong(world: World) -> list[str]:
     """A good file with other weights, to all at once."""
     return _undone(world, artifacts.wrong_one(float(next(_FACTORS))), "answers wrongly: class")
@@ -90,6 +102,7 @@ def _loaded(world: World, version: int, without: list[int] | None = None) -> lis
 
 SCENARIOS: dict[str, Scenario] = {
     "right": right,
+    "overlap": overlap,
     "wrong": wrong,
     "canary": canary,
     "unloadable": unloadable,

@@ -30,7 +30,7 @@ def polling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield found
 
 
-@pytest.mark.parametrize("scenario", ["right", "canary", "unloadable", "dies"])
+@pytest.mark.parametrize("scenario", ["right", "overlap", "canary", "unloadable", "dies"])
 def test_what_becomes_of_a_release(three: World, scenario: str) -> None:
     assert scenarios.SCENARIOS[scenario](three) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -56,6 +57,11 @@ class Seen:
     def lost(self) -> int:
         """Requests without an answer, of all clients."""
         return sum(one.lost for one in self.clients)
+
+    def refused(self, version: int) -> list[str]:
+        """Requests for a version that a server refused, before the client asked again."""
+        named = re.compile(rf"version {version}\b")
+        return [text for one in self.clients for text in one.refused if named.search(text)]
 
     def answered(self) -> Counter[int]:
         """How many answers each version gave."""
@@ -124,19 +130,22 @@ class World:
 
     @contextmanager
     def rollout(self, urls: Sequence[str], tell: Callable[[str], None]) -> Iterator[Rollout]:
-        def switch(model: str, version: int) -> None:
+        def switch(model: str, version: int, overlap: bool) -> None:
             with open_repository(self.root) as repository:
-                repository.switch(model, version)
+                repository.switch(model, version, overlap=overlap)
 
         with Fleet(urls, Reach({}, timeout=TIMEOUT)) as fleet:
             yield Rollout(self.store, fleet, tell, switch)
 
-    def release(self, canary: int = 0, disturb: Callable[[str], None] = lambda _: None) -> Seen:
+    def release(
+        self, canary: int = 0, disturb: Callable[[str], None] = lambda _: None, *, overlap: bool = False
+    ) -> Seen:
         """Release the newest staged version while the clients ask.
 
         Args:
             canary: As `Rollout.release` has it.
             disturb: Gets each sentence on the way, and may do what it likes.
+            overlap: As `Rollout.release` has it.
         """
         seen = Seen()
         clients = [Client(self.urls(protocol), protocol, self.pictures) for protocol in CLIENTS]
@@ -152,7 +161,7 @@ class World:
 
             with self.rollout(self.mixed, tell) as rollout:
                 try:
-                    seen.released = rollout.release(MODEL, canary=canary)
+                    seen.released = rollout.release(MODEL, canary=canary, overlap=overlap)
                 except ReleaseError as error:
                     seen.reason = str(error)
             seen.ended = time.monotonic()
