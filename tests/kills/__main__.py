@@ -1,11 +1,14 @@
 """`make kills`: kill -9 at random moments of an export, with a polling server and two clients at work.
 
 python -m tests.kills --count 200 --seed 1
+python -m tests.kills --store overlay
+python -m tests.kills --store s3
 """
 
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,17 +16,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from tests.kills.kill import Kills
+from tests.kills.publisher import publish
+from tests.kills.releases import prepare
 from tests.kills.run import Run, run
 from tests.objectstore import CREDENTIALS, make_bucket, object_store
+from tests.overlay import on_overlay
 from tritonrepo.repository.store.address import Address
 
 EVERY = 40
 """Of so many kills one is of a whole `tritonrepo export`."""
+TOLD = 20
+"""After so many kills a line of progress."""
+STORES = {"disk": "a disk", "overlay": "an overlay", "s3": "an object store"}
+"""Where the repository can be."""
 
 
 def table(found: Run) -> str:
     """What was done and seen, as a table of Markdown."""
     kills, answers = found.kills, found.answers
+    at_switch = sum(one.at_switch for one in answers.values())
+    otherwise = sum(len(one.otherwise()) for one in answers.values())
     rows = [
         ("kills", f"{kills.count}, {kills.commands} of them of a whole `tritonrepo export`"),
         ("in the middle of the writer's work", f"{kills.before} before the new version was live, {kills.after} after"),
@@ -36,7 +49,9 @@ def table(found: Run) -> str:
             for protocol, one in answers.items()
         ),
         ("wrong answers", str(sum(len(one.wrong) for one in answers.values()))),
-        ("errors", str(sum(len(one.errors) for one in answers.values()))),
+        ("errors of the clients", str(sum(len(one.errors) for one in answers.values()))),
+        ("requests refused at a switch (UNAVAILABLE), which the clients sent again", str(at_switch)),
+        ("requests refused otherwise, which they sent again", str(otherwise)),
         ("writers that failed by themselves", str(len(kills.faults))),
         ("processes that outlived a killed command by a minute", str(len(kills.left))),
         ("files left beside the repository", str(len(found.strangers))),
@@ -52,25 +67,54 @@ def bucket(place: Path) -> Iterator[Address]:
         yield make_bucket(server, "kills")
 
 
+def overlaid(place: Path, words: list[str]) -> int:
+    """Run this command in `place` on an overlay of a user, with the first version in its lower layer; its status.
+
+    Nothing can be renamed into a directory of that layer, so that each version is copied to its place file by file.
+    """
+    for name in ("prepared", "mounted"):
+        (place / name).mkdir()
+    prepare(place / "prepared", 1)
+    publish(place / "models", place / "prepared")
+    inside = [sys.executable, "-m", "tests.kills", *words, "--place", str(place / "mounted" / "merged")]
+    return subprocess.run(on_overlay(place / "mounted", place / "models", inside), check=False).returncode
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="one in N is of a whole command; 0: none")
-    parser.add_argument("--store", choices=["disk", "s3"], default="disk", help="where the repository is")
+    parser.add_argument("--store", choices=STORES, default="disk", help="where the repository is (%(default)s)")
+    parser.add_argument("--place", type=Path, metavar="DIR", help="a directory with no more than a repository in it")
     options = parser.parse_args()
+    if options.place:
+        return measure(options, options.place)
     place = Path(tempfile.mkdtemp())
-    start = time.monotonic()
     try:
+        if options.store == "overlay":
+            return overlaid(place, sys.argv[1:])
         with bucket(place) if options.store == "s3" else nullcontext() as address:
             (place / "work").mkdir()
-            found = run(place / "work", options.count, options.seed, options.every, address)
+            return measure(options, place / "work", address)
     finally:
         shutil.rmtree(place)
+
+
+def measure(options: argparse.Namespace, place: Path, address: Address | None = None) -> int:
+    """Do it in a directory, say what was seen, and return the status."""
+    start = time.monotonic()
+
+    def tell(kills: Kills) -> None:
+        if kills.count % TOLD == 0:
+            seconds = time.monotonic() - start
+            print(f"{kills.count} of {options.count} kills, {seconds:.0f} s so far", file=sys.stderr, flush=True)
+
+    found = run(place, options.count, options.seed, options.every, address, tell)
     for problem in sorted(set(found.problems()))[:20]:
         print(f"problem: {problem}")
-    seconds = time.monotonic() - start
-    print(f"{options.count} kills, seed {options.seed}, {seconds:.0f} s\n\n{table(found)}")
+    print(f"{options.count} kills on {STORES[options.store]}, seed {options.seed}, "
+          f"{time.monotonic() - start:.0f} s\n\n{table(found)}")  # fmt: skip
     return 1 if found.problems() else 0
 
 

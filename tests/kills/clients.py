@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.kills.publisher import MODEL
 from tests.kills.releases import expected
+from tests.watch import SWITCH, watch
 from tritonrepo.client import Classifier, Connection, Options, Result, TritonRepoError
 
 OPTIONS = Options(top=10, batch_size=2, concurrency=2, workers=1)
@@ -26,12 +27,23 @@ class Answers:
         wrong: Those that are not what the version promises that they name.
         errors: Messages where there was no answer.
         versions: Which answered.
+        refused: Messages of requests that were refused, before the client asked again.
     """
 
     count: int = 0
     wrong: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     versions: set[int] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def at_switch(self) -> int:
+        """How often Triton refused a request because it had just given up the version."""
+        return len(self.refused) - len(self.otherwise())
+
+    def otherwise(self) -> list[str]:
+        """Refusals for any other reason."""
+        return [text for text in self.refused if not SWITCH.search(text)]
 
     def note(self, result: Result) -> None:
         """Count one result."""
@@ -78,6 +90,7 @@ class Client(threading.Thread):
 
     def _classify(self) -> None:
         with Classifier(self._url, model=MODEL, connection=self._connection) as classifier:
+            watch(classifier, self.answers.refused)
             for result in classifier.classify(self._feed(), OPTIONS):
                 self.answers.note(result)
 

@@ -1,5 +1,6 @@
 """A whole run: repository, server, clients, kills, and a look at what is left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +42,28 @@ class Run:
     def problems(self) -> list[str]:
         """All that must not be."""
         kills = self.kills
-        of_clients = [text for one in self.answers.values() for text in (*one.wrong, *one.errors)]
+        of_clients = [text for one in self.answers.values() for text in (*one.wrong, *one.errors, *one.otherwise())]
         of_writers = [*kills.unloaded, *kills.faults, *kills.left]
         return [*of_clients, *of_writers, *self.failed_loads, *self.findings, *self.strangers]
 
 
-def run(place: Path, count: int, seed: int, every: int, bucket: Address | None = None) -> Run:
+def run(
+    place: Path,
+    count: int,
+    seed: int,
+    every: int,
+    bucket: Address | None = None,
+    tell: Callable[[Kills], object] = lambda kills: None,
+) -> Run:
     """Kill `count` writers of a repository in `place`, with a server that polls it and two clients at work.
 
     Args:
-        place: An empty directory.
+        place: An empty directory, or one with a repository of the first version.
         count: How many kills.
         seed: Of their moments.
         every: Of so many kills one is of a whole command; 0: none is.
         bucket: Where the repository is instead.
+        tell: Gets what was done so far, after each kill.
     """
     for name in KNOWN[1:]:
         (place / name).mkdir()
@@ -68,7 +77,7 @@ def run(place: Path, count: int, seed: int, every: int, bucket: Address | None =
         for client in clients.values():
             client.start()
         try:
-            killer = _kill_all(Killer(server, models, place, seed), count, every)
+            killer = _kill_all(Killer(server, models, place, seed), count, every, tell)
         finally:
             answers = {protocol: client.end() for protocol, client in clients.items()}
         log = server.log()
@@ -83,11 +92,12 @@ def examine(models: Path | Address) -> list[Finding]:
     return examine_store(open_store(models), RELEASE)
 
 
-def _kill_all(killer: Killer, count: int, every: int) -> Killer:
+def _kill_all(killer: Killer, count: int, every: int, tell: Callable[[Kills], object]) -> Killer:
     for number in range(1, count + 1):
         if every and number % every == 0:
             killer.kill_command()
         else:
             killer.kill_publish()
+        tell(killer.kills)
     killer.finish()
     return killer

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
+from tests.overlay import USER, on_overlay
 from tests.repository.releases import NAME, candidate, contents, release, served
 from tests.repository.store.conftest import make_disk
 from tests.repository.store.test_stores import MODEL, TEXT, files
@@ -143,16 +144,6 @@ def test_a_version_is_known_as_ours_until_it_is_gone(tmp_path: Path) -> None:
     assert removed[-1] == "manifest.json"
 
 
-ON_OVERLAY = """
-mount -t tmpfs tmpfs "$1" && cd "$1" && mkdir lower upper work merged && cp -r "$2" lower/models &&
-mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work$4 merged &&
-exec "$3" -m tests.repository.store.on_overlay "$1/merged/models"
-"""
-
-
-USER = ("--user", "--map-root-user")
-
-
 @pytest.mark.parametrize(
     ("namespaces", "option", "pruned"),
     [((), "", "pruned 1 left"), (USER, ",userxattr", "pruned 1 left"), (USER, "", "pruned left 1")],
@@ -165,9 +156,9 @@ def test_a_repository_in_the_lower_layer_of_an_overlay(
     release(models, b"two")
     place = tmp_path / "place"
     place.mkdir()
-    words = ["sh", "-ec", ON_OVERLAY, "sh", str(place), str(models), sys.executable, option]
+    words = [sys.executable, "-m", "tests.repository.store.on_overlay", str(place / "merged/models")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    command = ["unshare", *namespaces, "--mount", *words]
+    command = on_overlay(place, models, words, namespaces, option)
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stderr == ""
     assert " ".join(done.stdout.split()) == f"overlay published 3 {pruned} back 2 published 4"
