@@ -109,7 +109,7 @@ overload: setup ## three times the requests that the server can answer, with a b
 chaos: setup ## kill and starve what belongs to a server at work: a table of what recovers, and how fast (10 minutes)
 	$(BIN)/python -m tests.chaos $(OPTIONS)
 
-batch-runs: setup ## 5,000 images on a Ray cluster of two nodes, a worker and the driver killed (15 minutes)
+batch-runs: setup ## 5,000 images on a Ray cluster of two nodes, a worker, a node and the driver killed (15 minutes)
 	$(BIN)/python -m tests.batch $(OPTIONS)
 
 abuse: setup ## 2,000 generated bad requests against a guarded server, and a table of what became of them (10 minutes)

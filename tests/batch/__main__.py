@@ -1,4 +1,4 @@
-"""`make batch-runs`: a data set on a Ray cluster of two nodes, with a worker and then the driver killed.
+"""`make batch-runs`: a data set on a Ray cluster of two nodes, with a worker, a node and then the driver killed.
 
 python -m tests.batch --images 5000 --rounds 1
 """
@@ -27,8 +27,8 @@ def table(found: Evidence) -> str:
     )
     rows = [
         ("images, and damaged ones among them", f"{found.images:,}, {found.failed}"),
-        ("shards, and how many were there at the worker's death and at the driver's",
-         f"{found.shards}; {found.at_worker}, {found.at_driver}"),
+        ("shards, and how many were there at the death of the worker, the node and the driver",
+         f"{found.shards}; {found.at_worker}, {found.at_node}, {found.at_driver}"),
         ("images that are missing or there twice after the same command", str(found.missing)),
         ("rows that differ from the undisturbed run's", str(found.different)),
         ("files left by the killed", str(found.left)),

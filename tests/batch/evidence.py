@@ -1,4 +1,4 @@
-"""A run on two nodes whose worker and driver are killed, against an undisturbed one and against `classify`."""
+"""A run whose worker, second node and driver are killed, against an undisturbed one and against `classify`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.batch import command
-from tests.batch.nodes import cluster
+from tests.batch.nodes import Nodes, cluster
 from tests.conftest import wait_until
 from tritonrepo.serve.triton import TritonServer
 
@@ -29,6 +29,7 @@ class Evidence:
         failed: How many of them were errors.
         shards: Files of the output.
         at_worker: Shards that were written when the worker was killed.
+        at_node: Those when the second node was.
         at_driver: Those when the driver was.
         missing: Images that the disturbed run's output lacks, or has twice.
         different: Rows of it that differ from the undisturbed run's, exactly compared.
@@ -41,6 +42,7 @@ class Evidence:
     failed: int
     shards: int
     at_worker: int
+    at_node: int
     at_driver: int
     missing: int
     different: int
@@ -60,14 +62,14 @@ class Evidence:
 
 def gather(place: Path, photographs: Path, repository: Path, model: str, size: int, rounds: int) -> Evidence:
     """Run everything; `place` is an empty directory."""
-    with TritonServer(repository) as server, cluster(2) as address:
+    with TritonServer(repository) as server, cluster(2) as nodes:
         called = ["--url", server.grpc_url, "--model", model]
-        batch = [str(photographs), "--shard-size", str(size), "--address", address, *called]
+        batch = [str(photographs), "--shard-size", str(size), "--address", nodes.address, *called]
         classify, calm = [], []
         for number in range(rounds):
             classify.append(_classify(photographs, called, place / f"{number}.jsonl"))
             calm.append(_calm(batch, place / f"calm{number}"))
-        at_worker, at_driver = _disturbed(batch, place / "disturbed", -(-_count(photographs) // size))
+        at_worker, at_node, at_driver = _disturbed(nodes, batch, place / "disturbed", -(-_count(photographs) // size))
     expected, found = command.read_shards(place / "calm0"), command.read_shards(place / "disturbed")
     rows = [row for shard in expected.values() for row in shard]
     counts = command.images(found)
@@ -76,6 +78,7 @@ def gather(place: Path, photographs: Path, repository: Path, model: str, size: i
         failed=sum(row["error"] is not None for row in rows),
         shards=len(found),
         at_worker=at_worker,
+        at_node=at_node,
         at_driver=at_driver,
         missing=sum(counts[str(path)] != 1 for path in photographs.iterdir()),
         different=sum(ours != theirs for name in expected for ours, theirs in _pairs(expected[name], found.get(name))),
@@ -109,19 +112,25 @@ def _calm(batch: list[str], output: Path) -> float:
     return time.monotonic() - begin
 
 
-def _disturbed(batch: list[str], output: Path, shards: int) -> tuple[int, int]:
-    """Kill a worker at a third and the driver at two thirds, and run the command again; the shards at both moments."""
+def _disturbed(nodes: Nodes, batch: list[str], output: Path, shards: int) -> tuple[int, int, int]:
+    """Kill a worker at a quarter, the second node at a half and the driver at three quarters; then run it again.
+
+    Returns:
+        The shards that were there at each of these moments.
+    """
     words = [*batch, "--output", str(output)]
     with command.start(*words) as driver:
-        at_worker = _await(driver, output, shards // 3)
+        at_worker = _await(driver, output, shards // 4)
         workers = _workers()
         workers[0].send_signal(signal.SIGKILL)
         wait_until(lambda: any(worker not in workers for worker in _workers()), PATIENCE)
-        at_driver = _await(driver, output, 2 * shards // 3)
+        at_node = _await(driver, output, shards // 2)
+        nodes.kill_one()
+        at_driver = _await(driver, output, 3 * shards // 4)
         driver.send_signal(signal.SIGKILL)
     status, _, errors = command.run(*words)
     assert status in (0, 1), errors
-    return at_worker, at_driver
+    return at_worker, at_node, at_driver
 
 
 def _await(driver: subprocess.Popen[str], output: Path, shards: int) -> int:

@@ -1,4 +1,7 @@
-"""A Ray cluster of several nodes on this machine: `python -m tests.batch.nodes 2` until its standard input ends."""
+"""A Ray cluster of several nodes on this machine: `python -m tests.batch.nodes 2` until its standard input ends.
+
+For each line that it reads it kills the raylet of a node, never of the first, and says `killed` when that is gone.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,35 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tritonrepo.batch.environment import LOOPBACK
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """A cluster.
+
+    Attributes:
+        address: Where a driver finds it.
+        process: That started its nodes.
+    """
+
+    address: str
+    process: subprocess.Popen[str]
+
+    def kill_one(self) -> None:
+        """End a node, and its workers with it, as a machine does that fails; the first one, which leads, stays."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "killed\n"
+
+
 @contextmanager
-def cluster(nodes: int, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The address of a cluster with so many nodes of one CPU each, in a process of its own."""
+def cluster(nodes: int, environment: Mapping[str, str] | None = None) -> Iterator[Nodes]:
+    """A cluster with so many nodes of one CPU each, in a process of its own."""
     words = [sys.executable, "-m", "tests.batch.nodes", str(nodes)]
     settings = {**os.environ, **(environment or {}), "RAY_USAGE_STATS_ENABLED": "0", **LOOPBACK}
     with subprocess.Popen(
@@ -23,21 +48,26 @@ def cluster(nodes: int, environment: Mapping[str, str] | None = None) -> Iterato
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         assert address, "Ray has not started"
-        yield address
+        yield Nodes(address, process)
         process.communicate()
 
 
 def main() -> int:
     import ray
+    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
     from ray.cluster_utils import Cluster
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     ours = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": 100 << 20}
     started = Cluster(initialize_head=True, head_node_args=ours)
-    for _ in range(int(sys.argv[1]) - 1):
-        started.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=100 << 20)
+    words = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 100 << 20}
+    others = [started.add_node(**words) for _ in range(int(sys.argv[1]) - 1)]
     print(started.address, flush=True)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        (raylet,) = others.pop().all_processes[PROCESS_TYPE_RAYLET]
+        raylet.process.kill()
+        raylet.process.wait()  # as a zombie its workers would take it for alive
+        print("killed", flush=True)
     started.shutdown()
     assert not ray.is_initialized()
     return 0

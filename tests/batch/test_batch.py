@@ -38,11 +38,11 @@ def test_a_killed_worker_and_a_killed_driver_cost_nothing(
     tiny_server: TritonServer, photographs: list[Path], tmp_path: Path
 ) -> None:
     table, output = tmp_path / "list.csv", tmp_path / "out"
-    with Gate(photographs[0].parent).serving() as gate, cluster(2) as address:
+    with Gate(photographs[0].parent).serving() as gate, cluster(2) as nodes:
         urls = [f"{gate.url}/{path.name}" for path in photographs]
         table.write_text("".join(f"{line}\n" for line in ["image", *urls]))
         words = [str(table), "--column", "image", "--output", str(output), "--shard-size", str(SHARD)]
-        words += ["--url", tiny_server.grpc_url, "--model", "tiny_onnx", "--address", address]
+        words += ["--url", tiny_server.grpc_url, "--model", "tiny_onnx", "--address", nodes.address]
         gate.hold(photographs[HELD].name)
         with command.start(*words) as driver:
             wait_until(gate.waits, PATIENCE)
