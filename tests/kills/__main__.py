@@ -83,6 +83,9 @@ def overlaid(place: Path, words: list[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200, metavar="N")
+    parser.add_argument(
+        "--minutes", type=float, default=600.0, metavar="N", help="stop after so many, whatever --count"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="one in N is of a whole command; 0: none")
     parser.add_argument("--store", choices=STORES, default="disk", help="where the repository is (%(default)s)")
@@ -105,15 +108,16 @@ def measure(options: argparse.Namespace, place: Path, address: Address | None = 
     """Do it in a directory, say what was seen, and return the status."""
     start = time.monotonic()
 
-    def tell(kills: Kills) -> None:
+    def go_on(kills: Kills) -> bool:
+        seconds = time.monotonic() - start
         if kills.count % TOLD == 0:
-            seconds = time.monotonic() - start
             print(f"{kills.count} of {options.count} kills, {seconds:.0f} s so far", file=sys.stderr, flush=True)
+        return seconds < 60 * options.minutes
 
-    found = run(place, options.count, options.seed, options.every, address, tell)
+    found = run(place, options.count, options.seed, options.every, address, go_on)
     for problem in sorted(set(found.problems()))[:20]:
         print(f"problem: {problem}")
-    print(f"{options.count} kills on {STORES[options.store]}, seed {options.seed}, "
+    print(f"{found.kills.count} kills on {STORES[options.store]}, seed {options.seed}, "
           f"{time.monotonic() - start:.0f} s\n\n{table(found)}")  # fmt: skip
     return 1 if found.problems() else 0
 

@@ -53,7 +53,7 @@ def run(
     seed: int,
     every: int,
     bucket: Address | None = None,
-    tell: Callable[[Kills], object] = lambda kills: None,
+    go_on: Callable[[Kills], bool] = lambda kills: True,
 ) -> Run:
     """Kill `count` writers of a repository in `place`, with a server that polls it and two clients at work.
 
@@ -63,7 +63,7 @@ def run(
         seed: Of their moments.
         every: Of so many kills one is of a whole command; 0: none is.
         bucket: Where the repository is instead.
-        tell: Gets what was done so far, after each kill.
+        go_on: Gets what was done so far, after each kill, and says whether there is to be another.
     """
     for name in KNOWN[1:]:
         (place / name).mkdir()
@@ -77,7 +77,7 @@ def run(
         for client in clients.values():
             client.start()
         try:
-            killer = _kill_all(Killer(server, models, place, seed), count, every, tell)
+            killer = _kill_all(Killer(server, models, place, seed), count, every, go_on)
         finally:
             answers = {protocol: client.end() for protocol, client in clients.items()}
         log = server.log()
@@ -92,12 +92,13 @@ def examine(models: Path | Address) -> list[Finding]:
     return examine_store(open_store(models), RELEASE)
 
 
-def _kill_all(killer: Killer, count: int, every: int, tell: Callable[[Kills], object]) -> Killer:
+def _kill_all(killer: Killer, count: int, every: int, go_on: Callable[[Kills], bool]) -> Killer:
     for number in range(1, count + 1):
         if every and number % every == 0:
             killer.kill_command()
         else:
             killer.kill_publish()
-        tell(killer.kills)
+        if not go_on(killer.kills):
+            break
     killer.finish()
     return killer
