@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MARK = "formats"
-HEADINGS = ("format", "images/s, times `onnx`", "size, MB", "agreement with PyTorch: top-1, worst probability")
+COMMAND = "python -m benchmarks.formats"
+MEASURED = "`benchmarks.formats`"
+COLUMNS = {
+    "format": "---",
+    "images/s, times `onnx`": "---",
+    "size, MB": "---:",
+    "agreement with PyTorch: top-1, worst probability": "---",
+    "where it runs": "---",
+    "measured by": "---",
+}
+"""With Markdown's marks of how each is aligned."""
 CPU = "CPU"
 RUNS_ON = {
     "onnx": "CPU, GPU",
@@ -20,38 +30,43 @@ RUNS_ON = {
 }
 """In the order of the rows."""
 NOT_RUN = {
-    "tensorrt": "FP16 engine, built where it serves",
-    "tensorrt_int8": "INT8 engine from the Q/DQ graph of `onnx_int8`",
+    "tensorrt": "GPU; an FP16 engine, built where it serves",
+    "tensorrt_int8": "GPU; an INT8 engine from an explicit Q/DQ graph, built where it serves",
 }
-"""Formats that no machine here has run."""
+"""Formats that no machine here has run, and where they would run."""
 
 
 def section(stored: Mapping[str, Any]) -> str:
-    """Markdown: a table for each network, then the formats that were not run."""
+    """Markdown: a table for each network, with a row for every format."""
     parts = [part for name, found in stored.items() for part in _network(name, found)]
-    untried = " ".join(f"`{name}`: {what}; the compiler accepts it, it was not run." for name, what in NOT_RUN.items())
-    return "\n\n".join([*parts, untried, "This section is generated: `python -m benchmarks.formats`."])
+    return "\n\n".join([*parts, f"This section is generated: `{COMMAND}`."])
 
 
 def _network(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"**{name}**, on {found['created'][:10]} on {found['machine']}, {found['threads']} threads, "
-        f"{found['concurrency']} requests of one image in flight, with 95% intervals:"
+        f"{found['concurrency']} requests of one image in flight, with 95% intervals, by "
+        f"`{COMMAND} --networks {name}`:"
     )
-    formats = found["formats"]
-    rows = [_row(what, formats[what], where) for what, where in RUNS_ON.items() if what in formats]
-    rows += [_line((f"`{what}`", "-", "-", "refused by the gate", "-")) for what in found["refused"]]
-    yield "\n".join([_line((*HEADINGS, "where it runs")), "| --- | --- | ---: | --- | --- |", *rows])
+    rows = [_row(what, where, found) for what, where in RUNS_ON.items()]
+    compiled = "compiled, never run: `export --formats {}`"
+    rows += [_line(f"`{what}`", "-", "-", "-", where, compiled.format(what)) for what, where in NOT_RUN.items()]
+    yield "\n".join([_line(*COLUMNS), _line(*COLUMNS.values()), *rows])
 
 
-def _row(what: str, found: Mapping[str, Any], where: str) -> str:
-    speed, low, high = found["images_per_second"]
-    times = found.get("times_onnx")
+def _row(what: str, where: str, found: Mapping[str, Any]) -> str:
+    figures = found["formats"].get(what)
+    if figures is None:
+        said = ("refused by the gate", where, MEASURED) if what in found["refused"] else ("not measured", where, "-")
+        return _line(f"`{what}`", "-", "-", *said)
+    speed, low, high = figures["images_per_second"]
+    times = figures.get("times_onnx")
     ratio = f", {times[0]:.2f} ({times[1]:.2f} to {times[2]:.2f})" if times else " in windows of its own"
-    agreement = f"{found['top1']:.1%}, {found['worst_probability']:.1g}"
-    size = f"{found['bytes'] / 1e6:,.1f}"
-    return _line((f"`{what}`", f"{speed:.1f} ({low:.1f} to {high:.1f}){ratio}", size, agreement, where))
+    agreement = f"{figures['top1']:.1%}, {figures['worst_probability']:.1g}"
+    size = f"{figures['bytes'] / 1e6:,.1f}"
+    rate = f"{speed:.1f} ({low:.1f} to {high:.1f}){ratio}"
+    return _line(f"`{what}`", rate, size, agreement, where, MEASURED)
 
 
-def _line(texts: tuple[str, ...]) -> str:
+def _line(*texts: str) -> str:
     return f"| {' | '.join(texts)} |"

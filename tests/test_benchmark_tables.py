@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import format_table, wire
+from tritonrepo.repository.formats import FORMATS
 
 GATE = {"bytes": 18_900_000, "top1": 1.0, "worst_probability": 2.4e-06}
 NETWORK: dict[str, Any] = {
@@ -25,15 +26,25 @@ NETWORK: dict[str, Any] = {
 def test_each_format_has_a_row_and_what_was_not_run_is_called_so() -> None:
     text = format_table.section({"lite0": NETWORK})
     rows = [line for line in text.splitlines() if line.startswith("| `")]
-    assert rows == [
-        "| `onnx` | 60.0 (58.0 to 62.0), 1.00 (1.00 to 1.00) | 18.9 | 100.0%, 2e-06 | CPU, GPU |",
-        "| `onnx, --input uint8` | 59.0 (57.0 to 61.0) in windows of its own | 18.9 | 100.0%, 2e-06 | CPU, GPU |",
-        "| `torchscript` | 40.0 (38.0 to 42.0), 0.66 (0.60 to 0.72) | 18.9 | 100.0%, 2e-06 | CPU, GPU |",
-        "| `onnx_fp16` | - | - | refused by the gate | - |",
+    same = "18.9 | 100.0%, 2e-06 | CPU, GPU"
+    by, not_run = "`benchmarks.formats`", "compiled, never run: `export --formats"
+    gpu = "GPU; an FP16 engine, built where it serves"
+    assert rows[:4] == [
+        f"| `onnx` | 60.0 (58.0 to 62.0), 1.00 (1.00 to 1.00) | {same} | {by} |",
+        "| `onnx in OpenVINO` | - | - | not measured | CPU | - |",
+        f"| `onnx, --input uint8` | 59.0 (57.0 to 61.0) in windows of its own | {same} | {by} |",
+        "| `onnx_int8` | - | - | not measured | CPU | - |",
     ]
-    assert "`tensorrt`: FP16 engine, built where it serves; the compiler accepts it, it was not run." in text
+    assert f"| `onnx_fp16` | - | - | refused by the gate | GPU; a CPU computes it in FP32 | {by} |" in rows
+    assert f"| `tensorrt` | - | - | - | {gpu} | {not_run} tensorrt` |" in rows
     assert text.startswith("**lite0**, on 2026-11-26 on AMD EPYC, 2 threads, 4 requests of one image in flight")
+    assert "by `python -m benchmarks.formats --networks lite0`:" in text
     assert text.endswith("`python -m benchmarks.formats`.")
+
+
+def test_no_format_is_without_a_row() -> None:
+    text = format_table.section({"lite0": NETWORK})
+    assert [name for name in FORMATS if f"\n| `{name}` |" not in text] == []
 
 
 def test_each_kind_of_input_has_a_row() -> None:
