@@ -16,7 +16,7 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,19 @@ AIMS = {"onnx_int8": 1.35, "onnx_int8 in OpenVINO": 1.8}
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.int8", description=__doc__.splitlines()[0])
+    add_model_options(parser)
+    parser.add_argument("--repository", type=Path, default=Path(".bench/int8"), metavar="DIR")
+    add_load_options(parser)
+    return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What `make` exports, and where the results go."""
     add = parser.add_argument
     add("--model", default="resnext101_32x4d", metavar="MODEL", help="as of `tritonrepo export`")
     add("--weights", default="seeded", help="as of `tritonrepo export`; empty: the source's own")
     add("--name", default="resnext101_32x4d", help="of the model in the repository and in the results")
-    add("--repository", type=Path, default=Path(".bench/int8"), metavar="DIR")
     add("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR")
-    add_load_options(parser)
-    return parser
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +89,18 @@ def without_accelerator(directory: Path, name: str) -> str:
     """The same file, which the gate ran in both runtimes, under another name and in ONNX Runtime."""
     copy = directory.with_name(name)
     if not copy.exists():
-        shutil.copytree(directory, copy)
-        config = text_format.Parse((copy / "config.pbtxt").read_text(), ModelConfig())
-        config.name = name
-        config.optimization.ClearField("execution_accelerators")
-        (copy / "config.pbtxt").write_text(text_format.MessageToString(config))
+        copy_as(directory, copy, lambda config: config.optimization.ClearField("execution_accelerators"))
     return name
+
+
+def copy_as(directory: Path, target: Path, change: Callable[[ModelConfig], object] = lambda config: None) -> None:
+    """The same model in another directory, under its name and with a changed configuration."""
+    shutil.copytree(directory, target)
+    path = target / "config.pbtxt"
+    config = text_format.Parse(path.read_text(), ModelConfig())
+    config.name = target.name
+    change(config)
+    path.write_text(text_format.MessageToString(config))
 
 
 def run(options: argparse.Namespace, models: dict[str, str]) -> Report:

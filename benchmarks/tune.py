@@ -10,17 +10,13 @@ windows next to each other. It wants a quiet machine, and takes about two minute
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig
-
-from benchmarks.int8 import ratio
+from benchmarks import int8
 from tritonrepo.compare import Plan, Report, TuningTask, measure, tune, write_report
 from tritonrepo.compare.tuning.knobs import read_knobs
 from tritonrepo.compare.tuning.outcome import Tuned
@@ -32,51 +28,29 @@ BEFORE, AFTER = "default", "tuned"
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune", description=__doc__.splitlines()[0])
+    int8.add_model_options(parser)
     add = parser.add_argument
-    add("--model", default="resnext101_32x4d", metavar="MODEL", help="as of `tritonrepo export`")
-    add("--weights", default="seeded", help="as of `tritonrepo export`; empty: the source's own")
-    add("--name", default="resnext101_32x4d", help="of the model in the repository and in the results")
     add("--format", default="onnx", help="of the model that is tuned")
     add("--budget", type=float, default=300.0, metavar="SECONDS", help="for the search")
     add("--concurrency", type=int, default=4, metavar="N")
     add("--windows", type=int, default=8, metavar="N", help="of the fresh run")
     add("--window", type=float, default=4.0, metavar="SECONDS")
+    add("--max-batch-size", type=int, default=64, metavar="N", help="of the exported model")
     add("--repository", type=Path, default=Path(".bench/tune"), metavar="DIR")
-    add("--output", type=Path, default=Path("benchmarks/results"), metavar="DIR")
     return parser
-
-
-def export(options: argparse.Namespace) -> Path:
-    """Make the model, if it is not there; its directory."""
-    directory: Path = options.repository / f"{options.name}_{options.format}"
-    if not directory.exists():
-        words = ["--model", options.model, "--name", options.name, "--formats", options.format]
-        words += ["--weights", options.weights] if options.weights else []
-        command = [sys.executable, "-m", "tritonrepo", "export", *words, "--repository", str(options.repository)]
-        subprocess.run(command, check=True)
-    return directory
-
-
-def copy_as(directory: Path, target: Path) -> None:
-    """The same model under another name."""
-    shutil.copytree(directory, target)
-    path = target / "config.pbtxt"
-    config = text_format.Parse(path.read_text(), ModelConfig())
-    config.name = target.name
-    path.write_text(text_format.MessageToString(config))
 
 
 def run(options: argparse.Namespace, scratch: Path) -> tuple[Tuned, Report]:
     """Tune a copy; then both, under names of their own, in one server and in the same rounds."""
-    directory = export(options)
+    directory = options.repository / int8.make(options, options.name, options.format)
     copy, both = scratch / "tuned", scratch / "both"
     copy.mkdir()
     both.mkdir()
     shutil.copytree(directory, copy / directory.name)
-    copy_as(directory, both / BEFORE)
+    int8.copy_as(directory, both / BEFORE)
     task = TuningTask(directory.name, copy, options.budget, concurrency=options.concurrency)
     tuned = tune(task, TritonServer)
-    copy_as(copy / directory.name, both / AFTER)
+    int8.copy_as(copy / directory.name, both / AFTER)
     plan = Plan(
         models=[BEFORE, AFTER],
         batch_sizes=(1,),
@@ -94,7 +68,7 @@ def run(options: argparse.Namespace, scratch: Path) -> tuple[Tuned, Report]:
 def figures(options: argparse.Namespace, tuned: Tuned, report: Report) -> dict[str, Any]:
     """What is stored."""
     before, after = (report.cells_of(name)[0] for name in (BEFORE, AFTER))
-    times = ratio(after, before)
+    times = int8.ratio(after, before)
     return {
         "created": report.created,
         "machine": report.machine.cpu,
