@@ -10,7 +10,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +19,6 @@ from tritonrepo.repository.files import disk_errors, let_all_read, write_errors
 
 LOCK_FILENAME = ".lock"
 SCRATCH = "tritonrepo-export-"
-YOUNG_SECONDS = 10.0
 _WORKSPACE = re.compile(r"\d+-.*")
 
 
@@ -76,27 +74,51 @@ def open_scratch(place: Path) -> Iterator[Staging]:
     """
     with disk_errors(f"cannot stage in {place}"):
         place.mkdir(parents=True, exist_ok=True)
-        _clear_scratch(place)
-        private = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=place))
-    descriptor = os.open(private, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
+    with held_directory(place, SCRATCH) as private:
         yield Staging(private)
+
+
+@contextmanager
+def held_directory(place: Path, prefix: str) -> Iterator[Path]:
+    """A new directory that goes with the block. Those of killed processes, which hold theirs no more, are removed.
+
+    Args:
+        place: Where it is made.
+        prefix: What the names of all such directories begin with.
+
+    Raises:
+        MissingError: It cannot be made or removed.
+    """
+    with disk_errors(f"cannot make a directory in {place}"):
+        _clear_abandoned(place, prefix)
+        path, descriptor = _make_held(place, prefix)
+    try:
+        yield path
     finally:
-        with disk_errors(f"cannot clear {private}"):
-            shutil.rmtree(private)
+        with disk_errors(f"cannot clear {path}"):
+            shutil.rmtree(path)
         os.close(descriptor)
 
 
-def _clear_scratch(place: Path) -> None:
-    """Remove the staging directories that nobody holds; a new one is not held for a moment."""
-    for path in place.glob(f"{SCRATCH}*"):
-        with suppress(OSError):  # held, or another user's, or gone
+def _make_held(place: Path, prefix: str) -> tuple[Path, int]:
+    """The directory, and what holds it: a shared lock, which NFS gives without the right to write."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        with suppress(FileNotFoundError):  # before it was held, another process took it for an abandoned one
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if _is_at(path, descriptor):
+                return path, descriptor
+            os.close(descriptor)
+
+
+def _clear_abandoned(place: Path, prefix: str) -> None:
+    for path in [path for path in place.iterdir() if path.name.startswith(prefix)]:
+        with suppress(OSError):  # it is held, or another user's, or gone
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if time.time() - os.fstat(descriptor).st_ctime > YOUNG_SECONDS:
-                    shutil.rmtree(path)
+                shutil.rmtree(path)
             finally:
                 os.close(descriptor)
 

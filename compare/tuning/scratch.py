@@ -9,12 +9,9 @@ server in the mode `explicit` finds a new directory when it is told to load it, 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -25,6 +22,7 @@ from tritonrepo.compare.tuning.space import Arm
 from tritonrepo.compare.tuning.subjects import Subject
 from tritonrepo.repository.files import disk_errors
 from tritonrepo.repository.layout import CONFIG_FILENAME
+from tritonrepo.repository.staging import held_directory
 
 
 class Scratch:
@@ -68,29 +66,8 @@ def open_scratch(repository: Path, place: Path | None = None) -> Iterator[Scratc
         MissingError: Nothing can be written there.
     """
     repository = repository.resolve()
-    place, prefix = place or repository.parent, f".{repository.name}.tuning-"
-    with disk_errors("cannot make a scratch copy of the models"):
-        for path in place.glob(f"{prefix}*"):
-            _clear_if_abandoned(path)
-        directory = tempfile.TemporaryDirectory(prefix=prefix, dir=place)
-    with directory as made:
-        lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            yield Scratch(Path(made))
-        finally:
-            os.close(lock)
-
-
-def _clear_if_abandoned(path: Path) -> None:
-    """Remove what a killed process left: nobody holds its lock."""
-    with suppress(OSError):  # It is held, or gone, or not ours.
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
-        finally:
-            os.close(lock)
+    with held_directory(place or repository.parent, f".{repository.name}.tuning-") as made:
+        yield Scratch(made)
 
 
 def _lay_out(subject: Subject, target: Path) -> None:

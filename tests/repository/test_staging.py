@@ -13,7 +13,7 @@ from tests.conftest import wait_until
 from tests.repository.releases import candidate, release
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.repository.publish import open_repository
-from tritonrepo.repository.staging import _check_paths, open_staging
+from tritonrepo.repository.staging import _check_paths, held_directory, open_staging
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,3 +169,19 @@ def test_two_writers_make_the_same_new_repository(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(write, range(4)))
+
+
+def test_no_directory_that_is_held_is_taken_for_an_abandoned_one(tmp_path: Path) -> None:
+    """Not even before its maker holds it."""
+    (tmp_path / "held-left").mkdir()
+    (tmp_path / "other").mkdir()
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with held_directory(tmp_path, "held-") as directory:
+                (directory / "file").write_text(str(number))
+                assert (directory / "file").read_text() == str(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
