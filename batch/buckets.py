@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import obstore
-from obstore.exceptions import BaseError
-from PIL import Image
+from obstore.exceptions import PermissionDeniedError
 
 from tritonrepo.client.errors import ImageError, UsageError
-from tritonrepo.client.images import MAX_BYTES, open_image
+from tritonrepo.client.images import MAX_BYTES
 from tritonrepo.client.sources import Source
-from tritonrepo.client.text import first_line
 from tritonrepo.repository.store.access import Client, connect, is_absent, store_errors
 from tritonrepo.repository.store.address import read_address
 
@@ -29,6 +27,8 @@ _OBJECT = re.compile(
 DEADLINE = 60.0
 """Seconds that a request may take."""
 _CHUNK = 1 << 20
+_CLOSED = ("AccessDenied", "InvalidObjectState")
+"""What S3 says of one object: that it is not for us, or lies in an archive."""
 
 
 @cache
@@ -178,15 +178,22 @@ class StoredImage(Source):
         read_address(bucket)
         return cls(url, name, bucket)
 
-    def load(self, *, orient: bool = True, least_side: int | None = None) -> Image.Image:
-        """The decoded image; see `open_image`."""
-        try:
-            found = obstore.get(open_store(self.bucket), str(self.content))
-            if found.meta["size"] > MAX_BYTES:
-                raise ImageError(f"{found.meta['size']:,} bytes, more than the limit of {MAX_BYTES:,}", self.name)
-            data = bytes(found.bytes())
-        except FileNotFoundError as exc:
-            raise ImageError("no such object", self.name) from exc
-        except BaseError as exc:
-            raise ImageError(first_line(exc), self.name) from exc
-        return open_image(data, orient=orient, least_side=least_side)
+    def _found(self) -> bytes:
+        """The file. An object that cannot be had is an image's fault; a store that fails is none's, and ends the run.
+
+        Raises:
+            ImageError: There is no such object, nobody may read it, or it is too large.
+            StoreError: The store fails.
+        """
+        with store_errors(read_address(self.bucket), DEADLINE):
+            try:
+                found = obstore.get(open_store(self.bucket), str(self.content))
+                if found.meta["size"] > MAX_BYTES:
+                    raise ImageError(f"{found.meta['size']:,} bytes, more than the limit of {MAX_BYTES:,}", self.name)
+                return bytes(found.bytes())
+            except FileNotFoundError as exc:
+                raise ImageError("no such object", self.name) from exc
+            except PermissionDeniedError as exc:
+                if any(word in str(exc) for word in _CLOSED):
+                    raise ImageError("the store does not give this object", self.name) from exc
+                raise

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.sources import SUFFIXES, UNREADABLE_SUFFIXES, Source, expand, is_url, of_name
 from tritonrepo.client.text import scheme_of
+from tritonrepo.repository.store.address import is_address
 
 
 class Row(NamedTuple):
@@ -50,7 +51,7 @@ def open_input(text: str, column: str | None) -> Input:
         from tritonrepo.batch.tables import Table  # Here, as is what needs the object stores' package.
 
         return Table.of(text, column)
-    if _is_stored(text):
+    if is_address(text):
         from tritonrepo.batch.buckets import Bucket
 
         return Objects(Bucket.of(text).url)
@@ -59,10 +60,6 @@ def open_input(text: str, column: str | None) -> Input:
     if text.lower().endswith((".parquet", ".csv")):
         raise UsageError(f"{text} is a table: say with --column NAME which of its columns holds the images")
     return Files(text, Path.cwd())
-
-
-def _is_stored(name: str) -> bool:
-    return scheme_of(name) in ("s3", "gs", "as")
 
 
 def open_image_of(name: str, folder: Path) -> Source:
@@ -74,7 +71,7 @@ def open_image_of(name: str, folder: Path) -> Source:
     """
     if not name:
         return Source(name, ImageError("an empty cell"))
-    if _is_stored(name):
+    if is_address(name):
         from tritonrepo.batch.buckets import StoredImage
 
         try:

@@ -63,12 +63,12 @@ class Plan:
         if data is None:
             return None
         try:
-            plan = cls(**json.loads(data))
-        except (ValueError, TypeError) as exc:
+            fields = json.loads(data)
+            if fields["schema"] != cls.schema:
+                raise UsageError(f"{place} was written by a later release; install that one, or give another --output")
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError) as exc:
             raise UsageError(f"{place}: {PLAN} is not this command's; give another --output") from exc
-        if plan.schema != cls.schema:
-            raise UsageError(f"{place} was written by a later release; install that one, or give another --output")
-        return plan
 
     @property
     def basis(self) -> str:
@@ -91,30 +91,29 @@ class Plan:
                 f"{place} holds results of {old.model} ({old.settings}), and this run would add those of {self.model} "
                 f"({self.settings}). Give another --output, or the same model and options."
             )
-        if redo:
-            return
-        leave = "another --output leaves it as it is"
+        if not redo and (change := self._change_since(old)):
+            raise UsageError(f"{place} {change}, and another --output leaves it as it is.")
+
+    def _change_since(self, old: Plan) -> str:
+        """What is no longer as it was, and what helps; empty where all is."""
         if old.contract != self.contract:
-            held = (
-                f", --version {old.version} goes on with that one while it is served"
-                if old.version != self.version
-                else ""
-            )
-            raise UsageError(
-                f"{place} holds results of version {old.version} of {old.model} by another contract or other labels "
-                f"than those of version {self.version}, which would answer now. --redo asks for all of them "
-                f"again{held}, and {leave}."
+            other = old.version != self.version
+            held = f", --version {old.version} goes on with that one while it is served" if other else ""
+            return (
+                f"holds results of version {old.version} of {old.model} by another contract or other labels than those "
+                f"of version {self.version}, which would answer now. --redo asks for all of them again{held}"
             )
         if old.shard_size != self.shard_size:
-            raise UsageError(
-                f"{place} has shards of {old.shard_size} images: give --shard-size {old.shard_size}; --redo does all "
-                f"of them again, and {leave}."
+            return (
+                f"has shards of {old.shard_size} images: give --shard-size {old.shard_size}; --redo does all of them "
+                "again"
             )
         if old.list != self.list:
-            raise UsageError(
-                f"{place} is about another list of images: {old.images:,} then, {self.images:,} now, or some have "
-                f"changed. --redo does the shards again that differ, and {leave}."
+            return (
+                f"is about another list of images: {old.images:,} then, {self.images:,} now, or some have changed. "
+                "--redo does the shards again that differ"
             )
+        return ""
 
 
 @dataclass(frozen=True)

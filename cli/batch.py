@@ -90,9 +90,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from tritonrepo.batch.run import (
-        begin,
-    )  # Here, as below, since it needs what the extra brings, and `--help` does not.
+    # Here, as below, since it needs what the extra brings, and `--help` does not.
+    from tritonrepo.batch.run import begin
 
     left_out: Counter[str] = Counter()
     console = terminal.error_console()

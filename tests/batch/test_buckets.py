@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from tests.batch import stores
+from tests.objectstore import refusing
 from tritonrepo.batch.buckets import Bucket, open_store
-from tritonrepo.batch.inputs import open_input
+from tritonrepo.batch.inputs import open_image_of, open_input
 from tritonrepo.batch.places import open_place
 from tritonrepo.client.errors import ImageError, MissingError, UsageError
 
@@ -79,9 +80,11 @@ def test_the_images_below_a_prefix_are_listed_and_fetched(store: stores.TestStor
     assert [source.load().width for source in given.sources([row.name for row in rows])] == [21, 21]
     store.put("photos/a.PNG", png(23))
     assert next(iter(given.rows(left_out))).identity != rows[0].identity
-    (gone,) = given.sources([f"{store.url}/photos/gone.png"])
-    with pytest.raises(ImageError, match="no such object"):
-        gone.load()
+    there, gone = given.sources([f"{store.url}/photos/{name}.png" for name in ("deep/b", "gone")])
+    assert there.read() == png(21), "a model that takes files as they are gets the object"
+    for use in (gone.load, gone.read):
+        with pytest.raises(ImageError, match="no such object"):
+            use()
 
 
 def test_tables_may_lie_in_a_store_and_lead_there(store: stores.TestStore) -> None:
@@ -111,3 +114,24 @@ def test_an_address_that_makes_no_sense_is_refused_and_not_shown(url: str) -> No
     with pytest.raises(UsageError, match=r"address|object store") as refusal:
         Bucket.of(url)
     assert "SECRET" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        ("AccessDenied", ImageError, "the store does not give this object"),
+        ("InvalidObjectState", ImageError, "the store does not give this object"),
+        ("ExpiredToken", MissingError, "access is refused"),
+    ],
+)
+def test_one_closed_object_is_an_error_among_the_rows_and_lost_credentials_end_the_run(
+    code: str, error: type[Exception], words: str
+) -> None:
+    with refusing(code) as server, pytest.raises(error, match=words):
+        open_image_of(f"s3://{server}/bucket/a.png", Path()).load()
+
+
+def test_a_store_that_is_gone_ends_the_run() -> None:
+    """As rows without a result its images would never be tried again."""
+    with pytest.raises(MissingError, match=r"nobody answers at http://127\.0\.0\.1:9"):
+        open_image_of("s3://127.0.0.1:9/bucket/a.png", Path()).load()

@@ -147,7 +147,7 @@ def test_a_record_of_something_else_is_refused(output: Output, kept: str) -> Non
 def test_a_later_releases_output_is_refused(output: Output) -> None:
     output.settle()
     path = output.place.path / PLAN
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2, "new": 1}))
     with pytest.raises(UsageError, match="written by a later release"):
         output.settle()
 
