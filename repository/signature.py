@@ -17,7 +17,7 @@ from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
 from tritonrepo.repository.bundle import Bundle
 from tritonrepo.repository.digest import sha256
-from tritonrepo.repository.errors import SignatureError
+from tritonrepo.repository.errors import ManifestError, SignatureError
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
     HIGHEST,
@@ -65,6 +65,7 @@ def sign(store: Store, model: str, version: int, key: Path) -> None:
 
     Raises:
         SignatureError: There is nothing that could be signed.
+        ManifestError: It has no manifest that can be read.
         UsageError: The file has no such key.
         MissingError: The extra `sign` is not installed, or the place refuses.
     """
@@ -101,8 +102,8 @@ def _named(model: str, version: int) -> Iterator[None]:
     """Say about what an error is."""
     try:
         yield
-    except SignatureError as exc:
-        raise SignatureError(f"{model}, version {version}: {exc}") from exc
+    except (SignatureError, ManifestError) as exc:
+        raise type(exc)(f"{model}, version {version}: {exc}") from exc
     except OSError as exc:
         raise MissingError(f"{model}, version {version}: {exc.filename}: {exc.strerror or exc}") from exc
 
@@ -179,8 +180,10 @@ def _check_served(store: Store, model: str, version: int, directory: Path) -> No
     config = parse_config(state.record.text, f"{model}/{CONFIG_FILENAME}")
     if _without_place(config) != _without_place(read_config(directory)):
         raise SignatureError(f"{CONFIG_FILENAME} of {model} is not the one that was signed with the version")
+    own = directory / LABELS_FILENAME
+    signed = own.read_bytes() if own.is_file() else None
     for named in {output.label_filename for output in config.output} - {""}:
-        if store.read(f"{model}/{named}") != (directory / LABELS_FILENAME).read_bytes():
+        if signed is None or store.read(f"{model}/{named}") != signed:
             raise SignatureError(f"{named} of {model} is not what was signed with the version")
 
 

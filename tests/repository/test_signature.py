@@ -198,6 +198,15 @@ def test_what_is_served_is_what_was_signed(models: Path, version: Path, pair: Pa
     assert refusal(version, pair) == f"other.txt of {NAME} is not what was signed with the version"
 
 
+def test_labels_that_were_not_signed(models: Path, version: Path, pair: Pair) -> None:
+    """The record names a file that the version did not have when it was signed."""
+    (version / "labels.txt").rename(models / NAME / "other.txt")
+    sign(LocalStore(models), NAME, 1, pair.private)
+    live = models / NAME / "config.pbtxt"
+    live.write_text(live.read_text().replace("1/labels.txt", "other.txt"))
+    assert refusal(version, pair) == f"other.txt of {NAME} is not what was signed with the version"
+
+
 def test_what_a_publication_writes_into_the_record_is_no_change(models: Path, version: Path, pair: Pair) -> None:
     with open_repository(models) as repository:
         repository.publish([candidate(repository, b"two", CONFIG)], keep=5, overlap=True)
@@ -233,7 +242,7 @@ def test_a_new_key_replaces_the_signature(models: Path, version: Path, pair: Pai
 
 def test_what_cannot_be_signed(models: Path, version: Path, pair: Pair) -> None:
     (version / "manifest.json").unlink()
-    with pytest.raises(ManifestError, match=r"manifest\.json cannot be read"):
+    with pytest.raises(ManifestError, match=rf"{NAME}, version 1: manifest\.json cannot be read"):
         sign(LocalStore(models), NAME, 1, pair.private)
 
 
