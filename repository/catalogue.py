@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tritonrepo.repository.errors import ManifestError
-from tritonrepo.repository.layout import MANIFEST_FILENAME
+from tritonrepo.repository.layout import MANIFEST_FILENAME, SIGNATURE_FILENAME
 from tritonrepo.repository.manifest import Manifest
-from tritonrepo.repository.signature import is_signed
 from tritonrepo.repository.state import State, read_state
 from tritonrepo.repository.store.seam import Store
 
@@ -44,17 +43,12 @@ def list_versions(store: Store, models: Sequence[str]) -> list[Version]:
 
 
 def _versions(store: Store, state: State) -> list[Version]:
-    return [
-        Version(
-            state.model,
-            number,
-            _status(state, number),
-            sum(store.files(state.model, number).values()),
-            _manifest(store, state.model, number),
-            is_signed(store, state.model, number),
-        )
-        for number in state.versions
-    ]
+    found = []
+    for number in state.versions:
+        files, manifest = store.files(state.model, number), _manifest(store, state.model, number)
+        signed, status = SIGNATURE_FILENAME in files, _status(state, number)
+        found.append(Version(state.model, number, status, sum(files.values()), manifest, signed))
+    return found
 
 
 def _status(state: State, number: int) -> str:
