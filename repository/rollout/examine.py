@@ -35,9 +35,9 @@ def examine(store: Store, model: str, version: int, public_key: Path | None = No
         if public_key:
             check(store, model, version, public_key)
         manifest = _manifest(store, where)
-        check_file(store, where, manifest.artifact)
+        _check_file(store, where, manifest.artifact)
         if manifest.golden:
-            check_file(store, where, manifest.golden.file)
+            _check_file(store, where, manifest.golden.file)
         return Expected(model, version, _labels(store, where), manifest, _golden(store, where, manifest))
     except (ManifestError, GoldenError, SignatureError) as exc:
         raise ReleaseError(f"{where} is not released: {exc}") from exc
@@ -53,13 +53,13 @@ def expect(store: Store, model: str, version: int) -> Expected:
         return Expected(model, version, _labels(store, where), None, None)
 
 
-def check_file(store: Store, where: str, recorded: Artifact) -> None:
-    """Hold a file of a version against the manifest. Raises `ReleaseError`."""
+def _check_file(store: Store, where: str, recorded: Artifact) -> None:
+    """Hold a file of a version against the manifest. Raises `ManifestError`."""
     found = store.checksum(f"{where}/{recorded.file}")
     if found is None:
-        raise ReleaseError(f"{where} is not released: its manifest names {recorded.file}, which is not there")
+        raise ManifestError(f"its manifest names {recorded.file}, which is not there")
     if found != recorded.sha256:
-        raise ReleaseError(f"{where} is not released: the SHA-256 of {recorded.file} is not what was published")
+        raise ManifestError(f"the SHA-256 of {recorded.file} is not what was published")
 
 
 def _manifest(store: Store, where: str) -> Manifest:

@@ -26,7 +26,6 @@ from tritonrepo.repository.layout import (
     model_directories,
     version_numbers,
 )
-from tritonrepo.repository.record import record_text
 from tritonrepo.repository.store.seam import ConflictError, Record, in_steps
 
 INCOMPLETE = ".incomplete"
@@ -117,7 +116,7 @@ class LocalStore:
                 sync(self._root)
                 return _record(text)
             source = arriving / str(version)
-        return in_steps(self, model, version, source, record_text(text, (), (), 0), text)
+        return in_steps(self, model, version, source, text)
 
     def remove_version(self, model: str, version: int) -> None:
         """See `Store`."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tritonrepo.repository.errors import PublishError, StoreError
 from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, SIGNATURE_FILENAME
-from tritonrepo.repository.record import record_text
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
 from tritonrepo.repository.store.claims import claim, claim_name, find_dead, read_claims
@@ -101,7 +100,7 @@ class ObjectStore:
         Raises:
             ConflictError: It has a record, or the version is there already.
         """
-        return in_steps(self, model, version, source, record_text(text, (), (), 0), text)
+        return in_steps(self, model, version, source, text)
 
     def remove_version(self, model: str, version: int) -> None:
         """Remove a version; its manifest goes last, so that half of it is known for ours."""

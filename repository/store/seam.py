@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tritonrepo.repository.errors import PublishError
+from tritonrepo.repository.record import record_text
 
 
 class ConflictError(PublishError):
@@ -122,7 +123,7 @@ class Store(Protocol):
         """
 
 
-def in_steps(store: Store, model: str, version: int, source: Path, nothing: str, text: str) -> Record:
+def in_steps(store: Store, model: str, version: int, source: Path, text: str) -> Record:
     """What `create` does where no step can do it at once: a record that serves nothing, the version, the record.
 
     A polling server that looks in between says once that the model has no version to load.
@@ -132,8 +133,7 @@ def in_steps(store: Store, model: str, version: int, source: Path, nothing: str,
         model: Its name.
         version: Its number.
         source: Its files.
-        nothing: A record that names no version.
-        text: The record that names this one.
+        text: The record that names it.
 
     Returns:
         The last record.
@@ -141,6 +141,6 @@ def in_steps(store: Store, model: str, version: int, source: Path, nothing: str,
     Raises:
         ConflictError: As `Store.create`.
     """
-    record = store.commit(model, nothing, None)
+    record = store.commit(model, record_text(text, (), (), 0), None)
     store.add_version(model, version, source)
     return store.commit(model, text, record)
