@@ -76,23 +76,22 @@ def run(args: argparse.Namespace) -> int:
 
     release = args.triton_release or pinned_release()
     check_release(release)
-    store = read_store(args.repository)
+    store, gpu = read_store(args.repository), args.profile == "gpu"
     place = args.models or (HERE if HERE.is_dir() or store.kind != "s3" else read_address(store.url))
-    gpu = args.profile == "gpu"
     if isinstance(place, Path):
         served = choose_models(place, args.names, gpu=gpu)
     else:
         served = choose_stored_models(open_store(place), args.names, gpu=gpu)
     fleet = Fleet(
-        args.target,
-        served,
-        store,
-        gpu,
-        release,
-        args.replicas,
-        args.autoscale,
-        args.monitoring,
-        args.namespace or "",
+        target=args.target,
+        served=served,
+        store=store,
+        gpu=gpu,
+        release=release,
+        replicas=args.replicas,
+        scaler=args.autoscale,
+        monitoring=args.monitoring,
+        namespace=args.namespace or "",
     )
     write_overlay(fleet, args.output)
     for name in served.left_out:
@@ -106,7 +105,11 @@ def _show(args: argparse.Namespace, models: list[str]) -> None:
     output = terminal.console()
     written = f"{args.output}: Triton for {args.target}, serving {', '.join(models)}"
     where = f" --namespace {shlex.quote(args.namespace)}" if args.namespace else ""
-    commands = [f'kubectl create secret generic triton-key{where} --from-literal=key="$(openssl rand -hex 32)"']
+    # Through a pipe: everybody on this machine may read a command line.
+    commands = [
+        "openssl rand -hex 32 | tr -d '\\n' | "
+        f"kubectl create secret generic triton-key{where} --from-file=key=/dev/stdin"
+    ]
     if args.repository.startswith("s3://") and args.target == "kubernetes":
         commands.append(f"kubectl create secret generic triton-s3{where} --from-env-file=FILE   # AWS_ACCESS_KEY_ID=…")
     commands.append(f"kubectl apply -k {shlex.quote(str(args.output))}")

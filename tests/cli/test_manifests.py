@@ -32,7 +32,8 @@ def test_it_says_what_is_left_to_do(models: Path, capsys: pytest.CaptureFixture[
     assert said.out.splitlines() == [
         f"{output}: Triton for kubernetes, serving net_onnx",
         "",
-        'kubectl create secret generic triton-key --namespace ml --from-literal=key="$(openssl rand -hex 32)"',
+        "openssl rand -hex 32 | tr -d '\\n' | "
+        "kubectl create secret generic triton-key --namespace ml --from-file=key=/dev/stdin",
         "kubectl create secret generic triton-s3 --namespace ml --from-env-file=FILE   # AWS_ACCESS_KEY_ID=…",
         f"kubectl apply -k {output}",
     ]
