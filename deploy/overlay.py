@@ -19,8 +19,9 @@ FILES = Path(__file__).resolve().parent
 COPIED = {"kubernetes": ("kubernetes", "grafana"), "kserve": ("kserve",)}
 IMAGE = "nvcr.io/nvidia/tritonserver"
 HEADER = "# Written by `tritonrepo manifests`; the next run overwrites it.\n"
+KUSTOMIZATION = "kustomization.yaml"
 MOST_REPLICAS = 4
-"""A scaler's upper limit, in shares of the lower."""
+"""A scaler's upper limit, as a multiple of the lower."""
 
 
 @dataclass(frozen=True)
@@ -59,24 +60,35 @@ def write_overlay(fleet: Fleet, directory: Path) -> None:
     """
     documents = kubernetes(fleet) if fleet.target == "kubernetes" else kserve(fleet)
     _make_room(directory)
+    _write(directory, KUSTOMIZATION, documents.pop(KUSTOMIZATION))  # first: the next run knows by it whose this is
     for folder in COPIED[fleet.target]:
         shutil.copytree(FILES / folder, directory / folder, dirs_exist_ok=True, ignore=_unwanted)
     for name, document in documents.items():
-        text = yaml.safe_dump(document, sort_keys=False, width=120)
-        (directory / name).write_text(HEADER + text, encoding="utf-8")
+        _write(directory, name, document)
+
+
+def _write(directory: Path, name: str, document: Any) -> None:
+    text = yaml.safe_dump(document, sort_keys=False, width=120)
+    (directory / name).write_text(HEADER + text, encoding="utf-8")
 
 
 def _make_room(directory: Path) -> None:
-    """Remove what an earlier run wrote."""
-    if not directory.exists():
-        return
-    ours = [path for path in directory.glob("*.yaml") if path.read_text(encoding="utf-8").startswith(HEADER)]
-    if directory / "kustomization.yaml" not in ours and any(directory.iterdir()):
+    """Make the directory, or remove what an earlier run wrote; all but what is written first."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ours = [path for path in directory.glob("*.yaml") if path.is_file() and _is_ours(path)]
+    if directory / KUSTOMIZATION not in ours and any(directory.iterdir()):
         raise UsageError(f"{directory} is not empty, and not of this command; give another --output")
     for path in ours:
-        path.unlink()
+        if path.name != KUSTOMIZATION:
+            path.unlink()
     for folder in {folder for folders in COPIED.values() for folder in folders}:
         shutil.rmtree(directory / folder, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """By its first line; another's may be of any encoding."""
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) == HEADER.encode()
 
 
 def kubernetes(fleet: Fleet) -> dict[str, Any]:
@@ -97,7 +109,7 @@ def kubernetes(fleet: Fleet) -> dict[str, Any]:
         documents["scaler.yaml"] = scaler
         patches.append({"path": "scaler.yaml"})
     literals = [f"{name}={value}" for name, value in options.items()]
-    documents["kustomization.yaml"] = {
+    documents[KUSTOMIZATION] = {
         **_kustomization(fleet),
         "resources": ["kubernetes/base"],
         "components": [f"kubernetes/components/{name}" for name in components],
@@ -125,7 +137,7 @@ def kserve(fleet: Fleet) -> dict[str, Any]:
             *_loads(fleet, path),
         ]
         patches.append({"path": "models.yaml", "target": {"kind": "ServingRuntime", "name": "tritonrepo"}})
-    documents["kustomization.yaml"] = {**_kustomization(fleet), "resources": ["kserve"], "patches": patches}
+    documents[KUSTOMIZATION] = {**_kustomization(fleet), "resources": ["kserve"], "patches": patches}
     return documents
 
 

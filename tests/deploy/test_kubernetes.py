@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -228,6 +229,24 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give another --output"):
         write_overlay(KUBERNETES, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kustomization.yaml"]
+
+
+def test_yaml_in_any_encoding_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_bytes("name: caf\xe9\n".encode("latin-1"))
+    with pytest.raises(UsageError, match="give another --output"):
+        write_overlay(KUBERNETES, tmp_path)
+
+
+def test_a_run_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
+    """Here by a file where a folder is to be; what is there by then is known for ours."""
+    write_overlay(KUBERNETES, tmp_path)
+    shutil.rmtree(tmp_path / "grafana")
+    (tmp_path / "grafana").touch()
+    with pytest.raises(FileExistsError):
+        write_overlay(KUBERNETES, tmp_path)
+    (tmp_path / "grafana").unlink()
+    write_overlay(KUBERNETES, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} > {"grafana", "deployment.yaml", "kustomization.yaml"}
 
 
 def test_a_directory_of_ours_is_written_anew(tmp_path: Path) -> None:
