@@ -65,6 +65,8 @@ def path(text: str) -> Path:
 
 COUNT = whole_number(1, 1_000_000)
 COUNT_OR_NONE = whole_number(0, 1_000_000)
+PORT = whole_number(0, 65_535)
+"""Of TCP; 0: any that is free."""
 
 
 def whole_numbers(text: str) -> list[int]:

@@ -25,11 +25,7 @@ PATIENCE = 5.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `demo-ui`."""
     parser.add_argument(
-        "--port",
-        type=arguments.whole_number(0, 65535),
-        default=PORT,
-        metavar="N",
-        help="the page's (%(default)s); 0: any",
+        "--port", type=arguments.PORT, default=PORT, metavar="N", help="the page's (%(default)s); 0: any"
     )
     arguments.add_connection_options(parser)
     parser.set_defaults(patience=PATIENCE)

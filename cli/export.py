@@ -14,7 +14,7 @@ from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import path, whole_number, word
 from tritonrepo.cli.export_table import UNTRAINED, Steps, after_words, table
 from tritonrepo.cli.export_words import compute_capability, formats, model
-from tritonrepo.cli.places import STORES, add_repository_option
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.silence import silence
 from tritonrepo.cli.status import terminate_as_interrupt
 from tritonrepo.client.errors import MissingError
@@ -169,7 +169,7 @@ def _add_queue(group: argparse._ArgumentGroup) -> None:
 def _add_repository(parser: argparse.ArgumentParser) -> None:
     """Where to."""
     group = parser.add_argument_group("the repository")
-    add_repository_option(group, f"the model repository: a directory, or {STORES} (%(default)s)")
+    add_repository_option(group)
     add = group.add_argument
     add(
         "--keep",

@@ -21,6 +21,12 @@ def repository(text: str) -> Path | Address:
         raise argparse.ArgumentTypeError(str(exc)) from None
 
 
-def add_repository_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, help: str | None = None) -> None:
+def add_repository_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Which repository, with `model_repository` as the default."""
-    parser.add_argument("--repository", default=Path("model_repository"), type=repository, metavar="DIR|URL", help=help)
+    parser.add_argument(
+        "--repository",
+        default=Path("model_repository"),
+        type=repository,
+        metavar="DIR|URL",
+        help=f"the model repository: a directory, or {STORES} (%(default)s)",
+    )

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tritonrepo.cli import terminal
-from tritonrepo.cli.arguments import add_public_key, path, whole_number
-from tritonrepo.cli.places import STORES, repository
+from tritonrepo.cli.arguments import PORT, add_public_key, path, whole_number
+from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
@@ -44,36 +43,12 @@ STYLES = {READY: "green", LEFT_OUT: "yellow"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `serve`."""
-    parser.add_argument(
-        "--repository",
-        type=repository,
-        default=Path("model_repository"),
-        metavar="DIR|URL",
-        help=f"a directory, or {STORES} (%(default)s)",
-    )
+    add = parser.add_argument
+    add_repository_option(parser)
     for service, port in PORTS.items():
-        parser.add_argument(
-            f"--{service}-port",
-            type=whole_number(0, 65535),
-            default=port,
-            metavar="N",
-            help="default: %(default)s; 0: any",
-        )
-    parser.add_argument(
-        "--poll",
-        type=whole_number(1, LONGEST_POLL),
-        default=0,
-        metavar="SECONDS",
-        help="look for changes of the repository this often",
-    )
-    parser.add_argument(
-        "--patience",
-        type=whole_number(1, LONGEST_POLL),
-        default=10,
-        metavar="SECONDS",
-        help="a model that answers nobody for so long is taken for hung, killed and loaded again (%(default)s)",
-    )
-    parser.add_argument(
+        add(f"--{service}-port", type=PORT, default=port, metavar="N", help="default: %(default)s; 0: any")
+    _add_care(parser)
+    add(
         "--check",
         nargs="?",
         const=f"http://{ADDRESS}:{PORTS['supervisor']}",
@@ -81,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve nothing; tell by the exit status whether every model of the running server answers; URL: its "
         "supervisor's (%(const)s)",
     )
-    parser.add_argument(
+    add(
         "--shared-memory",
         action="store_true",
         help="let clients of the same user hand over images in shared memory (classify --shared-memory)",
     )
-    parser.add_argument(
+    add(
         "--replicas",
         type=whole_number(1, MOST_REPLICAS),
         default=1,
@@ -95,7 +70,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_public_key(parser)
     _add_door(parser)
-    parser.add_argument("--verbose", action="store_true", help="show the server's log on standard error")
+    add("--verbose", action="store_true", help="show the server's log on standard error")
+
+
+def _add_care(parser: argparse.ArgumentParser) -> None:
+    """How often something is looked at, and for how long it is waited for."""
+    add = parser.add_argument
+    often = whole_number(1, LONGEST_POLL)
+    add("--poll", type=often, default=0, metavar="SECONDS", help="look for changes of the repository this often")
+    add(
+        "--patience",
+        type=often,
+        default=10,
+        metavar="SECONDS",
+        help="a model that answers nobody for so long is taken for hung, killed and loaded again (%(default)s)",
+    )
 
 
 def _add_door(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key
-from tritonrepo.cli.sign import add_version_words, named_models, named_store
+from tritonrepo.cli.asking import add_version_option
+from tritonrepo.cli.models import add_models, named_models, named_store
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.text import printable
 from tritonrepo.repository.errors import SignatureError
@@ -23,7 +24,8 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `verify`."""
-    add_version_words(parser, "the one to verify (default: those that Triton would load)")
+    add_models(parser)
+    add_version_option(parser, "the one to verify (default: those that Triton would load)")
     add_public_key(parser, required=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
@@ -14,14 +13,12 @@ from rich.text import Text
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.places import add_repository_option
+from tritonrepo.cli.models import add_models, named_models, named_store
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
-from tritonrepo.client.errors import TritonRepoError, UsageError
+from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.catalogue import Version, list_versions
-from tritonrepo.repository.publish import find_models
 from tritonrepo.repository.rollout.servers import READY
-from tritonrepo.repository.store.address import open_store
 
 SUMMARY = (
     "List the versions in a model repository: which is served, to which a rollback goes, what is staged; with format, "
@@ -36,24 +33,15 @@ PIPE_WIDTH = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `versions`."""
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="MODEL",
-        help="model of the repository, or a model without its format: all its formats; without it all models",
-    )
-    add_repository_option(parser)
+    add_models(parser, "*")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="json: an object a line")
     add_fleet_options(parser, "also say which of these has which version loaded")
 
 
 def run(args: argparse.Namespace) -> int:
     """List them; status 0, or 1 where a server does not say what it has."""
-    if isinstance(args.repository, Path) and not args.repository.is_dir():
-        raise UsageError(f"{args.repository}: no such model repository")
-    store = open_store(args.repository)
-    models = dict.fromkeys(model for name in args.names for model in find_models(store, name)) or store.models()
-    versions = list_versions(store, [*models])
+    store = named_store(args)
+    versions = list_versions(store, named_models(args, store))
     loaded, failures = _look(args) if args.server else (None, {})
     if args.format == "json":
         for version in versions:
