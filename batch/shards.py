@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tritonrepo.batch.places import Place
 from tritonrepo.batch.work import Share
 from tritonrepo.client.results import Result
+from tritonrepo.client.text import legible
 
 NAME = re.compile(r"part-\d{6,}-[0-9a-f]{16}\.parquet")
 SCHEMA = pa.schema(
@@ -42,8 +43,8 @@ def name_of(share: Share, basis: str) -> str:
 def as_parquet(results: Sequence[Result]) -> bytes:
     """The file of these results. An error has no predictions, and null lists."""
     columns = [
-        [_legible(result.image) for result in results],
-        [None if result.error is None else _legible(result.error) for result in results],
+        [legible(result.image) for result in results],
+        [None if result.error is None else legible(result.error) for result in results],
         *(
             [
                 None if result.error is not None else [getattr(p, field) for p in result.predictions]
@@ -74,8 +75,3 @@ def failed_in(place: Place, name: str, images: int) -> int | None:
         except pa.ArrowException:
             return None
     return int(kept) if kept is not None and metadata.num_rows == images else None
-
-
-def _legible(text: str) -> str:
-    """Parquet holds UTF-8 alone; other bytes of a file name are shown as escapes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -23,7 +23,7 @@ from tritonrepo.client.connection import Connection
 from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.install import install_command
 from tritonrepo.client.sources import said_of
-from tritonrepo.client.text import printable
+from tritonrepo.client.text import counted, printable
 
 if TYPE_CHECKING:
     from tritonrepo.batch.run import Order, Run
@@ -119,7 +119,7 @@ def _follow(found: Run, console: Console) -> Tally:
                 for _ in range(shard.images):
                     advance()
     except (KeyboardInterrupt, MissingError):
-        _say(console, f"stopped after {tally.done:,} images; the same command goes on from there")
+        _say(console, f"stopped after {counted(tally.done, 'image')}; the same command goes on from there")
         raise
     return tally
 
@@ -127,8 +127,8 @@ def _follow(found: Run, console: Console) -> Tally:
 def _conclude(output: str, found: Run, tally: Tally) -> int:
     before, failed = found.state.images, found.state.failed + tally.failed
     already = f" ({before:,} of them were there already)" if before else ""
-    shards = "1 shard" if found.shards == 1 else f"{found.shards:,} shards"
-    terminal.note(f"{output}: {found.images:,} images in {shards}{already}, {failed:,} could not be classified")
+    images, shards = counted(found.images, "image"), counted(found.shards, "shard")
+    terminal.note(f"{output}: {images} in {shards}{already}, {failed:,} could not be classified")
     return EXIT_SOME_FAILED if failed else EXIT_DONE
 
 

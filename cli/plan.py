@@ -16,7 +16,7 @@ from tritonrepo.cli import arguments, terminal
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
-from tritonrepo.client.text import printable
+from tritonrepo.client.text import counted, printable
 
 if TYPE_CHECKING:
     from tritonrepo.compare.capacity.sizing import Fleet, Sizing
@@ -27,6 +27,11 @@ SUMMARY = (
 )
 FORMATS = ("table", "json")
 SECONDS_PER_HOUR = 3600
+ASSUMPTIONS = (
+    "Assumed: requests come at random (Poisson) and are spread over the servers at random; each server is like the one "
+    "that was measured, takes all requests that wait, up to the largest batch that was seen, and has nothing else to "
+    "do. No server is spare: add those that may fail, or be in a release, at the same time."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,15 +111,8 @@ def _parts(sizing: Sizing) -> Iterator[Table | Text]:
         yield _checks(sizing)
     for model, why in sizing.left_out.items():
         yield Text(printable(f"- {model} is left out: {why}"), style="yellow")
-    yield Text(_ASSUMPTIONS, style="dim")
+    yield Text(ASSUMPTIONS, style="dim")
     yield Text(printable(_sentence(sizing)), style="bold" if sizing.fleets else "bold red")
-
-
-_ASSUMPTIONS = (
-    "Assumed: requests come at random (Poisson) and are spread over the servers at random; each server is like the one "
-    "that was measured, takes all requests that wait, up to the largest batch that was seen, and has nothing else to "
-    "do. No server is spare: add those that may fail, or be in a release, at the same time."
-)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -172,15 +170,16 @@ def _sentence(sizing: Sizing) -> str:
     demand = sizing.demand
     if sizing.fleets:
         best = sizing.fleets[0]
-        words = f"Take {best.replicas:,} servers of {best.model} with requests of {best.batch_size}"
+        servers, images = counted(best.replicas, "server"), counted(best.batch_size, "image")
+        words = f"Take {servers} of {best.model} with requests of {images}"
         if best.cost is None:
             return f"{words}."
-        images = demand.rate * SECONDS_PER_HOUR
-        return f"{words}: {best.cost:,.2f} an hour, {best.cost / images * 1e6:,.3g} for a million images."
+        million = 1e6 * best.cost / (demand.rate * SECONDS_PER_HOUR)
+        return f"{words}: {best.cost:,.2f} an hour, {million:,.3g} for a million images."
     if sizing.least is None:
         return "Nothing can be predicted from these runs."
     model, batch_size, p95 = sizing.least
     return (
         f"No number of servers answers 95 of 100 requests within {demand.p95:g} ms. The least is {p95:.3g} ms, of "
-        f"{model} with requests of {batch_size}, when hardly any waits."
+        f"{model} with requests of {counted(batch_size, 'image')}, when hardly any waits."
     )

@@ -16,6 +16,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.records import untrained_warning
 from tritonrepo.client.results import Result
 from tritonrepo.client.template import contents, environment
+from tritonrepo.client.text import counted
 
 _PACKAGE = "tritonrepo.client"
 _TEMPLATES = environment(_PACKAGE)
@@ -87,7 +88,7 @@ class Gallery:
 
     def _page(self) -> Iterator[str]:
         """The page in pieces, since all of it may be more than there is memory."""
-        counts = f"{self._count:,} image{'s' if self._count != 1 else ''}"
+        counts = counted(self._count, "image")
         if self._failed:
             counts += f", {self._failed:,} could not be classified"
         self._cards.seek(0)

@@ -74,13 +74,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in _legible(text)
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in legible(text)
     )
 
 
-def _legible(text: str) -> str:
-    """File names which are not UTF-8 reach us with lone surrogates, which cannot be printed."""
+def legible(text: str) -> str:
+    """Text as UTF-8 can hold it: a file name that is not UTF-8 reaches us with lone surrogates, shown as escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: `1 server`, `2 servers`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def first_line(exc: BaseException) -> str:

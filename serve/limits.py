@@ -6,6 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from tritonrepo.client.text import counted
 from tritonrepo.serve.errors import ShortageError
 
 SHARED_MEMORY = "/dev/shm"
@@ -35,8 +36,8 @@ def require_files(models: int) -> None:
     most, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], FILES + FILES_OF_A_MODEL * models
     if most != resource.RLIM_INFINITY and most < needed:
         raise ShortageError(
-            f"a process may open {most} files here, and the embedded Triton needs {needed} for {count(models)}; "
-            f"allow more with: ulimit -n {max(4096, needed)}"
+            f"a process may open {most} files here, and the embedded Triton needs {needed} for "
+            f"{counted(models, 'model')}; allow more with: ulimit -n {max(4096, needed)}"
         )
 
 
@@ -58,8 +59,8 @@ def require_shared_memory(models: int) -> None:
     free, needed = shutil.disk_usage(SHARED_MEMORY).free, BYTES_OF_A_MODEL * models
     if free < needed:
         raise ShortageError(
-            f"{SHARED_MEMORY} is full: {free / 1e6:.1f} MB are free, and {count(models)} take {needed / 1e6:.0f} MB; "
-            "remove what lies there, or enlarge it (docker run --shm-size=1g)"
+            f"{SHARED_MEMORY} is full: {free / 1e6:.1f} MB are free, and {counted(models, 'model')} take "
+            f"{needed / 1e6:.0f} MB; remove what lies there, or enlarge it (docker run --shm-size=1g)"
         )
 
 
@@ -79,8 +80,3 @@ def shortage(reason: str) -> str:
         free = shutil.disk_usage(SHARED_MEMORY).free / 1e6
         return f"{SHARED_MEMORY} is full ({free:.1f} MB are free); remove what lies there, or enlarge it"
     return ""
-
-
-def count(models: int) -> str:
-    """Return `1 model` or `2 models`."""
-    return "1 model" if models == 1 else f"{models} models"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.client.errors import UsageError
+from tritonrepo.client.text import counted
 from tritonrepo.repository.layout import backend_of
 from tritonrepo.repository.on_openvino import ACCELERATOR
 
@@ -40,8 +41,8 @@ class Knobs:
 
     def __str__(self) -> str:
         parts = [
-            _counted(self.instances, "instance"),
-            "every core" if self.threads is None else _counted(self.threads, "thread"),
+            counted(self.instances, "instance"),
+            "every core" if self.threads is None else counted(self.threads, "thread"),
             f"delay {self.queue_delay_us / 1000:g} ms",
             f"batches of {self.batches}",
         ]
@@ -67,7 +68,7 @@ def read_knobs(config: ModelConfig) -> Knobs:
         threads=_threads(config),
         queue_delay_us=int(batching.max_queue_delay_microseconds),
         preferred=tuple(batching.preferred_batch_size),
-        accelerator=ACCELERATOR if any(map(_is_openvino, _accelerators(config))) else None,
+        accelerator=ACCELERATOR if ACCELERATOR in _accelerators(config) else None,
     )
 
 
@@ -118,18 +119,10 @@ def _accelerators(config: ModelConfig) -> list[str]:
     return [one.name for one in config.optimization.execution_accelerators.cpu_execution_accelerator]
 
 
-def _is_openvino(name: str) -> bool:
-    return name == ACCELERATOR
-
-
 def _set_accelerator(config: ModelConfig, accelerator: str | None) -> None:
     found = config.optimization.execution_accelerators.cpu_execution_accelerator
     if accelerator is None:
-        for index in reversed([index for index, one in enumerate(found) if _is_openvino(one.name)]):
+        for index in reversed([index for index, one in enumerate(found) if one.name == ACCELERATOR]):
             del found[index]
     else:
         found.add(name=accelerator)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -17,6 +17,11 @@ PLACEMENT_SHARE = 0.6
 """Of the search's time; the rest is for batching, which is tried at the best place alone."""
 FINAL_SHARE = 0.4
 """Of what is left after the first measurement: the decision rests on the final, and the search only proposes."""
+MARGIN = 1.25
+"""Of the shortest final: without three whole rounds it says nothing."""
+QUICK_FINAL = 1.0
+"""Seconds that a quick candidate takes in the shortest final, its loading aside."""
+NOTHING_TO_TRY = "on this machine there is no other way to run this model"
 
 
 class SearchBench(Bench[Arm], Protocol):
@@ -28,13 +33,6 @@ class SearchBench(Bench[Arm], Protocol):
 
     def final(self, candidate: Arm) -> float:
         """The seconds of the shortest final that a candidate, already measured, takes part in."""
-
-
-MARGIN = 1.25
-"""Of the shortest final: without three whole rounds it says nothing."""
-QUICK_FINAL = 1.0
-"""Seconds that a quick candidate takes in the shortest final, its loading aside."""
-NOTHING_TO_TRY = "on this machine there is no other way to run this model"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def test_the_table(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "m 1 13 76.9 77%" in said
     assert "fp32 602,112 4.82 0.371" in said
     assert "requests come at random (Poisson)" in said
-    assert said.endswith("Take 13 servers of m with requests of 1: 26.00 an hour, 7.22 for a million images.")
+    assert said.endswith("Take 13 servers of m with requests of 1 image: 26.00 an hour, 7.22 for a million images.")
+    assert plan(run_file, "--rate", "10", "--p95-ms", "100") == 0
+    assert capsys.readouterr().out.endswith("Take 1 server of m with requests of 1 image.\n")
 
 
 def test_json(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
