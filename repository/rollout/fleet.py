@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from tritonrepo.client.errors import TritonRepoError, UsageError
@@ -112,8 +112,14 @@ class Fleet:
 
     def failures(self, servers: Sequence[Server], act: Callable[[Server], None]) -> dict[str, TritonRepoError]:
         """The same; what went wrong, by the address of the server."""
-        done = {server.url: self._pool.submit(_tried, act, server) for server in servers}
-        return {url: failure for url, future in done.items() if (failure := future.result()) is not None}
+        done: dict[str, Future[TritonRepoError | None]] = {}
+        try:
+            for server in servers:
+                done[server.url] = self._pool.submit(_tried, act, server)
+            return {url: failure for url, future in done.items() if (failure := future.result()) is not None}
+        finally:  # where it is interrupted, what has not begun does not begin beside what is done about it
+            for future in done.values():
+                future.cancel()
 
 
 def _tried(act: Callable[[Server], None], server: Server) -> TritonRepoError | None:
