@@ -65,8 +65,12 @@ def version_numbers(model: Path) -> list[int]:
     """The versions in a model directory, ascending, as Triton counts them: positive numbers without leading zeros."""
     if not model.is_dir():
         return []
-    names = (path.name for path in model.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and not name.startswith("0"))
+    return sorted(int(path.name) for path in model.iterdir() if path.is_dir() and is_version(path.name))
+
+
+def is_version(name: str) -> bool:
+    """Whether Triton takes the name of a directory for a version's number."""
+    return name.isascii() and name.isdigit() and not name.startswith("0")
 
 
 def version_beyond_counting(model: Path) -> str:

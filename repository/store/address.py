@@ -105,11 +105,6 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Addr
     )
 
 
-def read_place(text: str) -> Path | Address:
-    """A path, or the address of an object store. Raises `UsageError`."""
-    return read_address(text) if is_address(text) else Path(text)
-
-
 def open_store(place: Path | Address) -> Store:
     """The store at a place; nothing is asked of it yet.
 

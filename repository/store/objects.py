@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tritonrepo.repository.errors import PublishError, StoreError
-from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, SIGNATURE_FILENAME
+from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, SIGNATURE_FILENAME, is_version
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
 from tritonrepo.repository.store.claims import claim, claim_name, find_dead, read_claims
@@ -151,11 +151,6 @@ class ObjectStore:
         if MANIFEST_FILENAME not in self.files(model, version):
             self.remove_version(model, version)
         self._bucket.delete([claim_name(model, version)])
-
-
-def is_version(name: str) -> bool:
-    """Whether Triton takes the name of a folder for a version."""
-    return name.isascii() and name.isdigit() and not name.startswith("0")
 
 
 def _in_order(source: Path) -> list[Path]:

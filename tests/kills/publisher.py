@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.repository.manifests import manifest_of
+from tritonrepo.cli.places import repository
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.publish import Publication, open_repository
-from tritonrepo.repository.store.address import Address, read_place
+from tritonrepo.repository.store.address import Address
 
 MODEL = "net_onnx"
 KEEP = 2
@@ -26,16 +27,16 @@ KEEP = 2
 def publish(models: Path | Address, prepared: Path) -> Publication:
     """Publish the artifact, the configuration and the labels in the directory `prepared`."""
     labels = tuple((prepared / "labels.txt").read_text().splitlines())
-    with open_repository(models) as repository:
-        artifact = repository.workspace(MODEL) / "model.onnx"
+    with open_repository(models) as opened:
+        artifact = opened.workspace(MODEL) / "model.onnx"
         shutil.copyfile(prepared / "model.onnx", artifact)
         config = (prepared / "config.pbtxt").read_text()
-        (done,) = repository.publish([Candidate(MODEL, artifact, config, labels, manifest_of(artifact))], KEEP)
+        (done,) = opened.publish([Candidate(MODEL, artifact, config, labels, manifest_of(artifact))], KEEP)
     return done
 
 
 def main() -> None:
-    models, prepared = read_place(sys.argv[1]), Path(sys.argv[2])
+    models, prepared = repository(sys.argv[1]), Path(sys.argv[2])
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:

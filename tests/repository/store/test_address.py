@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.repository.store.address import Address, is_address, open_store, read_address, read_place
+from tritonrepo.repository.store.address import Address, is_address, open_store, read_address
 from tritonrepo.repository.store.local import LocalStore
 
 
@@ -56,5 +56,4 @@ def test_the_environment_may_name_ones_own_store() -> None:
 
 def test_a_path_is_no_address(tmp_path: Path) -> None:
     assert [text for text in ("models", "/srv/s3", "./s3:/x", "C:/models", "http://x/y") if is_address(text)] == []
-    assert read_place("./s3:/x") == Path("s3:/x")
     assert isinstance(open_store(tmp_path), LocalStore)
