@@ -27,6 +27,7 @@ SUMMARY = (
 )
 FORMATS = ("table", "json")
 SECONDS_PER_HOUR = 3600
+PIPE_WIDTH = 160
 ASSUMPTIONS = (
     "Assumed: requests come at random (Poisson) and are spread over the servers at random; each server is like the one "
     "that was measured, takes all requests that wait, up to the largest batch that was seen, and has nothing else to "
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     demand = Demand(args.rate, args.p95_ms, args.utilisation, args.price_per_hour, 1e3 * args.encoded_kb)
     sizing = size([read_report(path) for path in args.run_files], demand)
-    console = terminal.console()
+    console = terminal.console(PIPE_WIDTH)
     if args.format == "json":
         console.out(json.dumps(as_json(sizing), indent=1))
     else:
@@ -119,7 +120,7 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=printable(title), title_justify="left", box=SIMPLE_HEAD)
     for column in columns:
         words = column in ("model", "input")
-        table.add_column(column, justify="left" if words else "right", no_wrap=words)
+        table.add_column(column, justify="left" if words else "right", no_wrap=words, overflow="fold")
     return table
 
 
@@ -128,7 +129,7 @@ def _fleets(sizing: Sizing) -> Table:
     columns = ["model", "batch", "servers", "images/s each", "of capacity", "p95 ms", "in flight", "memory GiB"]
     if demand.price is not None:
         columns.append("cost an hour")
-    table = _table(f"{demand.rate:,g} images/s, 95 of 100 requests within {demand.p95:g} ms", *columns)
+    table = _table(f"{demand.rate:,.10g} images/s, 95 of 100 requests within {demand.p95:g} ms", *columns)
     for fleet in sizing.fleets:
         table.add_row(*_row(fleet), style="bold green" if fleet is sizing.fleets[0] else None)
     return table
@@ -141,13 +142,18 @@ def _row(fleet: Fleet) -> list[str]:
     return [printable(fleet.model), str(fleet.batch_size), f"{fleet.replicas:,}", *figures, *cost]
 
 
-def _network(sizing: Sizing) -> Table:
+def _gigabits(size: float, rate: float) -> str:
     from tritonrepo.compare.capacity.network import gigabits
 
+    found = gigabits(size, rate)
+    return f"{found:,.0f}" if found >= 1000 else f"{found:.3g}"
+
+
+def _network(sizing: Sizing) -> Table:
     table = _table("On the wire, without the answers", "input", "bytes an image", "Gbit/s in all", "Gbit/s a server")
     for kind, size in sizing.bytes_of_image.items():
         both = (sizing.demand.rate, sizing.fleets[0].rate)
-        table.add_row(kind, f"{size:,.0f}", *(f"{gigabits(size, rate):,.3g}" for rate in both))
+        table.add_row(kind, f"{size:,.0f}", *(_gigabits(size, rate) for rate in both))
     return table
 
 

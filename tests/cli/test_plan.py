@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compare.capacity.cells import alone, open_cell, poisson, report
+from tests.compare.capacity.cells import alone, open_cell, poisson, report, served
 from tritonrepo.cli.main import main
 from tritonrepo.compare import write_report
 
@@ -30,6 +30,17 @@ def test_the_table(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert said.endswith("Take 13 servers of m with requests of 1 image: 26.00 an hour, 7.22 for a million images.")
     assert plan(run_file, "--rate", "10", "--p95-ms", "100") == 0
     assert capsys.readouterr().out.endswith("Take 1 server of m with requests of 1 image.\n")
+
+
+def test_no_figure_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "resnext101_32x4d_torchscript"
+    write_report(report(alone(10, model=name), models=[served(name)]), tmp_path / "run.json")
+    assert plan(str(tmp_path / "run.json"), "--rate", "1e9", "--p95-ms", "100", "--price-per-hour", "2") == 0
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert said.startswith("1,000,000,000 images/s, 95 of 100")
+    assert " 4,816,896 " in said  # Gbit/s
+    assert " 25,000,000.00 " in said
 
 
 def test_json(run_file: str, capsys: pytest.CaptureFixture[str]) -> None:
