@@ -81,7 +81,7 @@ def _prune(args: argparse.Namespace, fleet: Fleet, model: str) -> None:
     """Remove what nobody needs; a server that does not say what it needs is no failure of the release."""
     try:
         with open_repository(args.repository, args.staging, terminal.note, fleet.loaded) as models:
-            pruned, left = models.prune(model)
+            pruned, left = models.prune(model, args.keep)
     except FleetError as error:
         terminal.note(f"{model}: nothing is pruned: {error}")
         return
@@ -91,10 +91,13 @@ def _prune(args: argparse.Namespace, fleet: Fleet, model: str) -> None:
 
 
 def _switch_of(args: argparse.Namespace) -> Callable[[str, int, bool], None]:
-    """What commits a version of a model, holding the repository for no longer than that."""
+    """What commits a version of a model, holding the repository for no longer than that.
+
+    Nothing that a rollback may go to is given up yet: the release may be undone.
+    """
 
     def switch(model: str, version: int, overlap: bool) -> None:
         with open_repository(args.repository, args.staging, terminal.note) as models:
-            models.switch(model, version, keep=args.keep, overlap=overlap)
+            models.switch(model, version, overlap=overlap)
 
     return switch

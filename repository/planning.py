@@ -118,7 +118,7 @@ class Planner:
         if state.current and state.current not in state.published:
             raise PublishError(f"{where}: version {state.current} has no manifest, so it is not ours to withdraw")
         if not state.before:
-            count = len(state.released)
+            count = len({*state.released} & {*state.published})
             raise PublishError(f"{where}: holds {count} version(s); a rollback needs an older one to go back to")
         return state.before
 

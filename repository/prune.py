@@ -12,15 +12,26 @@ InUse = Callable[[str], Collection[int]]
 """Takes a model's name and returns the versions of it that some server has loaded."""
 
 
-def prune(store: Store, state: State, in_use: InUse = lambda _: ()) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Remove the versions of a model that we published and nothing refers to; the numbers of those that went.
-
-    And of those that could not be removed: what was published is served all the same, so that is no failure.
+def prune(
+    store: Store, state: State, in_use: InUse = lambda _: (), keep: int | None = None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Remove the versions of a model that we published and nothing refers to.
 
     What stays: the versions that a record serves, itself or as a step of an ensemble; those to which a rollback may go;
     those that are staged; those that a server has loaded; and what somebody else put there.
+
+    Args:
+        store: Where they lie.
+        state: The model.
+        in_use: Says what servers have loaded.
+        keep: To how many versions a rollback may go, with the one that is served. None: to those of the record.
+
+    Returns:
+        The numbers of those that went, and of those that could not be removed: what was published is served all the
+        same, so that is no failure.
     """
-    needed = {*state.served, *state.released, *state.staged, *in_use(state.model), *_steps(store, state.model)}
+    reached = state.released if keep is None else state.released[-keep:]
+    needed = {*state.served, *reached, *state.staged, *in_use(state.model), *_steps(store, state.model)}
     pruned, left = [], []
     for number in state.published:
         if number in needed:

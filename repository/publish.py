@@ -142,10 +142,15 @@ class Repository:
         with write_errors(self.store.address):
             go_live(self.store, self._planner.switch(name, version, keep=keep, overlap=overlap))
 
-    def prune(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Remove the versions of a model that nothing needs; the numbers of these, and of what cannot be removed."""
+    def prune(self, name: str, keep: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Remove the versions of a model that nothing needs; the numbers of these, and of what cannot be removed.
+
+        Args:
+            name: The model.
+            keep: To how many versions a rollback may go, with the one that is served. None: to those of the record.
+        """
         with write_errors(self.store.address):
-            return prune(self.store, read_state(self.store, name), self._in_use)
+            return prune(self.store, read_state(self.store, name), self._in_use, keep)
 
     def roll_back(self, names: Sequence[str], public_key: Path | None = None) -> dict[str, int]:
         """Serve the version before the one that is served, of each model: of all or of none.

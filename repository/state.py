@@ -71,12 +71,12 @@ class State:
             text: That configuration.
             version: The number.
             beside: A version that is to stay loaded too, 0 for none.
-            keep: How many released versions a rollback may still go to, with this one. None: all.
+            keep: How many released versions a rollback may still go to, with this one. None: all that are there.
 
         Raises:
             ConfigError: The text does not parse.
         """
-        known = self.released
+        known = tuple(number for number in self.released if number in self.published)
         released = (*known[: known.index(version)], version) if version in known else (*known, version)
         kept = released if keep is None else (*(n for n in released[:-keep] if n == beside), *released[-keep:])
         served = sorted({version, beside} - {0})

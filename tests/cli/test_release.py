@@ -1,14 +1,18 @@
 """`tritonrepo release` as its users meet it; tests/rollout has what becomes of a release."""
 
+import argparse
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.live.releases import MODEL, OTHERS
+from tests.repository import releases
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
 from tritonrepo.cli.main import main
+from tritonrepo.cli.release import _switch_of
+from tritonrepo.repository.publish import open_repository
 from tritonrepo.serve.triton import TritonServer
 
 
@@ -75,6 +79,19 @@ def test_no_older_version_overlaps_with_the_one_that_would_go_on_answering(
     assert artifacts.publish(root, artifacts.right_one(2.0)) == 2
     assert release(root, "--overlap", "--version", "1", "--server", "127.0.0.1:9") == 1
     assert "version 2 would go on answering beside 1; no --overlap" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_undone_release_leaves_what_a_rollback_may_go_to(tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    releases.release(root, b"one")
+    releases.release(root, b"two")
+    with open_repository(root) as repository:
+        repository.stage([releases.candidate(repository, b"three")])
+    switch = _switch_of(argparse.Namespace(repository=root, staging=None, keep=2))
+    switch(releases.NAME, 3, False)
+    switch(releases.NAME, 2, False)
+    with open_repository(root) as repository:
+        assert repository.roll_back([releases.NAME]) == {releases.NAME: 1}
 
 
 @pytest.mark.live

@@ -107,6 +107,22 @@ def test_pruning_takes_what_nothing_refers_to(models: Path) -> None:
     assert release(models, b"seven").pruned == (1, 4, 6)
 
 
+def test_what_is_pruned_after_a_switch_leaves_the_record_with_the_next(models: Path) -> None:
+    """A release moves the record first, and prunes when it is done: if it is undone, nothing is lost."""
+    release(models, b"one")
+    release(models, b"two")
+    for number, content in ((3, b"three"), (4, b"four")):
+        stage(models, content)
+        switch(models, number)
+        assert read_state(LocalStore(models), NAME).released == (number - 2, number - 1, number)
+        with open_repository(models) as repository:
+            assert repository.prune(NAME, keep=2) == ((number - 2,), ())
+    with open_repository(models) as repository:
+        assert repository.roll_back([NAME]) == {NAME: 3}
+        with pytest.raises(PublishError, match=r"a rollback needs an older one"):
+            repository.roll_back([NAME])
+
+
 def test_pruning_leaves_what_a_server_has_loaded(models: Path) -> None:
     for content in (b"one", b"two"):
         release(models, content)
