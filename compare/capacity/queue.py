@@ -25,7 +25,7 @@ def latencies(
     distribution: str = "poisson",
     requests: int = REQUESTS,
 ) -> NDArray[np.float64]:
-    """The latencies of requests at one server, in ms, in the order in which they came.
+    """The latencies of requests at one server.
 
     The same numbers are drawn at every rate, so that a higher rate never looks better by chance.
 
@@ -36,6 +36,9 @@ def latencies(
         rate: Requests a second.
         distribution: `poisson`: at random; `constant`: at equal intervals.
         requests: How many are counted.
+
+    Returns:
+        Of shape [requests], float64, in ms, in the order in which they came.
     """
     count = requests + UNCOUNTED
     gaps, draws = (np.random.default_rng(seed) for seed in np.random.SeedSequence(SEED).spawn(2))

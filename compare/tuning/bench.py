@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,5 +212,5 @@ class ServedBench:
 
 def _service(cell: Cell) -> float:
     """Seconds that the server takes for a request, without its wait in the queue."""
-    split: Any = cell.split
+    split = cell.split
     return (split.total - split.queue) / 1e3 if split else 0.0
