@@ -36,6 +36,7 @@ FOREIGN_OPTIONS = {
     "--grpc-use-ssl-mutual",
     "--http-restricted-api",
     "--model-control-mode",
+    "--networks",
     "--public_key",
     "--repository-poll-secs",
     "--rounds",
