@@ -10,6 +10,7 @@ from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path, whole_number
 from tritonrepo.cli.asking import add_version_option
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.models import NAME
 from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
@@ -27,9 +28,7 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `release`."""
-    parser.add_argument(
-        "name", metavar="MODEL", help="of the repository, or a model without its format: all its formats"
-    )
+    parser.add_argument("name", metavar="MODEL", help=NAME)
     add_version_option(parser, "the one to release (default: the newest that is staged, or else the published one)")
     parser.add_argument(
         "--canary",

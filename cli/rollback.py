@@ -9,7 +9,7 @@ from pathlib import Path
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.places import add_repository_option
+from tritonrepo.cli.models import add_models
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
@@ -25,13 +25,7 @@ SUMMARY = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of `rollback`."""
-    parser.add_argument(
-        "names",
-        nargs="+",
-        metavar="NAME",
-        help="directory of a model in the repository, or a model without its format: all its formats",
-    )
-    add_repository_option(parser)
+    add_models(parser)
     parser.add_argument("--staging", type=path, metavar="DIR")
     add_public_key(parser)
     add_fleet_options(parser, "have these take the version, and see that they answer from it")
