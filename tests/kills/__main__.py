@@ -106,13 +106,13 @@ def main() -> int:
 
 def measure(options: argparse.Namespace, place: Path, address: Address | None = None) -> int:
     """Do it in a directory, say what was seen, and return the status."""
-    start = time.monotonic()
+    start, most = time.monotonic(), 60.0 * float(options.minutes)
 
     def go_on(kills: Kills) -> bool:
         seconds = time.monotonic() - start
         if kills.count % TOLD == 0:
             print(f"{kills.count} of {options.count} kills, {seconds:.0f} s so far", file=sys.stderr, flush=True)
-        return seconds < 60 * options.minutes
+        return seconds < most
 
     found = run(place, options.count, options.seed, options.every, address, go_on)
     for problem in sorted(set(found.problems()))[:20]:
