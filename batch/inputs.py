@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from tritonrepo.client.errors import ImageError, UsageError
-from tritonrepo.client.sources import SUFFIXES, UNREADABLE_SUFFIXES, Source, expand, is_url, of_name
+from tritonrepo.client.sources import MISSING, SUFFIXES, UNREADABLE_SUFFIXES, Source, expand, is_url, of_name
 from tritonrepo.client.text import scheme_of
 from tritonrepo.repository.store.address import is_address
 
@@ -96,7 +96,9 @@ class Files:
     def rows(self, left_out: Counter[str]) -> Iterator[Row]:
         """Every image below the directory, or that the pattern matches."""
         for source in expand([self.word], left_out):
-            if not isinstance(source.content, Path):  # A directory without images, or that nobody may read.
+            # A directory without images, or that nobody may read; or a word that leads nowhere.
+            nowhere = source.name == self.word and source.identity() == MISSING
+            if nowhere or not isinstance(source.content, Path):
                 source.load()
             yield Row(source.name, source.identity())
 

@@ -67,7 +67,7 @@ class Plan:
             if fields["schema"] != cls.schema:
                 raise UsageError(f"{place} was written by a later release; install that one, or give another --output")
             return cls(**fields)
-        except (ValueError, TypeError, KeyError) as exc:
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
             raise UsageError(f"{place}: {PLAN} is not this command's; give another --output") from exc
 
     @property
@@ -161,10 +161,10 @@ def settle(place: Place, plan: Plan, shares: Sequence[Share], listed: Path, redo
     old, there = Plan.read(place), place.names()
     if old:
         plan.check(old, place, redo)
-    elif there:
-        raise UsageError(f"{place} holds {there[0]}, and is no output of this command; give an empty --output")
+    elif strange := [name for name in there if not name.startswith(_LIST)]:  # lists are written before the record
+        raise UsageError(f"{place} holds {strange[0]}, and is no output of this command; give an empty --output")
     names = [name_of(share, plan.basis) for share in shares]
-    if old is None or replace(old, version=plan.version) != plan:
+    if old is None or replace(old, version=plan.version) != plan or plan.list_name not in there:
         place.write(plan.list_name, listed)
         place.remove({name for name in there if NAME.fullmatch(name)}.difference(names))
         place.write(PLAN, f"{json.dumps(asdict(plan), indent=1)}\n".encode())

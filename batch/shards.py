@@ -72,6 +72,6 @@ def failed_in(place: Place, name: str, images: int) -> int | None:
         try:
             metadata = pq.read_metadata(file)
             kept = (metadata.metadata or {}).get(_FAILED)
-        except pa.ArrowException:
+        except (pa.ArrowException, OSError):  # of some damage it says the latter
             return None
     return int(kept) if kept is not None and metadata.num_rows == images else None

@@ -123,7 +123,7 @@ class Table:
             try:
                 with pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False) as table:
                     yield table
-            except pa.ArrowException as exc:
+            except (pa.ArrowException, OSError) as exc:  # of a page that is damaged it says the latter
                 raise UsageError(f"{self.written}{file} is no parquet file that can be read: {exc}") from exc
 
     def _texts(self, file: str) -> Iterator[str]:
@@ -138,14 +138,22 @@ class Table:
         """A spreadsheet separates by semicolons where the comma is in numbers."""
         with self.place.open(file) as stream:
             text = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
-            head = text.readline()
-            for delimiter in ",;\t":
-                names = next(csv.reader([head], delimiter=delimiter), [])
-                if self.column in names:
-                    place = names.index(self.column)
-                    rows = csv.reader(text, delimiter=delimiter)
-                    yield from (row[place] if place < len(row) else "" for row in rows if row)
-                    return
+            try:
+                yield from self._cells(file, text)
+            except csv.Error as exc:
+                raise UsageError(
+                    f"{self.written}{file} is no csv that can be read: {exc}; is a quotation mark missing?"
+                ) from exc
+
+    def _cells(self, file: str, text: io.TextIOWrapper) -> Iterator[str]:
+        head = text.readline()
+        for delimiter in ",;\t":
+            names = next(csv.reader([head], delimiter=delimiter), [])
+            if self.column in names:
+                place = names.index(self.column)
+                rows = csv.reader(text, delimiter=delimiter)
+                yield from (row[place] if place < len(row) else "" for row in rows if row)
+                return
         raise UsageError(f"{self.written}{file} has no column {self.column!r} in its first line: {head.strip()}")
 
     def _images(self, file: str, names: Sequence[str]) -> Iterator[Source]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tritonrepo.batch.inputs import Row
 from tritonrepo.batch.places import Place
+from tritonrepo.client.errors import MissingError
 
 # File names need not be UTF-8.
 _SCHEMA = pa.schema([("image", pa.binary()), ("identity", pa.string())])
@@ -73,12 +74,18 @@ class WorkList:
         name: Its file's.
 
     Raises:
-        MissingError: It cannot be read.
+        MissingError: It cannot be read, or is damaged.
     """
 
     def __init__(self, place: Place, name: str) -> None:
         self._stream = place.open(name)
-        self._file = pq.ParquetFile(self._stream)
+        try:
+            self._file = pq.ParquetFile(self._stream)
+        except (pa.ArrowException, OSError) as exc:
+            self._stream.close()
+            raise MissingError(
+                f"{place}: {name}, the list of images, is damaged; remove it, and give the same command again"
+            ) from exc
 
     def __enter__(self) -> WorkList:
         return self

@@ -58,9 +58,14 @@ def word(text: str) -> str:
 
 def path(text: str) -> Path:
     """A type: a path on this machine."""
+    return Path(word(filled(text)))
+
+
+def filled(text: str) -> str:
+    """A type: a path or an address; an empty one, of a variable that is not set, would be the working directory."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the path is empty; . is the working directory")
-    return Path(word(text))
+    return text
 
 
 COUNT = whole_number(1, 1_000_000)

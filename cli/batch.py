@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "input",
+        type=arguments.filled,
         metavar="INPUT",
         help="a directory, a pattern, s3://BUCKET/PREFIX (gs, as; s3://HOST:PORT/BUCKET/PREFIX), or with --column a "
         ".parquet or .csv file or a directory of these",
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--output",
         required=True,
+        type=arguments.filled,
         metavar="DIR|URL",
         help="where the parquet files go: a directory, or s3://… and so on",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tritonrepo.cli.arguments import headers, path, seconds
-from tritonrepo.client.connection import Tls
+from tritonrepo.client.connection import Tls, addresses, implied
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.server_key import key_headers
 from tritonrepo.client.text import read_lines
@@ -68,8 +68,10 @@ def open_fleet(args: argparse.Namespace) -> Fleet:
     from tritonrepo.repository.rollout.servers import Reach
 
     sent = headers(args.headers) | (key_headers(_key(args.key)) if args.key else {})
-    tls = Tls(args.ca) if args.ca else None
-    return Fleet(args.server, Reach(sent, tls, args.timeout, args.polling))
+    servers, tls = addresses(args.server), Tls(args.ca) if args.ca else None
+    if tls and not any(implied(server)[1] for server in servers):
+        raise UsageError("--ca is about TLS, and no --server asks for it: type grpcs://HOST:PORT or https://HOST:PORT")
+    return Fleet(servers, Reach(sent, tls, args.timeout, args.polling))
 
 
 def _key(file: Path) -> str:

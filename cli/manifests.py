@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
     write_overlay(fleet, args.output)
     for name in served.left_out:
         terminal.note(f"{name} needs a GPU; it is left out")
+    for name in served.unreleased:
+        terminal.note(f"{name}: no version was released yet; it is left out")
     _show(args, [model.name for model in served.models])
     return EXIT_DONE
 

@@ -17,6 +17,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import find_models, open_repository
 from tritonrepo.repository.rollout.fleet import Fleet, FleetError
 from tritonrepo.repository.rollout.release import Rollout
+from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.address import open_store
 
 KEPT = 2
@@ -69,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
     with open_fleet(args) as fleet:
         rollout = Rollout(store, fleet, terminal.note, _switch_of(args), args.public_key)
         for model in models:
+            before = read_state(store, model).current
             version = rollout.release(model, args.version, args.canary, overlap=args.overlap)
             count = len(fleet.servers)
             terminal.note(f"{model}: version {version} is released on {count} server{'s' if count > 1 else ''}")
-            _prune(args, fleet, model)
+            if version != before:  # else a version that was withdrawn could be the one that was meant
+                _prune(args, fleet, model)
     return EXIT_DONE
 
 

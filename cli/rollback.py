@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from tritonrepo.cli import terminal
@@ -14,7 +15,8 @@ from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_inte
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.rollout.errors import ReleaseError
-from tritonrepo.repository.rollout.release import Rollout
+from tritonrepo.repository.rollout.fleet import Fleet
+from tritonrepo.repository.rollout.release import Rollout, again
 from tritonrepo.repository.store.address import open_store
 
 SUMMARY = (
@@ -36,6 +38,14 @@ def run(args: argparse.Namespace) -> int:
     terminate_as_interrupt()
     if isinstance(args.repository, Path) and not args.repository.is_dir():
         raise UsageError(f"{args.repository}: no such model repository")
+    # The servers' words are looked at before a record moves.
+    with open_fleet(args) if args.server else nullcontext() as fleet:
+        versions = _go_back(args)
+        return _take(args, fleet, versions) if fleet else EXIT_DONE
+
+
+def _go_back(args: argparse.Namespace) -> dict[str, int]:
+    """Have the record of each model name the version before; the versions."""
     console = terminal.error_console()
     with open_repository(args.repository, args.staging, console.print) as models:
         # A model may be named twice, by itself and among the formats of another word.
@@ -43,18 +53,19 @@ def run(args: argparse.Namespace) -> int:
         versions = models.roll_back([*names], args.public_key)
     for name, version in versions.items():
         console.print(f"{name}: version {version} is served again", soft_wrap=True)
-    return _take(args, list(versions)) if args.server else EXIT_DONE
+    return versions
 
 
-def _take(args: argparse.Namespace, models: Sequence[str]) -> int:
+def _take(args: argparse.Namespace, fleet: Fleet, versions: Mapping[str, int]) -> int:
     """Have the servers take what the record of each model names now; a failure of one keeps no other from it."""
-    store, status = open_store(args.repository), EXIT_DONE
-    with open_fleet(args) as fleet:
-        rollout = Rollout(store, fleet, terminal.note)
-        for model in models:
-            try:
-                rollout.take(model)
-            except ReleaseError as error:
-                terminal.note(f"error: {error}", "red")
-                status = EXIT_SOME_FAILED
+    rollout, status = Rollout(open_store(args.repository), fleet, terminal.note), EXIT_DONE
+    for model, version in versions.items():
+        try:
+            rollout.take(model)
+        except ReleaseError as error:
+            terminal.note(f"error: {error}", "red")
+            status = EXIT_SOME_FAILED
+        except KeyboardInterrupt:
+            command = again(model, version)
+            raise KeyboardInterrupt(f"while servers took what the record names; go on with: {command}") from None
     return status

@@ -136,7 +136,7 @@ def serve(options: argparse.Namespace) -> int:
         replicas = []
         for replica, name in _replicas(setup, options, console):
             replicas.append(stack.enter_context(replica))
-            _show(replica, name, console)
+            _show(replica, name, console, waits=any(model.unreleased for model in models))
         console.print(f"Ctrl-C stops the {'servers' if len(replicas) > 1 else 'server'}.")
         try:
             watch(replicas)
@@ -181,16 +181,28 @@ def _replicas(setup: Setup, options: argparse.Namespace, console: Console) -> It
             ports = next_ports(ports)
 
 
-def _show(replica: Replica, name: str, console: Console) -> None:
-    """Show what a server has, and how to ask it; raises ServeError if nothing is ready."""
+def _show(replica: Replica, name: str, console: Console, *, waits: bool) -> None:
+    """Show what a server has, and how to ask it.
+
+    Args:
+        replica: It runs.
+        name: Its name; empty for one that is alone.
+        console: Where it is shown.
+        waits: A model is staged, and a release brings it to the server.
+
+    Raises:
+        ServeError: Nothing is ready, nor will be.
+    """
     if name:
         console.print(name)
     console.print(make_table(replica.statuses))
     ready = [status for status in replica.statuses if status.state == READY]
-    if not ready:
+    if not (ready or waits):
         raise ServeError(f"no model of {replica.server.repository} can be served; the table above says why")
     for what, address in replica.addresses.items():
         console.print(f"{what:8} {address}")
+    if not ready:
+        return
     model = ready[0].name
     curl = make_curl(f"{replica.addresses['HTTP']}/v2/models/{model}", replica.server.read_metadata(model))
     console.print("", "Try it:", curl, "", sep="\n", soft_wrap=True)

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     terminate_as_interrupt()
     from tritonrepo.cli import decoders
     from tritonrepo.cli.compare import progress_bar
-    from tritonrepo.compare import TuningTask, tune
+    from tritonrepo.compare import TuningTask, UnwrittenError, tune
     from tritonrepo.serve.triton import TritonServer
 
     decoders.quiet()
@@ -76,8 +76,21 @@ def run(args: argparse.Namespace) -> int:
         staging=args.staging,
         dry_run=args.dry_run,
     )
+    unwritten = None
     with progress_bar() as on_step:
-        tuned = tune(task, TritonServer, on_step, terminal.note, began=began)
+        try:
+            tuned = tune(task, TritonServer, on_step, terminal.note, began=began)
+        except UnwrittenError as error:  # after all that time, what was found is worth showing
+            tuned, unwritten = error.tuned, error
+    _present(args, tuned)
+    if unwritten:
+        raise unwritten
+    if args.format == "table":
+        terminal.console(PIPE_WIDTH).print(Text(printable(sentence(tuned, args.dry_run))), soft_wrap=True)
+    return EXIT_DONE
+
+
+def _present(args: argparse.Namespace, tuned: Tuned) -> None:
     for model, reason in tuned.left_out.items():
         terminal.note(f"{model} is left out: {reason}")
     for arm, reason in tuned.lost.items():
@@ -86,10 +99,7 @@ def run(args: argparse.Namespace) -> int:
         for line in as_json(tuned):
             print(line)
     else:
-        output = terminal.console(PIPE_WIDTH)
-        output.print(as_table(tuned))
-        output.print(Text(printable(sentence(tuned, args.dry_run))), soft_wrap=True)
-    return EXIT_DONE
+        terminal.console(PIPE_WIDTH).print(as_table(tuned))
 
 
 def as_json(tuned: Tuned) -> Iterator[str]:

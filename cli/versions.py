@@ -18,6 +18,7 @@ from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.text import printable
 from tritonrepo.repository.catalogue import Version, list_versions
+from tritonrepo.repository.rollout.fleet import FleetError
 from tritonrepo.repository.rollout.servers import READY
 
 SUMMARY = (
@@ -46,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         for version in versions:
             print(json.dumps(as_json(version, loaded)))
-    else:
+    elif versions:
         terminal.console(PIPE_WIDTH).print(as_table(versions, loaded))
+    if not versions:
+        terminal.note(f"{store.address}: holds no version of a model; export one, or correct the address")
     for url, failure in failures.items():
-        terminal.note(f"error: {url}: {failure}", "red")
+        terminal.note(f"error: {FleetError({url: failure})}", "red")
     return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 

@@ -123,7 +123,9 @@ def implied(url: str) -> tuple[str, bool]:
     if not mark:
         return "grpc", False
     if scheme.lower() not in _SCHEMES:
-        raise UsageError(f"{url!r}: Triton speaks gRPC and HTTP, not {scheme}; give HOST:PORT, or http://HOST:PORT")
+        raise UsageError(
+            f"{_shown(url)}: Triton speaks gRPC and HTTP, not {scheme}; give HOST:PORT, or http://HOST:PORT"
+        )
     return _SCHEMES[scheme.lower()]
 
 
@@ -145,13 +147,19 @@ def parse_address(url: str, protocol: str) -> str:
     try:
         parsed = urllib3.util.parse_url(f"//{rest if mark else place}")
     except (urllib3.exceptions.LocationParseError, ValueError) as exc:
-        raise UsageError(f"{url!r} is not HOST:PORT") from exc
+        raise UsageError(f"{_shown(url)} is not HOST:PORT") from exc
     if not parsed.host or parsed.port == 0 or parsed.query or parsed.fragment:
-        raise UsageError(f"{url!r} is not HOST:PORT")
+        raise UsageError(f"{_shown(url)} is not HOST:PORT")
     base = (parsed.path or "").rstrip("/")
     if base and protocol == "grpc":
         raise UsageError(f"{url!r}: gRPC takes HOST:PORT, without the path {base}")
     return f"{named}{parsed.host}:{parsed.port or DEFAULT_PORTS[protocol]}{base}"
+
+
+def _shown(url: str) -> str:
+    """An address for a message, without what follows a ? or #: that may be a secret."""
+    shown = re.split("[?#]", url, maxsplit=1)[0]
+    return repr(shown if shown == url else f"{shown}?…")
 
 
 def check_scheme(url: str, connection: Connection) -> None:

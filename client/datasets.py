@@ -81,7 +81,10 @@ def _from_folders(dataset: Path, classes: Mapping[str, int], left_out: Counter[s
 
 
 def _from_csv(dataset: Path, classes: Mapping[str, int]) -> Iterator[Example]:
-    pairs = list(_rows(dataset))
+    try:
+        pairs = _rows(dataset)
+    except csv.Error as exc:
+        raise UsageError(f"{dataset} is no csv that can be read: {exc}; is a quotation mark missing?") from exc
     _refuse_unknown((label for _, label in pairs), classes, dataset)
     return (Example(of_name(name, dataset.parent / name), classes[same_name(label)]) for name, label in pairs)
 

@@ -34,7 +34,7 @@ def read_outcomes(path: Path) -> dict[Record, Outcome]:
         raise exc.of(path) from exc
     except TypeError as exc:
         raise UsageError(f"{path} was not written by `evaluate --resume`: its lines are no outcomes") from exc
-    except (ValueError, AttributeError) as exc:
+    except (ValueError, AttributeError, RecursionError) as exc:
         raise UsageError(f"{path} was not written by `evaluate --resume`: {exc}") from exc
     return found
 

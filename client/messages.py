@@ -56,7 +56,7 @@ def error(url: str, code: str, message: str) -> TritonRepoError:
     if "shared memory region" in message and "Unable to find" in message:
         return RegionLostError(f"{url}: {message}")
     if code == "DEADLINE_EXCEEDED":
-        return DeadlineError(f"{url}: {message}")
+        return DeadlineError(f"{url}: {message}: the server took longer than --timeout lets it; is it overloaded?")
     if code == "RESOURCE_EXHAUSTED" and "larger than max" in message:  # gRPC's words for our own limit
         return RequestError(f"{url} answered with more bytes than are taken: {message}")
     if code in ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED") or "RST_STREAM" in message:

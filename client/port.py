@@ -21,8 +21,8 @@ _STARTING = b"tritonserver does not answer"
 
 # By what listens and the client's protocol. Triton's ports are usually three in a row: HTTP, gRPC, metrics.
 _HINTS = {
-    ("http", "grpc"): "{0} is Triton's HTTP port: add --protocol http, or give the gRPC port, usually {next}.",
-    ("grpc", "http"): "{0} is a gRPC port: add --protocol grpc, or give the HTTP port, usually {previous}.",
+    ("http", "grpc"): "{0} is Triton's HTTP port: type http://{0}, or give the gRPC port, usually {next}.",
+    ("grpc", "http"): "{0} is a gRPC port: type grpc://{0}, or give the HTTP port, usually {previous}.",
     ("metrics", "grpc"): "{0} is Triton's metrics port: give the gRPC port, usually {previous}.",
     ("metrics", "http"): "{0} is Triton's metrics port: give the HTTP port, usually {before}.",
     ("other", "grpc"): "{0} answers in HTTP, and not as Triton does.",
@@ -54,9 +54,10 @@ def _hint(kind: str, address: str, connection: Connection) -> str:
     if kind == "tls":
         if connection.tls:
             return complaint(host.strip("[]"), port, connection.tls, min(SECONDS, connection.deadline))
-        return f"{address} asks for TLS: add --tls."
+        return f"{address} asks for TLS: type {connection.protocol}s://{address}."
     if kind == connection.protocol:
-        return f"{address} answers without TLS: leave --tls and the PEM files away." if connection.tls else ""
+        plain = f"{address} answers without TLS: leave --tls and the PEM files away, or type {kind}://{address}."
+        return plain if connection.tls else ""
     neighbours = {name: f"{host}:{port + offset}" for name, offset in (("next", 1), ("previous", -1), ("before", -2))}
     return _HINTS.get((kind, connection.protocol), "").format(address, **neighbours)
 

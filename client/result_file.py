@@ -138,7 +138,7 @@ def read_done(path: Path) -> Done:
         return _read_json(data) if format_of(path) == "json" else _read_csv(data)
     except EarlierReleaseError as exc:
         raise exc.of(path) from exc
-    except (ValueError, KeyError, TypeError, IndexError) as exc:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError, csv.Error) as exc:
         raise UsageError(f"{path} is not a result file of this client: {exc}") from exc
 
 

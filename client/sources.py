@@ -188,7 +188,9 @@ def expand(arguments: Iterable[str], left_out: Counter[str] | None = None) -> It
     left_out = Counter() if left_out is None else left_out
     for argument in arguments:
         path = existing(Path(argument))
-        if is_url(argument) or (scheme_of(argument) and not os.path.lexists(path)):
+        if not argument.strip():
+            yield Source(argument, ImageError("an empty path; . is the working directory"))
+        elif is_url(argument) or (scheme_of(argument) and not os.path.lexists(path)):
             yield of_name(argument, path)
         elif _is_dir(path):
             yield from _or_problem(argument, _walk(path, left_out), "no images in this directory")

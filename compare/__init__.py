@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tritonrepo.compare.report import Report
     from tritonrepo.compare.rounds import Step
     from tritonrepo.compare.storage import read_report, write_report
+    from tritonrepo.compare.tuning.outcome import UnwrittenError
     from tritonrepo.compare.tuning.tune import TuningTask, tune
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "Report": "report",
     "Step": "rounds",
     "TuningTask": "tuning.tune",
+    "UnwrittenError": "tuning.outcome",
     "judge": "judgement",
     "measure": "measurement",
     "read_report": "storage",
@@ -51,6 +53,7 @@ __all__ = [
     "Report",
     "Step",
     "TuningTask",
+    "UnwrittenError",
     "judge",
     "measure",
     "read_report",

@@ -95,14 +95,14 @@ def _manifest(repository: Path | None, model: str, number: str) -> Any:
         return None
     try:
         return json.loads((repository / model / number / "manifest.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text or None
 
 

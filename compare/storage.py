@@ -46,7 +46,7 @@ def read_report(path: str | Path) -> Report:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as exc:
         raise UsageError(f"{path} cannot be read: {exc.strerror}") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(f"{path} is not a report of `compare`: {exc}") from exc
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise UsageError(f"{path} is not a report of `compare` (schema {SCHEMA})")

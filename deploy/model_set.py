@@ -12,7 +12,14 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.encoded import DALI_SUFFIX, DECODE, RANK, SUFFIX
 from tritonrepo.repository.errors import ManifestError, RepositoryError
 from tritonrepo.repository.formats import FORMATS
-from tritonrepo.repository.layout import backend_of, model_directories, read_config, served_versions, version_numbers
+from tritonrepo.repository.layout import (
+    backend_of,
+    model_directories,
+    read_config,
+    served_versions,
+    serves_nothing,
+    version_numbers,
+)
 from tritonrepo.repository.manifest import read_manifest
 from tritonrepo.repository.store.mirror import mirrored
 from tritonrepo.repository.store.seam import Store
@@ -27,12 +34,14 @@ class ServedModel:
         bytes: Of the artifacts that are loaded at once.
         copies: How many instances a pod has of it.
         needs_gpu: Whether it can run on a GPU alone.
+        unreleased: Whether no version of it was released yet.
     """
 
     name: str
     bytes: int
     copies: int
     needs_gpu: bool
+    unreleased: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ class ModelSet:
         models: At least one, by name.
         whole: Whether that is all that the repository has, now and later.
         left_out: Models that need a GPU, where there is none.
+        unreleased: Models of which no version was released yet: a server that is told to load one does not start.
     """
 
     models: tuple[ServedModel, ...]
     whole: bool
     left_out: tuple[str, ...] = ()
+    unreleased: tuple[str, ...] = ()
 
 
 def choose_stored_models(store: Store, names: Sequence[str], *, gpu: bool) -> ModelSet:
@@ -75,13 +86,18 @@ def choose_models(root: Path, names: Sequence[str], *, gpu: bool) -> ModelSet:
     for name in names:
         if not any(_is_named(model.name, [name]) for model in found):
             raise UsageError(f"{root} has no model {name!r}; it has {', '.join(model.name for model in found)}")
+    unreleased = tuple(model.name for model in chosen if model.unreleased)
+    chosen = [model for model in chosen if not model.unreleased]
     served = tuple(model for model in chosen if gpu or not model.needs_gpu)
     left_out = tuple(model.name for model in chosen if model not in served)
     if missing := [name for name in left_out if name in names]:
         raise UsageError(f"{', '.join(missing)}: needs a GPU; take --profile gpu, or another format")
+    if not chosen:
+        names = ", ".join(unreleased)
+        raise RepositoryError(f"{names}: no version was released yet; release one with: tritonrepo release")
     if not served:
         raise RepositoryError(f"no model in {root} can run without a GPU; take --profile gpu")
-    return ModelSet(served, len(served) == len(found), left_out)
+    return ModelSet(served, len(served) == len(found), left_out, unreleased)
 
 
 def _read(root: Path) -> list[ServedModel]:
@@ -101,6 +117,7 @@ def _read_model(directory: Path) -> ServedModel:
         sum(_size(directory / str(number)) for number in _loaded(directory, config)),
         sum(group.count or 1 for group in groups) or 1,
         _needs_gpu(directory, config),
+        serves_nothing(config),
     )
 
 

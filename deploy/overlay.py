@@ -74,6 +74,8 @@ def _write(directory: Path, name: str, document: Any) -> None:
 
 def _make_room(directory: Path) -> None:
     """Make the directory, or remove what an earlier run wrote; all but what is written first."""
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory; give another --output")
     directory.mkdir(parents=True, exist_ok=True)
     ours = [path for path in directory.glob("*.yaml") if path.is_file() and _is_ours(path)]
     if directory / KUSTOMIZATION not in ours and any(directory.iterdir()):

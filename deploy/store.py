@@ -39,6 +39,7 @@ def read_store(url: str) -> Store:
     Raises:
         UsageError: It is none of these.
     """
+    url = url.strip()
     with suppress(UsageError):
         if (address := read_address(url, {})).scheme == "s3":
             return Store(url, "s3", url.rstrip("/"), endpoint=bool(address.endpoint))

@@ -7,6 +7,7 @@ megabyte at most does for pixels, for normalised images and for image files, and
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ SIDE = 160
 MOST_CLASSES = 4096
 """Of more classes than these, so many evenly spaced ones are kept: 81,920 bytes for all pictures."""
 _KINDS = {"pictures": "u", "classes": "i", "scores": "f", "best": "i", "probability": "f", "total": "i"}
+_BROKEN = (zipfile.BadZipFile, zlib.error)
+"""Beside errors of Python itself, what a damaged archive raises."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Golden:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 found = {name: file[name] for name in _KINDS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as exc:
+        except (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, *_BROKEN) as exc:
             raise GoldenError(f"the golden images cannot be read: {exc}") from exc
         read = cls(**{**found, "total": int(found["total"])}) if found["total"].ndim == 0 else None
         if read is None or any(found[name].dtype.kind != kind for name, kind in _KINDS.items()) or not read.is_whole():

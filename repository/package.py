@@ -86,7 +86,7 @@ def read_facts(path: Path) -> PackageFacts:
         with zipfile.ZipFile(path) as archive:
             said = json.loads(archive.read(found[0].removeprefix("/")))
         return _facts({str(key): str(value) for key, value in said.items()})
-    except (zipfile.BadZipFile, ValueError, AttributeError) as exc:
+    except (zipfile.BadZipFile, ValueError, AttributeError, RecursionError) as exc:
         raise NoPackageError(f"is no whole AOTInductor package: {exc}") from exc
 
 

@@ -17,7 +17,7 @@ from tritonrepo.client.errors import MissingError
 from tritonrepo.client.install import install_command
 from tritonrepo.repository.bundle import Bundle
 from tritonrepo.repository.digest import sha256
-from tritonrepo.repository.errors import ManifestError, SignatureError
+from tritonrepo.repository.errors import ConfigError, ManifestError, SignatureError
 from tritonrepo.repository.layout import (
     CONFIG_FILENAME,
     HIGHEST,
@@ -102,7 +102,7 @@ def _named(model: str, version: int) -> Iterator[None]:
     """Say about what an error is."""
     try:
         yield
-    except (SignatureError, ManifestError) as exc:
+    except (SignatureError, ManifestError, ConfigError) as exc:
         raise type(exc)(f"{model}, version {version}: {exc}") from exc
     except OSError as exc:
         raise MissingError(f"{model}, version {version}: {exc.filename}: {exc.strerror or exc}") from exc

@@ -21,6 +21,8 @@ UTILISATION = 0.8
 """Up to here the model is held against measurements (`python -m benchmarks.plan`)."""
 LIGHT = 0.01
 """A utilisation at which hardly a request waits."""
+MOST = 1e15
+"""Of what is asked for: far above anything that is, and far below what numbers can hold."""
 STEPS = 10
 """Halvings of the utilisation: to a thousandth."""
 
@@ -50,12 +52,12 @@ class Demand:
             UsageError: One is out of range.
         """
         for what, value in (("rate", self.rate), ("p95", self.p95), ("image file's size", self.encoded)):
-            if not 0 < value < math.inf:
-                raise UsageError(f"a {what} of {value:g}: it must be more than 0")
+            if not 0 < value < MOST:
+                raise UsageError(f"a {what} of {value:g}: it must be more than 0, and less than {MOST:g}")
         if not LIGHT < self.utilisation < 1:
             raise UsageError(f"a utilisation of {self.utilisation:.0%}: give one above {LIGHT:.0%}, below 100%")
-        if self.price is not None and not 0 <= self.price < math.inf:
-            raise UsageError(f"a price of {self.price:g} an hour: it must be 0 or more")
+        if self.price is not None and not 0 <= self.price < MOST:
+            raise UsageError(f"a price of {self.price:g} an hour: it must be 0 or more, and less than {MOST:g}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritonrepo.client.contract import ModelContract, read_contract
-from tritonrepo.client.errors import ContractError, TritonRepoError
+from tritonrepo.client.errors import ContractError, ImageError, TritonRepoError, UsageError
 from tritonrepo.client.transport import Transport
 from tritonrepo.compare.agreement import answers, compare
 from tritonrepo.compare.cells import Cell, Setting
@@ -120,7 +120,12 @@ class ServedBench:
         return self.overhead(candidate) + shortest(self.cells[candidate].average.mean / 1e3)
 
     def measure(self, candidate: Arm, seconds: float) -> Score | None:
-        """Measure a candidate alone; see `halving.Bench`."""
+        """Measure a candidate alone; see `halving.Bench`.
+
+        Raises:
+            ImageError: A picture that is to be sent cannot be used.
+            UsageError: There is none.
+        """
         self._watch(str(candidate))
         began = self.now()
         try:
@@ -129,6 +134,8 @@ class ServedBench:
                 window = seconds / (STABLE_WINDOWS + WARM_UP_WINDOWS)
                 (cell,) = self._drive([served], STABLE_WINDOWS, window, loaded + seconds)
                 driven = self.now() - loaded
+        except (ImageError, UsageError):  # of the pictures that were named, which are the same for every candidate
+            raise
         except TritonRepoError as exc:
             self.lost[candidate] = str(exc)
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.compare.cells import Cell
 from tritonrepo.compare.choice import front
 from tritonrepo.compare.tuning.space import Arm
@@ -48,3 +49,16 @@ class Tuned:
         """The front, and those of the final, by ascending latency."""
         wanted = {*self.front, self.present, self.own, self.challenger}
         return sorted(wanted, key=lambda arm: self.cells[arm].percentile(95).mean)
+
+
+class UnwrittenError(TritonRepoError):
+    """The search found something better, and it could not be written.
+
+    Attributes:
+        tuned: What it found.
+    """
+
+    def __init__(self, reason: TritonRepoError, tuned: Tuned) -> None:
+        super().__init__(f"{tuned.challenger} is better, and was not written: {reason}")
+        self.exit_status = reason.exit_status
+        self.tuned = tuned

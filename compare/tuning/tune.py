@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -10,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tritonrepo.client.errors import UsageError
+from tritonrepo.client.errors import MissingError, TritonRepoError, UsageError
 from tritonrepo.client.transport import open_transport
 from tritonrepo.compare.cells import Cell
 from tritonrepo.compare.choice import tail
 from tritonrepo.compare.machine import describe_machine
 from tritonrepo.compare.rounds import Progress, Step
 from tritonrepo.compare.tuning.bench import ServedBench, Server
-from tritonrepo.compare.tuning.outcome import Tuned
+from tritonrepo.compare.tuning.outcome import Tuned, UnwrittenError
 from tritonrepo.compare.tuning.scratch import open_scratch
 from tritonrepo.compare.tuning.search import Found, Load, search
 from tritonrepo.compare.tuning.space import Arm, Machine, this_machine
@@ -92,6 +93,7 @@ def tune(
 
     Raises:
         UsageError: There is no such model, or the budget is too short for it.
+        UnwrittenError: The repository was changed or became full meanwhile; what was found is in the error.
         TritonRepoError: The model cannot be served as it stands, or the repository cannot be written.
     """
     began = time.monotonic() if began is None else began
@@ -101,6 +103,8 @@ def tune(
 
     subjects, left_out = find_subjects(task.repository, task.model)
     by_name = {subject.name: subject for subject in subjects}
+    if not task.dry_run:
+        _check_writable(subjects)
     watch("starting the server")
     starts = time.monotonic()
     with (
@@ -113,9 +117,19 @@ def tune(
         load = Load(task.concurrency, task.p95_limit)
         found = search(bench, subjects, machine or this_machine(), load, began, until)
         tuned = _final(bench, found, task.p95_limit)
-    version = conclude(task, by_name[tuned.challenger.model], tuned, waiting)
-    missing = {**left_out, **tuned.left_out}
-    return replace(tuned, left_out=missing, version=version, seconds=time.monotonic() - began)
+    tuned = replace(tuned, left_out={**left_out, **tuned.left_out}, seconds=time.monotonic() - began)
+    try:
+        version = conclude(task, by_name[tuned.challenger.model], tuned, waiting)
+    except TritonRepoError as exc:
+        raise UnwrittenError(exc, tuned) from exc
+    return replace(tuned, version=version, seconds=time.monotonic() - began)
+
+
+def _check_writable(subjects: Sequence[Subject]) -> None:
+    """Raise `MissingError` where the winner could not be written: better now than when the time is spent."""
+    for subject in subjects:
+        if not os.access(subject.directory, os.W_OK):
+            raise MissingError(f"{subject.directory} cannot be written; mend its permissions, or say --dry-run")
 
 
 def _final(bench: ServedBench, found: Found, p95_limit: float | None) -> Tuned:

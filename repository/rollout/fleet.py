@@ -65,8 +65,17 @@ class Fleet:
         return [server for server in self.servers if server.follows]
 
     def meet(self) -> None:
-        """Find out how each server comes by its models. Raises `FleetError` if one does not answer."""
+        """Find out how each server comes by its models.
+
+        Raises:
+            FleetError: One does not answer.
+            UsageError: Two addresses lead to one server, so that it would count twice.
+        """
         self.each(self.servers, Server.meet)
+        known: dict[str, Server] = {}
+        for server in self.servers:
+            if server.embedded and (other := known.setdefault(server.name, server)) is not server:
+                raise UsageError(f"{other.url} and {server.url} are the same server; name it once")
 
     def groups(self, canary: int) -> list[list[Server]]:
         """The servers that are told, in the order of a release: first so many, then the others.

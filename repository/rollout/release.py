@@ -78,6 +78,8 @@ class Rollout:
             raise UsageError(f"{model}: follows {part}; release that, and this goes with it")
         state = read_state(self.store, model)
         chosen = choose(state, version)
+        if version is None and (later := max(state.published)) > chosen:
+            self.tell(f"{model}: version {later} was withdrawn; to release that, add --version {later}")
         expected = examine(self.store, model, chosen, self.public_key)
         beside = self._beside(state, expected) if overlap else 0
         self._meet(model, chosen)
@@ -87,6 +89,7 @@ class Rollout:
         except (TritonRepoError, OSError) as failure:
             raise ReleaseError(f"{model}: version {chosen} is not released: {failure}\n{attempt.undo()}") from failure
         except BaseException:  # interrupted
+            self.tell(f"{model}: interrupted; going back, which ends when every server has answered")
             self.tell(attempt.undo())
             raise
         return chosen
@@ -125,7 +128,7 @@ class Rollout:
         if failures := self.fleet.failures(self.fleet.servers, take):
             raise ReleaseError(
                 f"{model}: the record names version {state.current}, and not every server answers from it: "
-                f"{FleetError(failures)}"
+                f"{FleetError(failures)}\nWhen it can, have it take that: {again(model, state.current)}"
             )
 
     def bring(self, server: Server, state: State, expected: Expected) -> None:
@@ -214,24 +217,34 @@ class _Attempt:
 
     def undo(self) -> str:
         """Go back to the version before, on every server that may have the new one; what became of that, in words."""
-        model, version = self._before.model, self._expected.version
+        version = self._expected.version
         back = _before(self._before, version)
         if self._committed and not back:
             return f"There is no version before it: the record names version {version}."
-        words = [f"The record names version {back}"] if back else ["There is no version before it"]
         try:
-            if self._committed:
-                self._rollout.switch(model, back, False)
-                words[0] += " again"
+            words = [self._move_back(back)]
         except (TritonRepoError, OSError) as failure:
             words = [f"The record cannot be moved back to version {back}: {failure}"]
         servers = self._rollout.fleet.servers if self._committed else self._told
         failures = self._rollout.fleet.failures(servers, self._return)
         answering = [server.url for server in servers if server.url not in failures]
-        if answering and back:
+        if answering and self._current():
             words.append(f"answering from it: {', '.join(answering)}")
         words += [f"not seen answering from it: {FleetError({url: error})}" for url, error in failures.items()]
         return "; ".join(words) + "."
+
+    def _move_back(self, back: int) -> str:
+        """Have the record name the version before, unless somebody else has moved it; what it names, in words."""
+        current = self._current()
+        if self._committed and current == self._expected.version:
+            self._rollout.switch(self._before.model, back, False)
+            return f"The record names version {back} again"
+        if current not in (0, back):
+            return f"The record names version {current}, by somebody else's doing"
+        return f"The record names version {current}" if current else "There is no version before it"
+
+    def _current(self) -> int:
+        return read_state(self._rollout.store, self._before.model).current
 
     def _return(self, server: Server) -> None:
         """Bring a server back to what the record names."""
@@ -248,6 +261,11 @@ class _Attempt:
 def _before(state: State, version: int) -> int:
     """The version that servers have until they get this one; 0 if there is none."""
     return state.current if state.current != version else state.before
+
+
+def again(model: str, version: int) -> str:
+    """The command that has servers take a version that is served already."""
+    return f"tritonrepo release {model} --version {version} --server URL"
 
 
 def choose(state: State, version: int | None) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from tritonrepo.client.connection import Connection, Tls, implied
-from tritonrepo.client.errors import ClosedError, RequestError, ServerUnavailableError
+from tritonrepo.client.connection import DNS, Connection, Tls, implied
+from tritonrepo.client.errors import ClosedError, RequestError, ServerUnavailableError, UsageError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.server_key import DIRECTORY_PREFIX
 from tritonrepo.client.transport import ControlTransport, Transport, open_transport
@@ -70,16 +70,19 @@ class Server:
         url: As it was given.
         follows: It follows its repository by itself, and cannot be told what to load. Known once it was met.
         serves: The models that it had ready then.
+        name: The one that it gave itself then.
     """
 
     def __init__(self, url: str, reach: Reach) -> None:
-        """Prepare; nothing is sent. Raises `UsageError` for a malformed address."""
+        """Prepare; nothing is sent. Raises `UsageError` for an address that is malformed, or of several servers."""
+        if url.startswith(DNS):  # gRPC would tell one of them, and ask another one.
+            raise UsageError(f"{url} may be several servers, and each is told by itself: give the HOST:PORT of each")
         protocol, secure = implied(url)
         tls = (reach.tls or Tls()) if secure else None
         connection = Connection(protocol, min(reach.timeout, QUESTION_SECONDS), tls, reach.headers)
         self.url, self.follows, self._timeout = url, reach.polling, reach.timeout
         self.serves: frozenset[str] = frozenset()
-        self._polling, self._embedded = reach.polling, False
+        self._polling, self.name = reach.polling, ""
         self._asked: ControlTransport = open_transport(url, connection)
         self._told: ControlTransport = open_transport(url, replace(connection, deadline=reach.timeout))
         self.patient: Transport = Servers([self._asked], PATIENCE)
@@ -91,9 +94,14 @@ class Server:
             MissingError: It does not answer, or keeps model control closed to us.
         """
         self.serves = frozenset(name for (name, _), state in self.states().items() if state == READY)
-        self._embedded = str(self._asked.server().get("name", "")).startswith(DIRECTORY_PREFIX)
+        self.name = str(self._asked.server().get("name", ""))
         if not self._polling:
             self.follows = self._is_without_control()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether `tritonrepo serve` runs it; then its name is its own alone."""
+        return self.name.startswith(DIRECTORY_PREFIX)
 
     def _is_without_control(self) -> bool:
         try:
@@ -119,7 +127,7 @@ class Server:
         Raises:
             MissingError: It does not, and says why.
         """
-        self._told.load(model, to_json(config, embedded=self._embedded))
+        self._told.load(model, to_json(config, embedded=self.embedded))
 
     def unload(self, model: str) -> None:
         """Have it give up a model. Raises `MissingError`."""

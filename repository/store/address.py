@@ -127,4 +127,10 @@ def _endpoint(written: str, environment: Mapping[str, str]) -> str:
     """The server of one's own store, with its scheme; empty for Amazon's."""
     if written:
         return written if "://" in written else f"http://{written}"
-    return next((value.rstrip("/") for name in ENDPOINTS if (value := environment.get(name, ""))), "")
+    name = next((name for name in ENDPOINTS if environment.get(name)), None)
+    if name is None:
+        return ""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/*", environment[name], re.ASCII):
+        # Not the value itself: it may hold a password.
+        raise UsageError(f"{name} in the environment is not http://HOST:PORT or https://HOST:PORT")
+    return environment[name].rstrip("/")

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -18,6 +20,8 @@ from tritonrepo.repository.store.address import Address
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
+
+T = TypeVar("T")
 
 PART = 8 << 20
 """Bytes of a part of a large object: S3 takes 10,000 parts, so 80 GB."""
@@ -73,10 +77,14 @@ class Bucket:
 
     def get(self, name: str) -> Blob | None:
         """A small object; None if it is not there."""
+
+        def ask() -> Blob:
+            found = obstore.get(self._client, name)
+            return Blob(bytes(found.bytes()), _tag(found.meta))
+
         with self._errors():
             try:
-                found = obstore.get(self._client, name)
-                return Blob(bytes(found.bytes()), _tag(found.meta))
+                return heeding(ask)
             except FileNotFoundError as exc:
                 if is_absent(exc):
                     return None
@@ -132,7 +140,7 @@ class Bucket:
         """The SHA-256 of an object: what it had when `send` wrote it, else by reading it; None if it is not there."""
         with self._errors():
             try:
-                found = obstore.get(self._client, name, options={"head": True})
+                found = heeding(lambda: obstore.get(self._client, name, options={"head": True}))
             except FileNotFoundError as exc:
                 if is_absent(exc):
                     return None
@@ -142,14 +150,14 @@ class Bucket:
     def look(self, name: str = "") -> Listing:
         """What lies directly under a name, at the root without one."""
         with self._errors():
-            found = obstore.list_with_delimiter(self._client, name or None)
+            found = heeding(lambda: obstore.list_with_delimiter(self._client, name or None))
         folders = tuple(sorted(path.rpartition("/")[2] for path in found["common_prefixes"]))
         return Listing(folders, {_last(one): (one["size"], one["last_modified"]) for one in found["objects"]})
 
     def sizes(self, name: str) -> dict[str, int]:
         """Bytes of all objects under a name, by their names below it."""
         with self._errors():
-            chunks = list(obstore.list(self._client, name))
+            chunks = heeding(lambda: list(obstore.list(self._client, name)))
         return {one["path"].removeprefix(f"{name}/"): one["size"] for chunk in chunks for one in chunk}
 
     def delete(self, names: Iterable[str]) -> None:
@@ -167,14 +175,33 @@ class Bucket:
     def _parts(self, name: str) -> Iterator[bytes]:
         """The bytes of an object, each part by a request of its own, so that the deadline is of a part."""
         with self._errors():
-            size = obstore.head(self._client, name)["size"]
+            size = heeding(lambda: obstore.head(self._client, name)["size"])
         for start in range(0, size, PART):
-            with self._errors():
-                part = bytes(obstore.get_range(self._client, name, start=start, end=min(start + PART, size)))
-            yield part
+            yield self._part(name, start, min(start + PART, size))
+
+    def _part(self, name: str, start: int, end: int) -> bytes:
+        with self._errors():
+            return heeding(lambda: bytes(obstore.get_range(self._client, name, start=start, end=end)))
 
     def _errors(self) -> AbstractContextManager[None]:
         return store_errors(self.address, self._deadline)
+
+
+def heeding(ask: Callable[[], T]) -> T:
+    """What a request returns that only reads, asked in a thread of its own: within obstore, Ctrl-C has to wait.
+
+    Nothing that writes is asked so: who is interrupted clears away what was written, and has to know that it is all.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as exc:
+            answer.set_exception(exc)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result()
 
 
 def _tag(meta: Any) -> str:

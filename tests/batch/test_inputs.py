@@ -61,6 +61,12 @@ def test_a_directory_without_images_is_an_error(folder: Path) -> None:
         listed(open_input("empty", None))
 
 
+def test_a_word_that_leads_nowhere_is_an_error(folder: Path) -> None:
+    """And no image of that name, which a whole cluster would be started for."""
+    with pytest.raises(ImageError, match="No such file or directory"):
+        listed(open_input("photoz", None))
+
+
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
@@ -127,3 +133,17 @@ def test_what_a_table_lacks_is_named(folder: Path) -> None:
         open_input("none.parquet", "image")
     with pytest.raises(UsageError, match="No such file or directory"):
         open_input("nowhere/none.parquet", "image")
+
+
+def test_a_table_that_is_damaged_is_named(folder: Path) -> None:
+    """A quotation mark that is never closed; a page of a file whose end is whole."""
+    (folder / "list.csv").write_text('id,path\n1,"' + "x" * 200_000)
+    with pytest.raises(UsageError, match=r"list\.csv is no csv that can be read: .*; is a quotation mark missing\?"):
+        listed(open_input("list.csv", "path"))
+    names = [f"{number:09}.png" for number in range(5000)]
+    pq.write_table(pa.table({"path": names}), folder / "list.parquet", compression="zstd", use_dictionary=False)
+    content = bytearray((folder / "list.parquet").read_bytes())
+    content[4:400] = bytes(396)
+    (folder / "list.parquet").write_bytes(content)
+    with pytest.raises(UsageError, match=r"list\.parquet is no parquet file that can be read"):
+        listed(open_input("list.parquet", "path"))

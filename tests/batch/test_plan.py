@@ -18,7 +18,7 @@ from tritonrepo.batch.service import Present
 from tritonrepo.batch.shards import SCHEMA, as_parquet
 from tritonrepo.batch.work import WorkList, write_list
 from tritonrepo.client.decode import Prediction
-from tritonrepo.client.errors import UsageError
+from tritonrepo.client.errors import MissingError, UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
 
@@ -136,7 +136,25 @@ def test_a_directory_of_something_else_is_left_alone(output: Output) -> None:
     assert [path.name for path in output.place.path.glob("[!.]*")] == ["thesis.parquet"]
 
 
-@pytest.mark.parametrize("kept", ["", "[]", '{"model": "x"}'])
+def test_a_run_that_was_killed_before_its_record_was_written_goes_on(output: Output) -> None:
+    begun = output.settle()
+    (output.place.path / PLAN).unlink()
+    assert output.settle() == begun
+    output.write(begun, 3)
+
+
+def test_a_damaged_list_is_named_and_made_anew_once_it_is_removed(output: Output) -> None:
+    begun = output.settle()
+    (listed,) = output.place.path.glob("_images-*")
+    listed.write_bytes(listed.read_bytes()[:-20])
+    with pytest.raises(MissingError, match=rf"{listed.name}, the list of images, is damaged; remove it"):
+        output.write(begun, 1)
+    listed.unlink()
+    output.write(output.settle(), 3)
+    assert output.settle().pending == ()
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"model": "x"}', "[" * 100_000], ids=["empty", "list", "other", "deep"])
 def test_a_record_of_something_else_is_refused(output: Output, kept: str) -> None:
     output.settle()
     (output.place.path / PLAN).write_text(kept)

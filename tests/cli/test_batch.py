@@ -37,6 +37,13 @@ def test_wrong_words_are_refused_at_once(
     assert "SECRET" not in err
 
 
+@pytest.mark.parametrize("words", [["", "--output", "out"], ["photos", "--output", ""], ["photos", "--output", " "]])
+def test_a_variable_that_is_not_set_is_no_directory(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", *words])
+    assert "the path is empty; . is the working directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("package", ["ray", "pyarrow", "obstore"])
 def test_a_missing_package_is_named(tmp_path: Path, package: str) -> None:
     words = ["batch", "s3://bucket/photos" if package == "obstore" else str(tmp_path), "--output", str(tmp_path)]

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from tests.deploy.test_model_set import add
+from tests.repository.releases import candidate
 from tritonrepo.cli.main import main
+from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.release import TRITON_RELEASE
 
 
@@ -68,6 +70,40 @@ def test_what_makes_no_sense_is_refused(
     status, output = write(models, *words.split())
     assert (status, output.exists()) == (2, False)
     assert said in capsys.readouterr().err
+
+
+def test_blanks_around_the_address_are_none_of_it(models: Path) -> None:
+    words = ["--target", "kubernetes", "--profile", "cpu", "--repository", " s3://bucket/models "]
+    status, output = write(models, *words)
+    assert status == 0
+    assert "TRITON_REPOSITORY=s3://bucket/models\n" in (output / "kustomization.yaml").read_text()
+
+
+def test_an_output_that_is_another_s_is_left_alone(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--target", "kserve", "--profile", "cpu", "--repository", "s3://bucket/models"]
+    output = models.parent / "overlay"
+    output.write_text("notes")
+    assert write(models, *words)[0] == 2
+    assert "overlay is not a directory; give another --output" in capsys.readouterr().err
+    output.unlink()
+    (output / "folder.yaml").mkdir(parents=True)
+    (output / "old.yaml").write_bytes(b"caf\xe9: 1\n")
+    assert write(models, *words)[0] == 2
+    assert "is not empty, and not of this command" in capsys.readouterr().err
+    assert (output / "old.yaml").read_bytes() == b"caf\xe9: 1\n"
+
+
+def test_a_model_of_which_nothing_was_released_is_left_out(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that is told to load it would not start, and one that polls has to be told the others by name."""
+    with open_repository(models) as repository:
+        repository.stage([candidate(repository, b"one", name="new_onnx")])
+    words = ["--target", "kubernetes", "--profile", "gpu", "--repository", "s3://bucket/models"]
+    status, output = write(models, *words)
+    assert (status, capsys.readouterr().err) == (0, "new_onnx: no version was released yet; it is left out\n")
+    loads = [one["value"] for one in yaml.safe_load((output / "models.yaml").read_text())]
+    assert loads == ["--load-model=net_onnx", "--load-model=net_tensorrt"]
+    assert write(models, "new", *words)[0] == 3
+    assert "new_onnx: no version was released yet; release one with: tritonrepo release" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["ML", "-ml", "a/b", ""])

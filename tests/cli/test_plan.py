@@ -67,3 +67,11 @@ def test_words_that_are_wrong(run_file: str, tmp_path: Path, capsys: pytest.Capt
     assert plan(str(tmp_path / "absent.json"), "--rate", "1", "--p95-ms", "1") == 2
     assert plan(run_file, "--rate", "inf", "--p95-ms", "1") == 2
     assert "a rate of inf: it must be more than 0" in capsys.readouterr().err
+    assert plan(run_file, "--rate", "1e308", "--p95-ms", "100") == 2
+    assert "a rate of 1e+308: it must be more than 0, and less than 1e+15" in capsys.readouterr().err
+    assert plan(run_file, "--rate", "1", "--p95-ms", "100", "--price-per-hour", "nan") == 2
+    assert "a price of nan an hour" in capsys.readouterr().err
+    assert plan(run_file, "--rate", "9e14", "--p95-ms", "1e14", "--price-per-hour", "9e14") == 0
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert plan(str(tmp_path / "deep.json"), "--rate", "1", "--p95-ms", "1") == 2
+    assert "deep.json is not a report of `compare`" in capsys.readouterr().err

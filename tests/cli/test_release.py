@@ -37,6 +37,10 @@ def test_a_release_needs_servers(root: Path, capsys: pytest.CaptureFixture[str])
     [
         (["--server", "ftp://here"], "Triton speaks gRPC and HTTP, not ftp"),
         (["--server", "a:b:c"], "is not HOST:PORT"),
+        (["--server", "a:1,ftp://b"], "Triton speaks gRPC and HTTP, not ftp"),
+        (["--server", ""], "no server address: give HOST:PORT"),
+        (["--server", "dns:///pods:8001"], "may be several servers, and each is told by itself"),
+        (["--server", "here:1", "--ca", __file__], "no --server asks for it: type grpcs://HOST:PORT"),
         (["--server", "here:1", "--key", "key"], "holds 2 lines, and a key is one"),
         (["--server", "here:1", "--key", "absent"], "absent"),
         (["--server", "here:1", "--version", "7"], "has no version 7 that an export made; it has 1"),

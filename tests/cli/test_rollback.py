@@ -95,3 +95,18 @@ def test_what_is_no_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("name", ["", ".", "..", "../tiny_onnx", "/tiny_onnx"])
 def test_it_takes_names_and_no_paths(name: str, root: Path) -> None:
     assert rollback(root, name) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--server", "ftp://host"],
+        ["--server", "host:1", "--key", "absent"],
+        ["--server", "dns:///host:1"],
+        ["--server", "host:1", "--ca", __file__],
+    ],
+)
+def test_the_servers_words_are_looked_at_before_a_record_moves(words: list[str], root: Path) -> None:
+    before = contents(root)
+    assert rollback(root, "cat_onnx", *words) == 2
+    assert contents(root) == before

@@ -1,12 +1,14 @@
 """`tritonrepo sign` and `verify`, and who else asks for a key, as their users meet them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.repository.keys import CONFIG, Pair, make_pair, release_signed
-from tests.repository.releases import NAME, release
+from tests.repository.releases import NAME, candidate, release
 from tritonrepo.cli.main import main
+from tritonrepo.repository.publish import open_repository
 
 
 @pytest.fixture
@@ -76,3 +78,27 @@ def test_serve_does_not_promise_what_polling_would_break(
     release_signed(root, pair)
     assert run("serve", root, "--public-key", pair.public, "--poll", 5) == 2
     assert "a server that polls loads what it finds" in capsys.readouterr().err
+
+
+def test_nothing_to_verify_is_refused_and_keeps_nobody_from_the_others(
+    root: Path, pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model whose record names no version that is there, one whose record is broken, and one that is well."""
+    release_signed(root, pair)
+    for name in ("net_onnx_fp16", "net_torchscript"):
+        with open_repository(root) as repository:
+            repository.publish([candidate(repository, b"one", CONFIG.replace(NAME, name), name)], keep=5)
+    (root / "net_onnx_fp16" / "config.pbtxt").write_text("{{")
+    shutil.rmtree(root / "net_torchscript" / "1")
+    assert run("verify", root, *(path.name for path in root.iterdir()), "--public-key", pair.public) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("ok       net_onnx, version 1") == 1
+    assert any("net_torchscript: its record names no version that is there" in line for line in lines)
+    assert any("net_onnx_fp16/config.pbtxt does not parse" in line for line in lines)
+
+
+def test_what_cannot_be_signed_is_named(root: Path, pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    release(root, b"one", CONFIG)
+    (root / NAME / "1" / "manifest.json").write_text("{")
+    assert run("sign", root, NAME, "--key", pair.private) == 3
+    assert "net_onnx, version 1: manifest.json is not JSON" in capsys.readouterr().err

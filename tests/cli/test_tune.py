@@ -16,7 +16,10 @@ from tests.repository.releases import release
 from tritonrepo.cli import arguments
 from tritonrepo.cli.main import main
 from tritonrepo.cli.tune import as_json, as_table, sentence
+from tritonrepo.client.errors import MissingError
+from tritonrepo.compare.tuning import tune as tuning
 from tritonrepo.compare.tuning.knobs import Knobs
+from tritonrepo.compare.tuning.outcome import UnwrittenError
 from tritonrepo.compare.tuning.space import Arm
 from tritonrepo.compare.tuning.verdict import hold
 
@@ -110,3 +113,18 @@ def test_what_came_of_it_is_said() -> None:
     assert sentence(other, False).endswith("That is how it stands: nothing is written.")
     worse = replace(unwritten, verdict=hold(CELLS[BEST], CELLS[NOW], None))
     assert "Nothing is changed" in sentence(worse, False)
+
+
+def test_what_was_found_is_shown_though_it_cannot_be_written(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(*_: object, **__: object) -> None:
+        raise UnwrittenError(MissingError("the disk is full"), replace(TUNED, version=None))
+
+    monkeypatch.setattr(tuning, "tune", found)
+    assert main(["tune", "net_onnx", "--repository", str(models)]) == 3
+    said = capsys.readouterr()
+    assert "30.0 (29.8 to 30.2)" in said.out
+    assert "Nothing" not in said.out
+    assert "net_onnx: 2 instances, 1 thread, delay 0 ms" in " ".join(said.err.split())
+    assert "is better, and was not written: the disk is full" in " ".join(said.err.split())

@@ -59,3 +59,12 @@ def test_a_table_for_people(root: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_what_is_not_there(root: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["versions", "--repository", str(root), *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_empty_repository_is_said_to_be_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of an address with a slip in it: a bucket has no prefix that is not there."""
+    for words in ([], ["--format", "json"]):
+        assert main(["versions", "--repository", str(tmp_path), *words]) == 0
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == f"{tmp_path}: holds no version of a model; export one, or correct the address\n"

@@ -34,6 +34,13 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         parse_address(url, "http")
 
 
+@pytest.mark.parametrize("url", ["http://host:80/?token=SECRET", "host:80#SECRET", "ftp://host?SECRET"])
+def test_what_may_be_a_secret_is_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match=r"host.*\?…") as caught:
+        open_transport(url)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_grpc_has_no_paths() -> None:
     assert parse_address("gateway:80/", "grpc") == "gateway:80"
     with pytest.raises(UsageError, match="without the path /triton"):

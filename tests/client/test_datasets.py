@@ -63,7 +63,11 @@ def test_a_csv_is_a_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("image,class\n", "columns `image` and `label`"), ("image,label\na.png,zebra\nb.png,crane\n", "'crane', 'zebra'")],
+    [
+        ("image,class\n", "columns `image` and `label`"),
+        ("image,label\na.png,zebra\nb.png,crane\n", "'crane', 'zebra'"),
+        pytest.param('image,label\na.png,"' + "x" * 200_000, "is a quotation mark missing", id="quotation mark"),
+    ],
 )
 def test_a_wrong_csv_is_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "set.csv"

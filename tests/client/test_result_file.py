@@ -42,7 +42,14 @@ def test_errors_in_the_file_are_counted(tmp_path: Path) -> None:
     assert done.failed == 1
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.jsonl", "[1]\n"), ("a.jsonl", "words\n"), ("a.csv", "a,b\n1,2\n")])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("a.jsonl", "[1]\n"), ("a.jsonl", "words\n"), ("a.csv", "a,b\n1,2\n")),
+        pytest.param("a.jsonl", "[" * 100_000 + "\n", id="deep"),
+        pytest.param("a.csv", 'a,"' + "x" * 200_000 + '"\n', id="long cell"),
+    ],
+)
 def test_another_programs_file_is_not_touched(tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content)

@@ -44,6 +44,16 @@ def test_a_word_that_leads_nowhere_is_an_error_of_its_own(tmp_path: Path, word: 
         source.load()
 
 
+@pytest.mark.parametrize("word", ["", " "])
+def test_an_empty_word_is_not_the_working_directory(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a shell's variable that is not set."""
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    (source,) = expand([word])
+    with pytest.raises(ImageError, match="an empty path"):
+        source.load()
+
+
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.png").touch()

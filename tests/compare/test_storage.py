@@ -85,6 +85,7 @@ def test_fields_that_a_later_release_adds_are_passed_over(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("", "is not a report of `compare`"),
+        pytest.param("[" * 100_000, "is not a report of `compare`", id="deep"),
         ("\x80", "is not a report of `compare`"),
         ("[]", r"is not a report of `compare` \(schema 1\)"),
         ('{"schema": 99}', r"is not a report of `compare` \(schema 1\)"),

@@ -35,11 +35,11 @@ def test_each_wrong_port_is_named(tiny_server: TritonServer) -> None:
         f"127.0.0.1:{port}" for port in (tiny_server.http_port, tiny_server.grpc_port, tiny_server.metrics_port)
     )
     assert complaint(http, Connection("grpc")) == (
-        f"{http} is Triton's HTTP port: add --protocol http, or give the gRPC port, usually "
+        f"{http} is Triton's HTTP port: type http://{http}, or give the gRPC port, usually "
         f"127.0.0.1:{tiny_server.http_port + 1}."
     )
     assert complaint(grpc, Connection("http")) == (
-        f"{grpc} is a gRPC port: add --protocol grpc, or give the HTTP port, usually "
+        f"{grpc} is a gRPC port: type grpc://{grpc}, or give the HTTP port, usually "
         f"127.0.0.1:{tiny_server.grpc_port - 1}."
     )
     assert complaint(metrics, Connection("grpc")) == (
@@ -63,7 +63,7 @@ def test_a_guard_whose_server_is_away_is_still_tritons_http_port() -> None:
 def test_tls_where_there_is_none_is_named(tiny_server: TritonServer, protocol: str) -> None:
     url = tiny_server.grpc_url if protocol == "grpc" else tiny_server.http_url
     assert complaint(url, Connection(protocol, tls=Tls())).endswith(
-        "answers without TLS: leave --tls and the PEM files away."
+        f"answers without TLS: leave --tls and the PEM files away, or type {protocol}://{url}."
     )
 
 
@@ -88,7 +88,10 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_server_that_wants_tls_is_named(tls_port: int, protocol: str) -> None:
-    assert complaint(f"127.0.0.1:{tls_port}", Connection(protocol)) == f"127.0.0.1:{tls_port} asks for TLS: add --tls."
+    assert (
+        complaint(f"127.0.0.1:{tls_port}", Connection(protocol))
+        == f"127.0.0.1:{tls_port} asks for TLS: type {protocol}s://127.0.0.1:{tls_port}."
+    )
 
 
 class _Site(BaseHTTPRequestHandler):

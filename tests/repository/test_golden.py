@@ -1,6 +1,7 @@
 """golden.npz: what it keeps, and what of a server's answers it finds wrong."""
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -124,3 +125,15 @@ def test_no_python_object_is_loaded() -> None:
     with pytest.raises(GoldenError):
         Golden.from_bytes(saved(**{**vars(golden), "pictures": np.array([{}], object)}))
     assert replace(golden, total=3).is_whole() is False
+
+
+def test_any_damage_to_the_file_is_one_error() -> None:
+    """Whichever byte it is: the archive's, the compressed stream's, an array's head."""
+    whole = Golden.of(*drawn(), "logits").to_bytes()
+    for at in range(0, len(whole), 997):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        with suppress(GoldenError):  # a byte that nothing reads does no harm
+            Golden.from_bytes(bytes(damaged))
+    with pytest.raises(GoldenError, match="cannot be read"):
+        Golden.from_bytes(whole[:5000] + bytes(100) + whole[5100:])

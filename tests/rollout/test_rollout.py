@@ -68,6 +68,39 @@ def test_a_release_that_is_interrupted_is_undone(three: World) -> None:
     assert three.current == before
 
 
+@pytest.mark.parametrize("when", ["answers rightly from version", "the record names version"])
+def test_what_somebody_else_commits_meanwhile_stays(three: World, when: str) -> None:
+    """Before the release has committed its own version, and after it: nothing of theirs is undone."""
+    number, release = three.stage(artifacts.right_one(5.6)), artifacts.right_one(5.7)
+    told: list[str] = []
+    theirs: list[int] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        if when in sentence and not theirs:
+            theirs.append(artifacts.publish(three.root, release))
+            raise KeyboardInterrupt
+
+    with three.rollout(three.mixed, tell) as rollout, pytest.raises(KeyboardInterrupt):
+        rollout.release(MODEL, number, canary=1)
+    three.truth[theirs[0]] = release.served
+    assert told[-1].startswith(f"The record names version {theirs[0]}, by somebody else's doing; answering from it: ")
+    assert three.current == theirs[0]
+    if when.startswith("the record"):
+        three.await_loaded(theirs[0])
+
+
+def test_one_server_under_two_addresses_does_not_count_twice(three: World) -> None:
+    number, before = three.stage(artifacts.right_one(5.8)), three.store.record(MODEL)
+    twice = [three.urls("grpc")[0], three.urls("http")[0]]
+    with (
+        three.rollout(twice, print) as rollout,
+        pytest.raises(UsageError, match=f"{twice[0]} and {twice[1]} are the same server; name it once"),
+    ):
+        rollout.release(MODEL, number)
+    assert three.store.record(MODEL) == before
+
+
 def test_a_fleet_that_polls_has_no_canary(polling: World) -> None:
     number, before = polling.stage(artifacts.right_one(6.0)), polling.store.record(MODEL)
     with polling.rollout(polling.mixed, print) as rollout, pytest.raises(UsageError, match="0 of 2 servers take a"):
@@ -97,6 +130,20 @@ def test_the_commands(three: World, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = three.stage(artifacts.wrong_one(8.0))
     assert main(["release", MODEL, *words]) == 1
     assert f"{MODEL}: version {wrong} is not released" in capsys.readouterr().err
+
+
+def test_what_a_failed_release_withdrew_is_named_and_kept(polling: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command again takes what is served, and would have lost the version that was meant."""
+    number, before = polling.stage(artifacts.wrong_one(6.5)), polling.current
+    words = ["--repository", str(polling.root), "--server", *polling.mixed]
+    assert main(["release", MODEL, *words]) == 1
+    capsys.readouterr()
+    assert main(["release", MODEL, *words]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"version {number} was withdrawn; to release that, add --version {number}" in said
+    assert f"version {before} is released on 2 servers" in said
+    assert "pruned" not in said
+    assert number in polling.store.versions(MODEL)
 
 
 def test_a_rollback_names_the_server_that_does_not_answer(three: World, capsys: pytest.CaptureFixture[str]) -> None:

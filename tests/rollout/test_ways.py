@@ -16,6 +16,7 @@ from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
 from tests.rollout.world import World
 from tritonrepo.cli.main import main
+from tritonrepo.client import Classifier
 from tritonrepo.client.errors import UsageError
 from tritonrepo.export.encoded.code import lay_out
 from tritonrepo.repository.encoded import Encoded
@@ -50,6 +51,21 @@ def test_serve_takes_a_release_and_says_so(tmp_path: Path, capsys: pytest.Captur
         f"{MODEL}: version 3 took over from 2",
         f"{MODEL}: version 2 took over from 3",
     ]
+
+
+def test_the_first_version_of_all_is_staged_served_and_released(tmp_path: Path) -> None:
+    """A server over a repository in which nothing was released yet waits for the release."""
+    root = tmp_path / "models"
+    assert artifacts.stage(root, artifacts.right_one(1.0)) == 1
+    with serving(root) as command:
+        assert f"no version of it was released yet; tritonrepo release {MODEL}" in " ".join(command.output.split())
+        found = re.search(r"^gRPC +(\S+)$", command.output, re.MULTILINE)
+        assert found is not None
+        assert main(["release", MODEL, "--repository", str(root), "--server", found[1]]) == 0
+        with Classifier(found[1], MODEL) as classifier:
+            assert classifier.contract.name == MODEL
+        status, _, errors = command.end(signal.SIGINT)
+    assert (status, errors) == (0, "")
 
 
 def test_a_release_from_an_object_store(bucket: Address) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,11 +13,12 @@ import pytest
 from tests.compare.tuning.outcomes import NOW, TUNED
 from tests.compare.tuning.subjects import CONFIG
 from tests.repository.releases import contents, release
+from tritonrepo.client.errors import MissingError
 from tritonrepo.compare.tuning.knobs import Knobs, read_knobs
 from tritonrepo.compare.tuning.scratch import open_scratch
 from tritonrepo.compare.tuning.space import Arm
 from tritonrepo.compare.tuning.subjects import Subject, find_subjects
-from tritonrepo.compare.tuning.tune import TuningTask, conclude
+from tritonrepo.compare.tuning.tune import TuningTask, conclude, tune
 from tritonrepo.compare.tuning.verdict import Verdict
 from tritonrepo.compare.tuning.writing import write
 from tritonrepo.repository.errors import PublishError
@@ -131,3 +133,10 @@ def test_formats_of_other_weights_are_left_out(subject: Subject, tmp_path: Path)
     found, left_out = find_subjects(subject.directory.parent, "net")
     assert [one.name for one in found] == ["net_onnx"]
     assert left_out == {"net_torchscript": "it was exported from other weights than net_onnx"}
+
+
+def test_what_cannot_be_written_is_said_before_the_search(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no server is started for it. Who runs this may be root, for whom all can be written."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(MissingError, match="net_onnx cannot be written; mend its permissions, or say --dry-run"):
+        tune(TuningTask("net_onnx", subject.directory.parent, 60.0), lambda root: pytest.fail("no server"))

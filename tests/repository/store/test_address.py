@@ -57,3 +57,10 @@ def test_the_environment_may_name_ones_own_store() -> None:
 def test_a_path_is_no_address(tmp_path: Path) -> None:
     assert [text for text in ("models", "/srv/s3", "./s3:/x", "C:/models", "http://x/y") if is_address(text)] == []
     assert isinstance(open_store(tmp_path), LocalStore)
+
+
+@pytest.mark.parametrize("value", ["store:9000", "http://user:SECRET@store:9000", "http://store:port"])
+def test_an_endpoint_of_the_environment_that_is_none_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL in the environment is not http://HOST:PORT") as caught:
+        read_address("s3://bucket/x", {"AWS_ENDPOINT_URL": value})
+    assert "SECRET" not in str(caught.value)

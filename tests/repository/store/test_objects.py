@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,14 +14,15 @@ import obstore
 import psutil
 import pytest
 
-from tests.objectstore import put, refusing
+from tests.conftest import heed_interrupts
+from tests.objectstore import CREDENTIALS, put, refusing
 from tritonrepo.client.errors import MissingError
 from tritonrepo.repository.errors import StoreError
 from tritonrepo.repository.store import bucket as parts
 from tritonrepo.repository.store import claims
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
-from tritonrepo.repository.store.objects import ObjectStore
+from tritonrepo.repository.store.objects import DEADLINE, ObjectStore
 from tritonrepo.repository.store.seam import ConflictError
 
 pytestmark = pytest.mark.live
@@ -289,3 +291,21 @@ def test_google_and_azure_say_what_they_lack(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("AZURE_STORAGE_KEY", json.dumps("no base64!"))
     with pytest.raises(MissingError, match=r"as://a/b/x: .*set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY"):
         ObjectStore(Address("as", "b", "x", account="a"), deadline=2).models()
+
+
+def test_ctrl_c_is_heeded_while_a_store_is_silent() -> None:
+    """It takes the connection and never answers: nobody waits for the deadline to be let go."""
+    environment = {**os.environ, **CREDENTIALS, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"s3://127.0.0.1:{silent.getsockname()[1]}/bucket/models"
+        words = [sys.executable, "-m", "tritonrepo", "versions", "--repository", address]
+        with subprocess.Popen(
+            words, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+        ) as process:
+            silent.settimeout(DEADLINE)
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)  # the request is under way
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=DEADLINE / 2)
+    assert (process.returncode, said) == (130, "interrupted\n")
