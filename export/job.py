@@ -5,7 +5,8 @@ Each format has a module `to_NAME` with `make`, `load` and RUNTIME, and with `re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class Job:
         path: Of the artifact.
         options: Of the export.
         calibration: For formats that round to INT8.
+        graphs: What the export has written of this module as ONNX, by its precision; none is converted twice.
     """
 
     module: nn.Module
@@ -35,6 +37,7 @@ class Job:
     path: Path
     options: Options
     calibration: Calibration | None = None
+    graphs: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

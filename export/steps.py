@@ -19,7 +19,7 @@ from tritonrepo.export.outcome import Build, Outcome
 from tritonrepo.export.publication import publish
 from tritonrepo.export.subject import Subject
 from tritonrepo.repository.files import disk_errors
-from tritonrepo.repository.formats import ONNX_FP16, TORCHSCRIPT, Format
+from tritonrepo.repository.formats import ONNX, ONNX_FP16, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Verification
 from tritonrepo.repository.on_openvino import ACCELERATOR as OPENVINO
 from tritonrepo.repository.publish import Repository, open_repository
@@ -82,12 +82,15 @@ def make(
     Returns:
         What became of each format, and where its artifact is.
     """
-    artifacts, pending = [], []
+    artifacts, pending, graphs = [], [], dict[str, Path]()
     for format in options.formats:
         watcher.step(f"{format.name}: convert")
         artifacts.append(repository.workspace(f"{found.spec.name}_{format.name}") / format.filename)
+        job = Job(found.converted, found.spec.image_shape, artifacts[-1], options, found.calibration, graphs)
         with watcher.silence():
-            outcome = _convert(format, found, artifacts[-1], options)
+            outcome = _convert(format, found, job)
+        if outcome.error is None and format in (ONNX, ONNX_FP16):
+            graphs[format.precision] = artifacts[-1]
         pending.append(process.later(_verify, outcome, found, artifacts[-1], options, process))
     watcher.step("verify: every artifact in a fresh process")
     return [(future.result(), artifact) for future, artifact in zip(pending, artifacts, strict=True)]
@@ -102,14 +105,13 @@ def _converter(format: Format) -> ModuleType:
         ) from exc
 
 
-def _convert(format: Format, found: Subject, artifact: Path, options: Options) -> Outcome:
+def _convert(format: Format, found: Subject, job: Job) -> Outcome:
     """Write the artifact; where the runtime here computes FP16 in FP32, first see what the module itself gives."""
 
     def make() -> Outcome:
         eager = half.prove(found.module, found.expected, format.name) if format is ONNX_FP16 else None
-        job = Job(found.converted, found.spec.image_shape, artifact, options, found.calibration)
         facts: Facts = _converter(format).make(job)
-        return Outcome(format, artifact.stat().st_size, engine=facts.engine, eager_fp16=eager, rounded=facts.rounded)
+        return Outcome(format, job.path.stat().st_size, engine=facts.engine, eager_fp16=eager, rounded=facts.rounded)
 
     return _timed(Outcome(format), make)
 

@@ -33,11 +33,24 @@ def require(options: Options) -> None:
 def make(job: Job) -> Facts:
     """Write the artifact of a job. Raises as `convert`."""
     assert job.calibration is not None  # every format that rounds comes with one
-    return Facts(rounded=convert(job.module, job.image_shape, job.path, job.calibration))
+    return Facts(rounded=convert(job.module, job.image_shape, job.path, job.calibration, job.graphs.get("FP32")))
 
 
-def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, calibration: Calibration) -> Rounded:
+def convert(
+    module: nn.Module,
+    image_shape: tuple[int, int, int],
+    path: Path,
+    calibration: Calibration,
+    graph: Path | None = None,
+) -> Rounded:
     """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as ONNX with explicit Q/DQ nodes.
+
+    Args:
+        module: Is converted, unless there is a graph of it.
+        image_shape: Of one image, as the module takes it.
+        path: Of the artifact.
+        calibration: On what ranges are measured, and what judges.
+        graph: The module as ONNX in FP32.
 
     Returns:
         What the manifest records.
@@ -47,12 +60,13 @@ def convert(module: nn.Module, image_shape: tuple[int, int, int], path: Path, ca
         VerificationError: It loses too much.
         OSError: The disk refuses.
     """
-    source = path.with_name("fp32.onnx")
-    to_onnx.convert(module, image_shape, source)
+    own = path.with_name("fp32.onnx")
+    if graph is None:
+        to_onnx.convert(module, image_shape, own)
     try:
-        found = search(source, calibration, NAME)
+        found = search(graph or own, calibration, NAME)
     finally:
-        source.unlink(missing_ok=True)
+        own.unlink(missing_ok=True)
     found.model.ir_version = to_onnx.IR_VERSION
     onnx.save_model(found.model, path)
     return found.made

@@ -27,14 +27,27 @@ def require(options: Options) -> None:
 
 def make(job: Job) -> Facts:
     """Write the artifact of a job. Raises as `convert`."""
-    options = job.options
-    return Facts(engine=convert(job.module, job.image_shape, job.path, options.serving.profile, options.engine))
+    given = job.options.serving.profile, job.options.engine, job.graphs.get("FP16")
+    return Facts(engine=convert(job.module, job.image_shape, job.path, *given))
 
 
 def convert(
-    module: nn.Module, image_shape: tuple[int, int, int], path: Path, batches: Batches, options: EngineOptions
+    module: nn.Module,
+    image_shape: tuple[int, int, int],
+    path: Path,
+    batches: Batches,
+    options: EngineOptions,
+    graph: Path | None = None,
 ) -> EngineFacts:
     """Write `module` (`[N, *image_shape]` -> FP32 `[N, classes]`) to `path` as an engine for `batches`.
+
+    Args:
+        module: Is converted, unless there is a graph of it.
+        image_shape: Of one image, as the module takes it.
+        path: Of the artifact.
+        batches: The smallest, the usual and the largest.
+        options: Of the compiler.
+        graph: The module as ONNX in FP16.
 
     Returns:
         What the manifest records.
@@ -45,9 +58,10 @@ def convert(
         ConversionError: TensorRT refuses the network.
     """
     trt = find_tensorrt()
-    onnx = path.with_name("model.onnx")
-    to_onnx_fp16.convert(module, image_shape, onnx)
-    return compile_graph(trt, onnx, path, batches, options)
+    if graph is None:
+        graph = path.with_name("model.onnx")
+        to_onnx_fp16.convert(module, image_shape, graph)
+    return compile_graph(trt, graph, path, batches, options)
 
 
 def compile_graph(

@@ -26,7 +26,7 @@ NAME = "tensorrt_int8"
 def make(job: Job) -> Facts:
     """Write the artifact of a job. Raises as `convert`."""
     assert job.calibration is not None  # every format that rounds comes with one
-    given = job.calibration, job.options.serving.profile, job.options.engine
+    given = job.calibration, job.options.serving.profile, job.options.engine, job.graphs.get("FP32")
     return Facts(*convert(job.module, job.image_shape, job.path, *given))
 
 
@@ -37,8 +37,18 @@ def convert(
     calibration: Calibration,
     batches: Batches,
     options: EngineOptions,
+    source: Path | None = None,
 ) -> tuple[Rounded, EngineFacts]:
     """Write `module` (FP32 `[N, *image_shape]` -> `[N, classes]`) to `path` as an engine for `batches`.
+
+    Args:
+        module: Is converted, unless there is a graph of it.
+        image_shape: Of one image, as the module takes it.
+        path: Of the artifact.
+        calibration: On what ranges are measured, and what judges.
+        batches: The smallest, the usual and the largest.
+        options: Of the compiler.
+        source: The module as ONNX in FP32.
 
     Returns:
         What the manifest records of the rounding and of the engine.
@@ -50,8 +60,9 @@ def convert(
         VerificationError: It loses too much.
     """
     trt, graph = find_tensorrt(), path.with_name("model.onnx")
-    to_onnx.convert(module, image_shape, graph)
-    found = search(graph, calibration, NAME, symmetric=True)
+    if source is None:
+        to_onnx.convert(module, image_shape, graph)
+    found = search(source or graph, calibration, NAME, symmetric=True)
     found.model.ir_version = to_onnx.IR_VERSION
     onnx.save_model(found.model, graph)
     return found.made, to_tensorrt.compile_graph(trt, graph, path, batches, options, kept=found.kept)

@@ -6,12 +6,13 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
+from torch import nn
 
 from tritonrepo.client.errors import UsageError
-from tritonrepo.export import FORMATS, Options, Serving, Watcher, build
+from tritonrepo.export import FORMATS, Options, Serving, Watcher, build, to_onnx
 from tritonrepo.export.outcome import Build
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_exports")]
 MODEL = "tests/factories.py:tiny"
 
 
@@ -27,12 +28,22 @@ def export(root: Path, *formats: str, accelerator: str | None = None, **options:
 
 
 @pytest.mark.parametrize("taken", ["fp32", "uint8"])
-def test_what_is_published_was_verified_in_openvino_too(tmp_path: Path, taken: str) -> None:
+def test_what_is_published_was_verified_in_openvino_too_and_converted_once(
+    tmp_path: Path, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert, converted = to_onnx.convert, list[Path]()
+
+    def note(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> None:
+        converted.append(path)
+        convert(module, image_shape, path)
+
+    monkeypatch.setattr(to_onnx, "convert", note)
     result, said = export(tmp_path, "onnx", "onnx_int8", accelerator="openvino", input=taken)
     plain, rounded = (outcome.verification for outcome in result.outcomes)
     assert plain is not None
     assert rounded is not None
     assert rounded.rounded is not None
+    assert [path.name for path in converted] == ["model.onnx"]
     assert (plain.runtime, rounded.runtime) == ("OpenVINO", "OpenVINO")
     assert (plain.rounded, rounded.rounded.layers, rounded.images) == (None, 3, 48)
     assert rounded.worst_absolute > plain.worst_absolute
