@@ -264,8 +264,8 @@ def test_tls_over_both_protocols(onnx_repository: Path, tmp_path: Path) -> None:
         assert command.end(signal.SIGINT)[0] == 0
 
 
-def test_what_comes_over_http_passes_the_guard(onnx_repository: Path) -> None:
-    with serving(onnx_repository) as command:
+def test_verbose_shows_the_log_and_what_comes_over_http_passes_the_guard(onnx_repository: Path) -> None:
+    with serving(onnx_repository, "--verbose") as command:
         found = re.search(r"^HTTP +http://(\S+)", command.output, re.MULTILINE)
         assert found
         answers = []
@@ -279,11 +279,6 @@ def test_what_comes_over_http_passes_the_guard(onnx_repository: Path) -> None:
             answers.append(connection.getresponse().status)
             connection.close()
         assert answers == [400, 403, 403]
-        assert command.end(signal.SIGINT)[0] == 0
-
-
-def test_verbose_shows_the_log(onnx_repository: Path) -> None:
-    with serving(onnx_repository, "--verbose") as command:
         status, _, errors = command.end(signal.SIGTERM)
         assert status == 0
         assert "successfully loaded 'tiny_onnx'" in errors

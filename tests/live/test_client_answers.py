@@ -85,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     add(repository, "infinite", plain, weights=spoilt(np.inf, slice(1, 2)))
     independent = 'parameters { key: "scores" value { string_value: "independent" } }\ninstance_group'
     add(repository, "multi_label", plain, ("instance_group", independent), weights=MULTI_LABEL.weights())
-    with TritonServer(repository) as server:
+    with TritonServer(repository, stop_grace=0) as server:
         yield server
 
 

@@ -29,7 +29,7 @@ def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copytree(tiny_repository / "tiny_onnx", repository / MODEL)
     (repository / MODEL / "config.pbtxt").write_text(tiny_config(MODEL, "onnxruntime", "model.onnx"))
     (repository / MODEL / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    with TritonServer(repository) as server:
+    with TritonServer(repository, stop_grace=0) as server:
         yield server
 
 

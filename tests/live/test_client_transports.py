@@ -121,7 +121,7 @@ def proxy(tiny_server: TritonServer, certificates: Certificates) -> Iterator[Tls
 
 
 @pytest.fixture(scope="module")
-def tls_server(tiny_repository: Path, certificates: Certificates) -> Iterator[TritonServer]:
+def tls_server(tiny_onnx_repository: Path, certificates: Certificates) -> Iterator[TritonServer]:
     """The embedded Triton with its own gRPC TLS, which asks clients for a certificate."""
     certificate, key = certificates.server_pair
     arguments = (
@@ -131,7 +131,7 @@ def tls_server(tiny_repository: Path, certificates: Certificates) -> Iterator[Tr
         f"--grpc-server-key={key}",
         f"--grpc-root-cert={certificates.ca}",
     )
-    with TritonServer(tiny_repository, extra_args=arguments) as server:
+    with TritonServer(tiny_onnx_repository, extra_args=arguments, stop_grace=0) as server:
         yield server
 
 

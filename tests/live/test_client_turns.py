@@ -46,8 +46,10 @@ def test_shared_memory_is_for_one_server(tiny_server: TritonServer) -> None:
         list(classifier.classify([np.zeros((50, 60, 3), np.uint8)]))
 
 
-def test_servers_of_one_name_answer_in_turn_and_one_may_end(tiny_server: TritonServer, tiny_repository: Path) -> None:
-    with TritonServer(tiny_repository) as second:
+def test_servers_of_one_name_answer_in_turn_and_one_may_end(
+    tiny_server: TritonServer, tiny_onnx_repository: Path
+) -> None:
+    with TritonServer(tiny_onnx_repository) as second:
         # No name on this machine has two addresses; gRPC gives a list of them to the same policy.
         transport = Servers([GrpcTransport(f"ipv4:{tiny_server.grpc_url},{second.grpc_url}", Connection())])
         before = [answered(tiny_server), answered(second)]

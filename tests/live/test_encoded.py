@@ -67,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[TritonServer]:
-    with TritonServer(models, door=Door()) as server:
+    with TritonServer(models, door=Door(), stop_grace=0) as server:
         yield server
 
 
@@ -329,7 +329,7 @@ def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(
     """In each of the ways in which a server follows a repository."""
     models = tmp_path / "models"
     publish(models, FIRST)
-    with TritonServer(models, model_control_mode=mode) as server:
+    with TritonServer(models, model_control_mode=mode, stop_grace=0) as server:
         follower = Follower(server, print, threading.Lock())
 
         def check(version: str, release: Release) -> None:

@@ -37,7 +37,7 @@ def candidate(repository: Repository, release: Release, name: str = MODEL) -> Ca
 
 
 def polling(models: Path) -> TritonServer:
-    return TritonServer(models, model_control_mode="poll", repository_poll_secs=1)
+    return TritonServer(models, model_control_mode="poll", repository_poll_secs=1, stop_grace=0)
 
 
 def loads(log: str) -> int:

@@ -30,7 +30,7 @@ def add(models: Path, name: str, staging: Path) -> None:
 def test_stage_sign_release(tmp_path: Path) -> None:
     models, pair, second = tmp_path / "models", make_pair(tmp_path, "key"), replace(FIRST, scale=2.0)
     publish(models, 1, FIRST)
-    with TritonServer(models, model_control_mode="poll", repository_poll_secs=1) as server:
+    with TritonServer(models, model_control_mode="poll", repository_poll_secs=1, stop_grace=0) as server:
         loads = f"TRITONBACKEND_ModelInstanceInitialize: {MODEL}_0_0 "
         with open_repository(models) as repository:
             artifact = repository.workspace(MODEL) / "model.onnx"

@@ -60,7 +60,10 @@ class Swap(torch.nn.Module):
 
 
 class Odd(torch.nn.Module):
-    """Returns, by its first number: 0 one row, however many there are; 1 a row more; 2 a scalar. Fails at others."""
+    """Returns, by its first number: 0 one row, however many there are; 1 a row more; 2 a scalar. Fails at others.
+
+    At 3 it returns whether its tensors are inference tensors, and whether gradients are on.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         kind = int(x[0, 0].item())
@@ -70,6 +73,10 @@ class Odd(torch.nn.Module):
             return torch.cat([x, x[:1]])
         if kind == 2:
             return x.sum()
+        if kind == 3:
+            inference = 1.0 if (x + 1).is_inference() else 0.0
+            gradient = 1.0 if torch.is_grad_enabled() else 0.0
+            return torch.tensor([inference, gradient]).expand(x.shape[0], 2)
         return x.reshape(x.shape[0], 77)
 
 
@@ -78,16 +85,6 @@ class Mapped(torch.nn.Module):
 
     def forward(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
         return tensors["a"] - tensors["b"]
-
-
-class Modes(torch.nn.Module):
-    """Whether the output is an inference tensor, whether gradients are on, whether the module trains."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = x + 1
-        inference = 1.0 if y.is_inference() else 0.0
-        gradient = 1.0 if torch.is_grad_enabled() else 0.0
-        return torch.tensor([inference, gradient]).expand(x.shape[0], 2)
 
 
 def script(module: torch.nn.Module, path: Path) -> Path:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from tests.serve.models import Mapped, Modes, Odd, Sum, Swap, identity_onnx, save, script
+from tests.serve.models import Mapped, Odd, Sum, Swap, identity_onnx, save, script
 from tritonrepo.serve.models import READY, UNAVAILABLE, ModelStatus
 from tritonrepo.serve.triton import TritonServer
 
@@ -99,9 +99,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     add_torchscript(repository / "wrong_datatype", Swap(), PAIR_INPUTS, wrong)
     add_torchscript(repository / "no_output", Sum(), PAIR_INPUTS, fp32.format("OUTPUT__4"))
     one = fp32.format("x")
-    add_torchscript(repository / "modes", Modes(), one, fp32.format("OUTPUT__0"))
     no_inference_mode = 'parameters { key: "INFERENCE_MODE" value { string_value: "false" } }'
-    add_torchscript(repository / "no_inference_mode", Modes(), one, fp32.format("OUTPUT__0"), no_inference_mode)
+    add_torchscript(repository / "no_inference_mode", Odd(), one, fp32.format("OUTPUT__0"), no_inference_mode)
     add_torchscript(repository / "odd", Odd(), one, fp32.format("OUTPUT__0"))
     sum_all = repository / "onnx_scalars"
     write_config(sum_all, "onnxruntime", SCALAR.format("X"), SCALAR.format("Y"), ONE_INSTANCE, max_batch_size=0)
@@ -109,10 +108,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     fewer = repository / "onnx_fewer"
     write_config(fewer, "onnxruntime", fp32.format("X"), fp32.format("Y"), ONE_INSTANCE)
     add_fewer_onnx(fewer / "1" / "model.onnx")
-    (shutil.copytree(repository / "modes", repository / "broken") / "1" / "model.pt").write_bytes(b"not TorchScript")
+    (shutil.copytree(repository / "odd", repository / "broken") / "1" / "model.pt").write_bytes(b"not TorchScript")
     config = repository / "broken" / "config.pbtxt"
-    config.write_text(config.read_text().replace('"modes"', '"broken"'))
-    with TritonServer(repository) as running:
+    config.write_text(config.read_text().replace('"odd"', '"broken"'))
+    with TritonServer(repository, stop_grace=0) as running:
         yield running
 
 
@@ -226,8 +225,8 @@ def test_an_onnx_scalar_has_the_dimensions_of_the_configuration(server: TritonSe
 
 def test_torchscript_runs_without_gradients(server: TritonServer) -> None:
     x = np.zeros((1, 2), np.float32)
-    np.testing.assert_array_equal(infer(server, "modes", x=x)["OUTPUT__0"], [[1, 0]])
-    np.testing.assert_array_equal(infer(server, "no_inference_mode", x=x)["OUTPUT__0"], [[0, 0]])
+    np.testing.assert_array_equal(infer(server, "odd", x=x + 3)["OUTPUT__0"], [[1, 0]])
+    np.testing.assert_array_equal(infer(server, "no_inference_mode", x=x + 3)["OUTPUT__0"], [[0, 0]])
 
 
 def test_a_model_without_batches_has_free_dimensions(server: TritonServer) -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tritonrepo.serve.endpoint import MOST_REQUESTS, READY, Answer, Endpoint, check
+from tritonrepo.serve.endpoint import MOST_REQUESTS, READY, Answer, Endpoint, Handler, check
 from tritonrepo.serve.errors import NoAnswerError, PortTakenError
 from tritonrepo.serve.pages import STARTING, make_pages, metric
 from tritonrepo.serve.ports import ADDRESS
@@ -63,7 +63,8 @@ def test_only_its_own_pages_are_there_and_no_other_site_reads_them(address: str)
     assert get(address, READY, Origin="https://evil.example") == HTTPStatus.FORBIDDEN
 
 
-def test_idle_connections_keep_nobody_out_for_long(address: str) -> None:
+def test_idle_connections_keep_nobody_out_for_long(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "timeout", 0.5)
     host, port = address.split(":")
     idle = [socket.create_connection((host, int(port))) for _ in range(MOST_REQUESTS)]
     try:

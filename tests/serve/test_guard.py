@@ -35,8 +35,8 @@ BOMBS = (
 
 
 @pytest.fixture(scope="module")
-def server(tiny_repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(tiny_repository, door=Door()) as server:
+def server(tiny_onnx_repository: Path) -> Iterator[TritonServer]:
+    with TritonServer(tiny_onnx_repository, door=Door(), stop_grace=0) as server:
         yield server
 
 
