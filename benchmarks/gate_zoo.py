@@ -54,16 +54,14 @@ class Row:
 def examine_all(names: Iterable[str] | None, root: Path) -> dict[str, Examined]:
     """What became of each module, by name; each process takes every second one."""
     chosen = None if names is None else set(names)
-    files = [
-        (file, [name for name in kept if chosen is None or name in chosen])
+    factories = [
+        f"{file}:{name}"
         for file, kept in ((right.__file__, right.RIGHT), (wrong.__file__, wrong.WRONG))
+        for name in kept
+        if chosen is None or name in chosen
     ]
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), silence) as pool:
-        parts = [
-            pool.submit(examine, file, kept[start::PROCESSES], root / f"{start}-{Path(file).stem}")
-            for start in range(PROCESSES)
-            for file, kept in files
-        ]
+        parts = [pool.submit(examine, factories[start::PROCESSES], root / f"{start}") for start in range(PROCESSES)]
         return {examined.name: examined for part in parts for examined in part.result()}
 
 

@@ -1,6 +1,8 @@
 """Fixtures that the tests share: a tiny model repository, the embedded Triton over it, and an object store."""
 
+import fcntl
 import itertools
+import os
 import shutil
 import signal
 import time
@@ -19,6 +21,8 @@ from tritonrepo.serve.triton import TritonServer
 if TYPE_CHECKING:
     import torch
 
+# For this process and all that it starts: the tests' networks are tiny, and each core has a worker of pytest-xdist.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUCKETS = itertools.count(1)
 TINY_SIDE = 32
 TINY_LABELS = ("ant", "bee", "cat, domestic", "dog", "eel", "fox: red", "gnu", "hen", "ibis", "jay")
@@ -118,10 +122,19 @@ def export_tiny_torchscript(path: Path) -> None:
     traced.save(str(path))
 
 
-@pytest.fixture(scope="session")
-def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model repository of the tiny model as tiny_onnx and tiny_torchscript. Shared: copy it before changing it."""
-    repository = tmp_path_factory.mktemp("tiny") / "model_repository"
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A directory that `make` fills in one worker of pytest-xdist, for all of them."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / name).exists():
+            make(shared / f"{name}.new")
+            (shared / f"{name}.new").rename(shared / name)
+    return shared / name
+
+
+def make_tiny_repository(repository: Path) -> None:
     for name, backend, filename, export in (
         ("tiny_onnx", "onnxruntime", "model.onnx", export_tiny_onnx),
         ("tiny_torchscript", "pytorch", "model.pt", export_tiny_torchscript),
@@ -131,7 +144,12 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (version.parent / "config.pbtxt").write_text(tiny_config(name, backend, filename))
         (version.parent / "labels.txt").write_text("".join(f"{label}\n" for label in TINY_LABELS))
         export(version / filename)
-    return repository
+
+
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository of the tiny model as tiny_onnx and tiny_torchscript. Shared: copy it before changing it."""
+    return made_once(tmp_path_factory, "tiny_repository", make_tiny_repository)
 
 
 @pytest.fixture
@@ -141,10 +159,27 @@ def repository(tiny_repository: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_onnx_repository(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tiny_onnx alone: the process of tiny_torchscript takes seconds to start. Shared: copy it before changing it."""
+    repository = tmp_path_factory.mktemp("tiny_onnx") / "model_repository"
+    shutil.copytree(tiny_repository / "tiny_onnx", repository / "tiny_onnx")
+    return repository
+
+
+@pytest.fixture(scope="session")
 def tiny_server(tiny_repository: Path) -> Iterator[TritonServer]:
     """The embedded Triton over the tiny repository, for the whole session: do not stop it, do not unload its models."""
-    with TritonServer(tiny_repository, shared_memory=True) as server:
+    with TritonServer(tiny_repository, shared_memory=True, stop_grace=0) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def quick_exports() -> Iterator[None]:
+    """Exports of this process do once what each does by default: `tests.exporting.quick` says what."""
+    from tests.exporting import quick
+
+    with quick():
+        yield
 
 
 @pytest.fixture(scope="session")

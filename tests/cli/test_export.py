@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +9,13 @@ import pytest
 import torch
 
 from tests import factories
+from tests.exporting import fork
 from tests.repository.releases import served
 from tritonrepo.cli.main import main
 from tritonrepo.export import to_torchscript
 from tritonrepo.repository.layout import version_numbers
 
-pytestmark = pytest.mark.slow  # each export starts a process that runs the artifacts
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_exports")]
 
 ROOT = Path(__file__).parents[2]
 FACTORIES = "tests/factories.py"
@@ -51,14 +49,13 @@ def test_an_export_publishes_what_the_contract_says(repository: Path, capsys: py
         assert {"torch", "onnx", "onnxruntime", "python"} <= set(manifest["libraries"])
 
 
-@pytest.mark.slow
 def test_a_second_process_finds_the_same_artifacts_unchanged(repository: Path) -> None:
-    command = [sys.executable, "-m", "export", "--model", f"{FACTORIES}:tiny", "--repository", str(repository)]
     for status in ("published v1", "unchanged v1"):
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-        assert result.returncode == 0, result.stderr
-        assert result.stdout.count(status) == 2
-        assert "publish" in result.stderr
+        with fork(["export", "--model", f"{FACTORIES}:tiny", "--repository", str(repository)]) as running:
+            done = running.end()
+        assert done.status == 0, done.errors
+        assert done.output.count(status) == 2
+        assert "publish" in done.errors
 
 
 def test_new_weights_make_a_new_version_and_rollback_withdraws_it(
@@ -306,13 +303,15 @@ def test_a_directory_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) 
     assert "cannot write to the repository /proc/models" in capsys.readouterr().err
 
 
-def test_ngc_out_of_reach_fails_with_the_remedy(repository: Path, tmp_path: Path) -> None:
+def test_ngc_out_of_reach_fails_with_the_remedy(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Through a proxy that is not there, so that the answer is the same wherever the test runs."""
-    environment = {**os.environ, "https_proxy": "http://127.0.0.1:1", "XDG_CACHE_HOME": str(tmp_path)}
-    environment.pop("no_proxy", None)
-    command = [sys.executable, "-m", "export", "--repository", str(repository)]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 3
-    assert "cannot download https://api.ngc.nvidia.com" in result.stderr
-    assert "--weights PATH" in result.stderr
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert main(["export", "--repository", str(repository)]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cannot download https://api.ngc.nvidia.com" in said
+    assert "--weights PATH" in said
     assert list(repository.iterdir()) == []

@@ -2,15 +2,14 @@
 
 import os
 import resource
+import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import heed_interrupts
+from tests.exporting import fork
 from tests.repository.releases import contents
 from tritonrepo.cli.main import main
 
@@ -23,35 +22,32 @@ def words(root: Path, factory: str, formats: str) -> list[str]:
     return ["export", "--model", model, "--formats", formats, "--repository", str(root), "--max-batch-size", "4"]
 
 
-def start(arguments: list[str], before: Callable[[], None]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tritonrepo", *arguments]
-    pipe = subprocess.PIPE
-    # CPython 3.11 takes a compiled module for written that a limit on the size of files has cut: it must write none.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.Popen(command, preexec_fn=before, env=environment, stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Path:
+    """A repository that holds one model. Shared: use `root` to change it."""
+    root = tmp_path_factory.mktemp("exported") / "models"
+    assert main(words(root, "tiny", "torchscript")) == 0
+    return root
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A repository that holds one model."""
-    root = tmp_path / "models"
-    assert main(words(root, "tiny", "torchscript")) == 0
-    return root
+def root(exported: Path, tmp_path: Path) -> Path:
+    """A copy of it, alone in a directory."""
+    return Path(shutil.copytree(exported, tmp_path / "models"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_leaves_whole_models_and_says_so(number: signal.Signals, root: Path) -> None:
     before = contents(root)
-    with start(words(root, "other_weights", "torchscript,onnx"), heed_interrupts) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+    with fork(words(root, "other_weights", "torchscript,onnx"), heed_interrupts) as running:
+        for line in running.errors:
             if "onnx: convert" in line:
                 assert (root.parent / ".models.staging").is_dir()
-                process.send_signal(number)
+                os.kill(running.pid, number)
                 break
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "interrupted while exporting; every model in the repository is whole"
+        done = running.end()
+    assert done.status == 130
+    assert done.errors.splitlines()[-1] == "interrupted while exporting; every model in the repository is whole"
     assert contents(root) == before
     assert [path.name for path in root.parent.iterdir()] == ["models"]
 
@@ -72,11 +68,11 @@ def small_files() -> None:
 @pytest.mark.parametrize("formats", ["torchscript", "onnx", "onnx_fp16"])
 def test_a_full_disk_is_missing_with_what_to_do(formats: str, root: Path) -> None:
     before = contents(root)
-    with start(words(root, "other_weights", formats), small_files) as process:
-        output, errors = process.communicate(timeout=120)
-    assert process.returncode == 3, output + errors
-    assert "Traceback" not in errors
-    last = errors.splitlines()[-1]
+    with fork(words(root, "other_weights", formats), small_files) as running:
+        done = running.end()
+    assert done.status == 3, done
+    assert "Traceback" not in done.errors
+    last = done.errors.splitlines()[-1]
     assert f"cannot export to {root}: File too large" in last
     assert "Every model in the repository is whole; free space or mend the permissions, then export again" in last
     assert contents(root) == before

@@ -36,6 +36,7 @@ def sorting():
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("quick_exports"),
     pytest.mark.skipif(
         torch.cuda.is_available(), reason="this machine has an NVIDIA GPU, and would publish the engine"
     ),

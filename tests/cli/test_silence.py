@@ -1,12 +1,12 @@
 """What frameworks print while they convert and run artifacts does not reach the user; what goes wrong does."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.exporting import fork
 from tests.programs import on_a_terminal
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ NO_MORE_THAN_STEPS = re.compile(
 def words(factory: str, formats: str, repository: Path) -> list[str]:
     model = f"{ROOT}/tests/factories.py:{factory}"
     options = ["--model", model, "--formats", formats, "--repository", str(repository), "--max-batch-size", "4"]
-    return [sys.executable, "-m", "tritonrepo", "export", *options]
+    return ["export", *options]
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,11 @@ def words(factory: str, formats: str, repository: Path) -> list[str]:
     ],
 )
 def test_a_refusal_is_one_sentence(factory: str, formats: str, reasons: list[str], tmp_path: Path) -> None:
-    done = subprocess.run(words(factory, formats, tmp_path / "models"), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert NO_MORE_THAN_STEPS.fullmatch(done.stderr), done.stderr
-    table, *errors, last = re.split(r"^(?:error: |(?=nothing was published))", done.stdout, flags=re.MULTILINE)
+    with fork(words(factory, formats, tmp_path / "models")) as running:
+        done = running.end()
+    assert done.status == 1
+    assert NO_MORE_THAN_STEPS.fullmatch(done.errors), done.errors
+    table, *errors, last = re.split(r"^(?:error: |(?=nothing was published))", done.output, flags=re.MULTILINE)
     for error, reason in zip(errors, reasons, strict=True):
         assert re.search(reason, error)
         assert len(error.splitlines()) == 1
@@ -53,9 +54,8 @@ def test_a_refusal_is_one_sentence(factory: str, formats: str, reasons: list[str
 
 def test_every_way_to_write_is_silent_while_artifacts_are_made(tmp_path: Path) -> None:
     """In the step before, a module of the user's may still print: that is where its author looks for faults."""
-    command = words("loud", "torchscript", tmp_path / "models")
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
-    before, after = done.stdout.split("- torchscript: convert\n")
+    with fork(words("loud", "torchscript", tmp_path / "models"), together=True) as running:
+        before, after = running.end().output.split("- torchscript: convert\n")
     calls, rest = divmod(before.count("NOISE"), 7)
     assert (calls > 0, rest) == (True, 0), before
     assert "NOISE" not in after
@@ -63,7 +63,8 @@ def test_every_way_to_write_is_silent_while_artifacts_are_made(tmp_path: Path) -
 
 
 def test_a_terminal_still_sees_the_step_turn(tmp_path: Path) -> None:
-    status, seen = on_a_terminal(words("loud", "onnx", tmp_path / "models"))
+    command = [sys.executable, "-m", "tritonrepo", *words("loud", "onnx", tmp_path / "models")]
+    status, seen = on_a_terminal(command)
     assert status == 1
     after = seen.split("onnx: convert", 1)[1]
     assert after.count("onnx: convert") > 10, "the line stood still"

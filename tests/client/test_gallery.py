@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +48,18 @@ def contract(trained: str = "true") -> ModelContract:
     )
 
 
+@cache
+def hue(number: int) -> bytes:
+    return thumbnail(Image.new("HSV", (160, 100 + number), (number * 7 % 256, 140, 220)).convert("RGB"))
+
+
 def result(number: int, image: str = "") -> Result:
-    hue = Image.new("HSV", (160, 100 + number % 80), (number * 7 % 256, 140, 220)).convert("RGB")
     share = 0.5 + (number % 10) / 20
     predictions = (
         Prediction(1, "tabby, tabby cat", share, 9.0),
         Prediction(2, "a label that is far too long for any card and has to be cut", 1 - share, 3.0),
     )
-    return Result(image or f"photographs/{number:04}.jpg", "net_onnx", "1", predictions, thumbnail=thumbnail(hue))
+    return Result(image or f"photographs/{number:04}.jpg", "net_onnx", "1", predictions, thumbnail=hue(number % 80))
 
 
 def write(path: Path, results: list[Result], trained: str = "true") -> Path:

@@ -60,6 +60,7 @@ def test_the_artifact_says_what_is_right(precision: str, tolerance: object, expe
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_exports")
 @pytest.mark.parametrize("given", ["fp32", "uint8"])
 def test_whoever_prepares_the_pictures_as_clients_do_gets_the_scores(given: str, tmp_path: Path) -> None:
     """From the repository alone, without the photographs; `serve` and any client do nothing else."""

@@ -19,13 +19,23 @@ def ignore(*_: object) -> None:
     pass
 
 
+@pytest.fixture(scope="module")
+def fallen_back(tmp_path_factory: pytest.TempPathFactory) -> tuple[Weights, list[str]]:
+    """What `auto` takes, and says, where NVIDIA's checkpoint is out of reach."""
+    notices: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ngc.CHECKPOINTS, "resnet50", "http://127.0.0.1:1/resnet50.pth.tar")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        _, provenance = weights.load("resnet50", "auto", ignore, notices.append)
+    return provenance, notices
+
+
 @pytest.mark.slow
-def test_seeded_is_deterministic_sane_and_says_that_it_is_untrained() -> None:
+def test_seeded_is_deterministic_sane_and_says_that_it_is_untrained(fallen_back: tuple[Weights, list[str]]) -> None:
     module, first = weights.load("resnet50", "seeded:3", ignore, ignore)
     _, again = weights.load("resnet50", "seeded:3", ignore, ignore)
-    _, other = weights.load("resnet50", "seeded", ignore, ignore)
     assert first == again
-    assert first.sha256 != other.sha256
+    assert first.sha256 != fallen_back[0].sha256
     assert not first.trained
     assert not module.training
     with torch.inference_mode():
@@ -45,16 +55,18 @@ def test_a_bad_seed_is_refused(source: str) -> None:
 
 
 @pytest.mark.slow
-def test_auto_falls_back_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(ngc.CHECKPOINTS, "resnet50", "http://127.0.0.1:1/resnet50.pth.tar")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    notices: list[str] = []
-    _, provenance = weights.load("resnet50", "auto", ignore, notices.append)
+def test_auto_falls_back_and_says_why(fallen_back: tuple[Weights, list[str]]) -> None:
+    provenance, notices = fallen_back
     assert not provenance.trained
     assert "refused" in notices[0]
     assert "untrained" in notices[0]
+
+
+def test_ngc_does_not_fall_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(ngc.CHECKPOINTS, "resnet50", "http://127.0.0.1:1/resnet50.pth.tar")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(MissingError, match="--weights PATH"):
-        weights.load("resnet50", "ngc", ignore, notices.append)
+        weights.load("resnet50", "ngc", ignore, ignore)
 
 
 def test_a_file_is_trained_and_hashed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tritonrepo.cli.main import main
 from tritonrepo.repository.doctor import examine_repository
 from tritonrepo.repository.layout import read_config
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.usefixtures("quick_exports")]
 WORDS = ["--model", "tests/factories.py:tiny", "--max-batch-size", "2"]
 
 

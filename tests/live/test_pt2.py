@@ -1,11 +1,11 @@
-"""One AOTInductor package, compiled by the exporter: verified, examined, and served beside TorchScript."""
+"""AOTInductor packages, compiled by the exporter: verified, examined, and served."""
 
 import json
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,29 +35,44 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 LARGEST = 4
 SIDE = factories.SIDE
-WORDS = ("--model", "tests/factories.py:tiny", "--formats", "torchscript,pt2", "--instances", "2")
+WORDS = ("--model", "tests/factories.py:tiny", "--formats", "pt2", "--instances", "2")
 TOGETHER = ("--max-batch-size", str(LARGEST), "--queue-delay-us", "5000000")
 """Requests wait for each other until there is a batch."""
+ALONE = (("count: 2", "count: 1"), ("max_queue_delay_microseconds: 5000000", "max_queue_delay_microseconds: 0"))
+"""What to change of a configuration so that one instance answers at once."""
 
 Images = NDArray[np.float32]
 
 
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tiny_torchscript and tiny_pt2. Shared: copy it before changing it."""
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Path:
+    """tiny_pt2. Shared: copy it before changing it."""
     root = tmp_path_factory.mktemp("pt2") / "models"
     assert main(["export", "--repository", str(root), *WORDS, *TOGETHER]) == 0
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def package(repository: Path) -> Path:
     return repository / "tiny_pt2" / "1" / "model.pt2"
 
 
 @pytest.fixture(scope="module")
-def server(repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(repository) as running:
+def pixels(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Path:
+    """A repository with pixels_pt2, which takes pixels."""
+    root = tmp_path_factory.mktemp("pixels") / "models"
+    words = ["--model", "tests/factories.py:tiny", "--name", "pixels", "--formats", "pt2", "--input", "uint8"]
+    words += ["--cpu-isa", "native", "--max-batch-size", str(LARGEST), "--repository", str(root)]
+    assert main(["export", *words]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path, pixels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """Both packages."""
+    both = Path(shutil.copytree(repository, tmp_path_factory.mktemp("both") / "models"))
+    shutil.copytree(pixels / "pixels_pt2", both / "pixels_pt2")
+    with TritonServer(both, stop_grace=0) as running:
         yield running
 
 
@@ -105,15 +120,6 @@ def test_the_doctor_knows_which_triton_batches_it(repository: Path) -> None:
     assert (fault.subject, fault.text[:29]) == ("tiny_pt2/1", "Triton 26.06 does not batch p")
 
 
-def test_it_answers_as_torchscript_does(server: TritonServer, images: Images, expected: Images) -> None:
-    for size in (LARGEST, 1, 3):
-        with ThreadPoolExecutor(2) as pool:
-            models = ("tiny_pt2", "tiny_torchscript")
-            found, other = pool.map(lambda model, size=size: infer(server, model, images[:size]), models)
-        np.testing.assert_allclose(found, expected[:size], atol=1e-5)
-        np.testing.assert_allclose(found, other, atol=1e-5)
-
-
 def test_two_instances_serve_it(server: TritonServer) -> None:
     with triton_grpc.InferenceServerClient(server.grpc_url) as client:
         (group,) = client.get_model_config("tiny_pt2").config.instance_group
@@ -141,22 +147,30 @@ def test_it_is_loaded_again_and_leaves_nothing_unpacked(server: TritonServer, im
     assert unpacked() == set()
 
 
-def test_a_server_that_follows_loads_what_is_new_and_nothing_else(
+def test_a_server_that_follows_tries_again_what_failed_and_loads_what_is_new_and_nothing_else(
     repository: Path, tmp_path: Path, images: Images, expected: Images
 ) -> None:
-    shutil.copytree(repository / "tiny_pt2", tmp_path / "models" / "tiny_pt2")
-    versions = tmp_path / "models" / "tiny_pt2"
-    with TritonServer(tmp_path / "models") as server:
+    versions = Path(shutil.copytree(repository / "tiny_pt2", tmp_path / "models" / "tiny_pt2"))
+    for config in versions.rglob("config.pbtxt"):
+        change(config, ALONE)
+    whole = (versions / "1" / "model.pt2").read_bytes()
+    (versions / "1" / "model.pt2").write_bytes(whole[:1000])
+    with TritonServer(tmp_path / "models", stop_grace=0) as server:
         follower = Follower(server, lambda _: None, threading.Lock())
         follower.look()
-        assert server.log().count('"loading: tiny_pt2:') == 1
+        assert server.log().count('"loading: tiny_pt2:1') == 2
+        assert "tiny_pt2" not in server.ready_versions()
         shutil.copytree(versions / "1", versions / "2")
+        (versions / "2" / "model.pt2").write_bytes(whole)
         serve_version(versions, 2, own_labels=True)
         follower.look()
         assert server.ready_versions() == {"tiny_pt2": ["2"]}
-        np.testing.assert_allclose(infer(server, "tiny_pt2", images), expected, atol=1e-5)
+        for size in (1, 3, LARGEST):
+            np.testing.assert_allclose(infer(server, "tiny_pt2", images[:size]), expected[:size], atol=1e-5)
+        follower.look()
+        assert server.log().count('"loading: tiny_pt2:2') == 1
         (versions / "3").mkdir()
-        (versions / "3" / "model.pt2").write_bytes((versions / "1" / "model.pt2").read_bytes()[:1000])
+        (versions / "3" / "model.pt2").write_bytes(whole[:1000])
         serve_version(versions, 3, own_labels=False)
         follower.look()
         assert server.ready_versions() == {"tiny_pt2": ["2"]}
@@ -164,21 +178,19 @@ def test_a_server_that_follows_loads_what_is_new_and_nothing_else(
         assert "is no AOTInductor package: it is no ZIP file, or is cut off" in fault
 
 
+def change(path: Path, changes: Sequence[tuple[str, str]]) -> None:
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
 def serve_version(model: Path, version: int, *, own_labels: bool) -> None:
     """Let the record name a version, by the configuration of version 1."""
     record = model / "config.pbtxt"
     text = own_text((model / "1" / record.name).read_text(), version, own_labels=own_labels)
     record.write_text(record_text(text, (version,), range(1, version + 1), version))
-
-
-def test_what_could_not_be_loaded_is_tried_again_at_each_look(repository: Path, tmp_path: Path) -> None:
-    package = Path(shutil.copytree(repository / "tiny_pt2", tmp_path / "models" / "tiny_pt2")) / "1" / "model.pt2"
-    package.write_bytes(package.read_bytes()[:1000])
-    with TritonServer(tmp_path / "models") as server:
-        follower = Follower(server, lambda _: None, threading.Lock())
-        follower.look()
-        assert server.log().count('"loading: tiny_pt2:1') == 2
-        assert "tiny_pt2" not in server.ready_versions()
 
 
 def test_a_tensor_of_another_shape_is_an_error_and_not_read_beyond_its_end(package: Path) -> None:
@@ -203,17 +215,8 @@ def test_a_package_is_no_program_to_export(package: Path, tmp_path: Path, capsys
     assert "mine.pt2: is a package that AOTInductor compiled" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with tiny_pt2, which takes pixels."""
-    root = tmp_path_factory.mktemp("pixels") / "models"
-    words = ["--model", "tests/factories.py:tiny", "--formats", "pt2", "--input", "uint8", "--cpu-isa", "native"]
-    assert main(["export", *words, "--max-batch-size", str(LARGEST), "--repository", str(root)]) == 0
-    return root
-
-
 def test_a_package_takes_pixels(pixels: Path) -> None:
-    package = pixels / "tiny_pt2/1/model.pt2"
+    package = pixels / "pixels_pt2/1/model.pt2"
     facts = read_facts(package)
     assert (facts.isa, facts.input) == ("native", f"UINT8 [{SIDE}, {SIDE}, 3]")
     run = to_pt2.load(package)
@@ -225,11 +228,11 @@ def test_a_package_takes_pixels(pixels: Path) -> None:
 
 
 def test_pictures_are_classified_by_a_package_of_pixels(
-    pixels: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: TritonServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pictures = draw_pictures(tmp_path, 5)
-    with TritonServer(pixels) as server:
-        assert main(["classify", str(tmp_path), "--url", server.grpc_url, "--format", "json"]) == 0
+    words = ["--model", "pixels_pt2", "--url", server.grpc_url, "--format", "json"]
+    assert main(["classify", str(tmp_path), *words]) == 0
     rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [row["image"] for row in rows] == [str(path) for path in pictures]
     for row, path in zip(rows, pictures, strict=True):

@@ -36,14 +36,14 @@ class Examined:
     notices: tuple[str, ...] = ()
 
 
-def examine(file: str, names: Sequence[str], root: Path) -> list[Examined]:
-    """The factories `names` of a file, one after another; runs in a process of its own."""
+def examine(factories: Sequence[str], root: Path) -> list[Examined]:
+    """The factories, as in FILE:NAME, one after another; runs in a process of its own."""
     torch.set_num_threads(1)
     with open_repository(root / "models") as repository, FreshProcess([format.name for format in FORMATS]) as process:
         found = []
-        for name in names:
-            notices: list[str] = []
-            options = Options(f"{file}:{name}", None, FORMATS, root / "models", Serving(MAX_BATCH_SIZE))
+        for factory in factories:
+            notices, name = list[str](), factory.rpartition(":")[2]
+            options = Options(factory, None, FORMATS, root / "models", Serving(MAX_BATCH_SIZE))
             started = time.perf_counter()
             try:
                 made = subject.prepare(options, repository, Watcher(notices.append))

@@ -1,11 +1,11 @@
 """A handful of the zoo through the gate, for both default formats; `python -m benchmarks.gate_zoo` takes all of it."""
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.exporting import CONTEXT
 from tests.zoo.examine import FORMATS, Examined, examine
 from tests.zoo.expected import LIMITS, REASONS, SCORES
 from tests.zoo.right import RIGHT
@@ -25,10 +25,10 @@ SOME_WRONG = (
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Examined]:
     """What became of each, by name."""
     root = tmp_path_factory.mktemp("zoo")
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        right = pool.submit(examine, str(HERE / "right.py"), SOME_RIGHT, root)
-        wrong = pool.submit(examine, str(HERE / "wrong.py"), SOME_WRONG, root)
-        return {examined.name: examined for examined in (*right.result(), *wrong.result())}
+    some = (("right.py", SOME_RIGHT), ("wrong.py", SOME_WRONG))
+    factories = [f"{HERE / file}:{name}" for file, names in some for name in names]
+    with ProcessPoolExecutor(1, CONTEXT) as pool:
+        return {examined.name: examined for examined in pool.submit(examine, factories, root).result()}
 
 
 def test_there_are_enough_of_each_and_all_have_a_reason() -> None:

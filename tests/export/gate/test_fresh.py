@@ -2,9 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from tests import factories
 from tests.conftest import wait_until
 from tests.export.gate.modules import SHAPE, around, make_images
+from tests.exporting import CONTEXT
 from tests.zoo.wrong import register_an_operator
 from tritonrepo.export import to_onnx, to_torchscript
 from tritonrepo.export.errors import VerificationError
@@ -63,38 +63,45 @@ def test_a_failing_batch_raises_what_the_runtime_says(process: FreshProcess, tmp
     assert run(IMAGES).shape == (5, factories.CLASSES)
 
 
-def test_a_process_that_an_artifact_kills_is_said_and_the_next_artifact_has_another(tmp_path: Path) -> None:
+def test_a_process_that_an_artifact_kills_is_said_and_the_next_artifact_has_another(
+    process: FreshProcess, tmp_path: Path
+) -> None:
     to_torchscript.convert(factories.network(), SHAPE, tmp_path / "model")
-    with FreshProcess(["torchscript"]) as process:
-        run = process.load("torchscript", tmp_path / "model")
-        os.kill(process._process.pid, signal.SIGKILL)
-        with pytest.raises(VerificationError, match=r"died of it .SIGKILL., and a server would too"):
-            run(IMAGES)
-        assert process.load("torchscript", tmp_path / "model")(IMAGES).shape == (5, factories.CLASSES)
+    run = process.load("torchscript", tmp_path / "model")
+    os.kill(process._process.pid, signal.SIGKILL)
+    with pytest.raises(VerificationError, match=r"died of it .SIGKILL., and a server would too"):
+        run(IMAGES)
+    assert process.load("torchscript", tmp_path / "model")(IMAGES).shape == (5, factories.CLASSES)
 
 
-def test_it_imports_nothing_from_the_working_directory(tmp_path: Path) -> None:
+def test_it_imports_nothing_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('the user\\'s own numpy')")
     (tmp_path / "nothing.onnx").write_bytes(b"")
-    code = (
-        "import pathlib\nfrom tritonrepo.export.gate.fresh import FreshProcess\n"
-        f"import os; os.chdir({str(tmp_path)!r})\n"
-        "with FreshProcess(['onnx']) as process:\n    process.load('onnx', pathlib.Path('nothing.onnx'))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert "its own runtime cannot load it" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    with (
+        FreshProcess(["onnx"]) as process,
+        pytest.raises(VerificationError, match="its own runtime cannot load it"),
+    ):
+        process.load("onnx", Path("nothing.onnx"))
+
+
+def hold(connection: Connection) -> None:
+    """Start a process, and wait to be killed."""
+    process = FreshProcess(["torchscript"])
+    connection.send(process._process.pid)
+    connection.recv()
 
 
 def test_it_ends_at_once_when_its_parent_is_killed() -> None:
     """Also one that can notice nothing by itself: it stands still in the middle of its imports."""
-    code = (
-        "from tritonrepo.export.gate.fresh import FreshProcess\n"
-        "process = FreshProcess(['torchscript'])\nprint(process._process.pid, flush=True)\ninput()\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
-        wait_until(lambda: any("torch" in mapped.path for mapped in child.memory_maps()))
-        child.suspend()
-        parent.kill()
-        assert psutil.wait_procs([child], timeout=10)[1] == []
+    ours, theirs = CONTEXT.Pipe()
+    parent = CONTEXT.Process(target=hold, args=(theirs,))
+    parent.start()
+    child = psutil.Process(ours.recv())
+    wait_until(lambda: any("torch" in mapped.path for mapped in child.memory_maps()))
+    child.suspend()
+    parent.kill()
+    assert psutil.wait_procs([child], timeout=10)[1] == []
+    parent.join()
+    ours.close()
+    theirs.close()

@@ -14,7 +14,7 @@ from tritonrepo.export import network, to_onnx, to_onnx_fp16
 from tritonrepo.export.errors import ConversionError
 from tritonrepo.export.int8.graph import Quantiser
 from tritonrepo.export.options import EngineOptions
-from tritonrepo.export.tensorrt.engine import build
+from tritonrepo.export.tensorrt.engine import Engine, build
 from tritonrepo.repository.artifacts import plan
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,13 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_fp16_graph_becomes_an_fp16_engine(half: Path) -> None:
-    engine = build(trt, half, BATCHES, OPTIONS)
+@pytest.fixture(scope="module")
+def engine(half: Path) -> Engine:
+    """That of the usual options."""
+    return build(trt, half, BATCHES, OPTIONS)
+
+
+def test_an_fp16_graph_becomes_an_fp16_engine(engine: Engine) -> None:
     assert (engine.convolutions, engine.fp16_convolutions) == (2, 2)
     assert 0 < engine.fp16_layers < engine.layers, "the casts at both ends are not all FP16"
     assert engine.plan[:4] == plan.RTX_TAG
@@ -39,10 +44,8 @@ def test_an_fp16_graph_becomes_an_fp16_engine(half: Path) -> None:
     assert "2 of 2 convolutions" in str(engine)
 
 
-def test_the_profile_is_what_the_engine_is_compiled_for(half: Path) -> None:
-    one = build(trt, half, (1, 1, 1), OPTIONS)
-    many = build(trt, half, BATCHES, OPTIONS)
-    assert one.plan != many.plan
+def test_the_profile_is_what_the_engine_is_compiled_for(half: Path, engine: Engine) -> None:
+    assert build(trt, half, (1, 1, 1), OPTIONS).plan != engine.plan
     with pytest.raises(ConversionError, match=r"no profile of batches \(8, 4, 1\)"):
         build(trt, half, (8, 4, 1), OPTIONS)
 
@@ -135,9 +138,9 @@ def test_a_failed_build_does_not_stain_the_next(half: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["8.0", "12.0"])
-def test_it_compiles_for_the_compute_capability_that_is_chosen(half: Path, version: str) -> None:
+def test_it_compiles_for_the_compute_capability_that_is_chosen(half: Path, engine: Engine, version: str) -> None:
     chosen = build(trt, half, BATCHES, dataclasses.replace(OPTIONS, compute_capability=version))
-    assert chosen.plan != build(trt, half, BATCHES, OPTIONS).plan
+    assert chosen.plan != engine.plan
 
 
 def test_an_unknown_compute_capability_is_refused(half: Path) -> None:
