@@ -19,6 +19,7 @@ from tritonrepo.repository.rollout.fleet import Fleet, FleetError
 from tritonrepo.repository.rollout.release import Rollout
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.address import open_store
+from tritonrepo.repository.store.seam import Record
 
 KEPT = 2
 SUMMARY = (
@@ -92,14 +93,14 @@ def _prune(args: argparse.Namespace, fleet: Fleet, model: str) -> None:
             terminal.note(f"{model}: {words} {', '.join(map(str, numbers))}")
 
 
-def _switch_of(args: argparse.Namespace) -> Callable[[str, int, bool], None]:
+def _switch_of(args: argparse.Namespace) -> Callable[[str, int, bool, Record | None], None]:
     """What commits a version of a model, holding the repository for no longer than that.
 
     Nothing that a rollback may go to is given up yet: the release may be undone.
     """
 
-    def switch(model: str, version: int, overlap: bool) -> None:
+    def switch(model: str, version: int, overlap: bool, expected: Record | None) -> None:
         with open_repository(args.repository, args.staging, terminal.note) as models:
-            models.switch(model, version, overlap=overlap)
+            models.switch(model, version, overlap=overlap, expected=expected)
 
     return switch

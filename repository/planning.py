@@ -23,7 +23,7 @@ from tritonrepo.repository.overlap import changes_from, check_beside
 from tritonrepo.repository.record import own_text
 from tritonrepo.repository.staging import Staging
 from tritonrepo.repository.state import State, own_configuration, own_labels, read_state
-from tritonrepo.repository.store.seam import Store
+from tritonrepo.repository.store.seam import ConflictError, Record, Store
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,17 @@ class Planner:
         make(encoded, part, self._staging.workspace(encoded.name), stage)
         return plans
 
-    def switch(self, name: str, version: int, *, keep: int | None = None, overlap: bool = False) -> list[Step]:
+    def switch(self, name: str, version: int, *, overlap: bool = False, expected: Record | None = None) -> list[Step]:
         """To serve a version that is there, and to have the ensembles on the model follow. Raises as `Repository`."""
         self._refuse_follower(name)
         state = read_state(self._store, name)
+        if expected is not None and state.record != expected:
+            raise ConflictError(f"{self._store.address}/{name}: its record was changed by somebody else meanwhile")
         if version not in state.published:
             raise UsageError(f"{self._store.address}/{name}: has no version {version} that was published")
         text = own_configuration(self._store, state, version)
         beside = self._beside(state, version, text, own_labels(self._store, state, version)) if overlap else 0
-        steps = [Step(state, version, text, beside=beside, keep=keep)]
+        steps = [Step(state, version, text, beside=beside)]
         for follower in find_followers(self._store, name):
             code = fetch_code(self._store, follower, self._staging.workspace(follower))
             part = read_part(self._store, name, version)

@@ -25,7 +25,7 @@ from tritonrepo.repository.staging import Staging, open_scratch, open_staging
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.repository.store.local import LocalStore, find_scratch
-from tritonrepo.repository.store.seam import Store
+from tritonrepo.repository.store.seam import Record, Store
 
 
 @dataclass(frozen=True)
@@ -124,14 +124,14 @@ class Repository:
             stage(self.store, [plan.step for plan in plans if plan.step])
         return [Publication(plan.version, plan.status, (), plan.changes) for plan in plans]
 
-    def switch(self, name: str, version: int, *, keep: int | None = None, overlap: bool = False) -> None:
+    def switch(self, name: str, version: int, *, overlap: bool = False, expected: Record | None = None) -> None:
         """Serve a version that is there, by its own configuration; the ensembles on the model follow.
 
         Args:
             name: The model.
             version: Its number.
-            keep: To how many versions a rollback may go afterwards, with this one. None: to as many as now.
             overlap: Keep the version that is served now loaded too.
+            expected: The record that was read before. None: it does not matter what is there.
 
         Raises:
             UsageError: There is no such version of ours.
@@ -140,7 +140,7 @@ class Repository:
             MissingError: The place refuses.
         """
         with write_errors(self.store.address):
-            go_live(self.store, self._planner.switch(name, version, keep=keep, overlap=overlap))
+            go_live(self.store, self._planner.switch(name, version, overlap=overlap, expected=expected))
 
     def prune(self, name: str, keep: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Remove the versions of a model that nothing needs; the numbers of these, and of what cannot be removed.

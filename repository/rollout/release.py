@@ -28,10 +28,11 @@ from tritonrepo.repository.rollout.fleet import Fleet, FleetError
 from tritonrepo.repository.rollout.golden import Expected, judge
 from tritonrepo.repository.rollout.servers import Server
 from tritonrepo.repository.state import State, own_configuration, read_state
-from tritonrepo.repository.store.seam import Store
+from tritonrepo.repository.store.seam import ConflictError, Record, Store
 
-Switch = Callable[[str, int, bool], object]
-"""Commits a version of a model, by its number; and whether the one that is served stays loaded beside it."""
+Switch = Callable[[str, int, bool, Record | None], object]
+"""Commits a version of a model, by its number; whether the one that is served stays loaded beside it; and the record
+that has to be there still, if that matters. Raises `ConflictError` if it is another."""
 Tell = Callable[[str], None]
 """Takes a sentence on what was done."""
 OVERLAP_SECONDS = 5 * LOOK_SECONDS
@@ -53,7 +54,7 @@ class Rollout:
     store: Store
     fleet: Fleet
     tell: Tell
-    switch: Switch = field(default=lambda model, version, overlap: None)
+    switch: Switch = field(default=lambda model, version, overlap, expected: None)
     public_key: Path | None = None
 
     def release(self, model: str, version: int | None = None, canary: int = 0, *, overlap: bool = False) -> int:
@@ -170,9 +171,7 @@ class _Attempt:
             fleet.each(group, self._try)
         known = self._before
         if known.served != (version,):
-            self._check_record()
-            self._committed = True
-            self._rollout.switch(model, version, bool(self._beside))
+            self._commit()
             self._rollout.tell(f"{model}: the record names version {version}")
             known = read_state(self._rollout.store, model)
         fleet.each(fleet.servers, self._settle)
@@ -186,10 +185,14 @@ class _Attempt:
         server.load(state.model, parse_config(text, state.model))
         self._rollout.see(server, self._expected)
 
-    def _check_record(self) -> None:
-        """Raise `ReleaseError` if somebody else has committed something meanwhile."""
-        if self._is_changed(self._before):
-            raise ReleaseError("its record was changed by somebody else meanwhile")
+    def _commit(self) -> None:
+        """Have the record name the version. Raises `ConflictError` if somebody else has moved it meanwhile."""
+        self._committed = True  # whatever ends it
+        try:
+            self._rollout.switch(self._before.model, self._expected.version, bool(self._beside), self._before.record)
+        except ConflictError:
+            self._committed = False
+            raise
 
     def _is_changed(self, known: State) -> bool:
         return read_state(self._rollout.store, known.model).record != known.record
@@ -203,7 +206,7 @@ class _Attempt:
             rollout.tell(f"{model}: its record was changed by somebody else meanwhile, and says what stays loaded")
             return
         if known.served != (version,):
-            rollout.switch(model, version, False)
+            rollout.switch(model, version, False, known.record)
             known = read_state(rollout.store, model)
         rollout.fleet.each(rollout.fleet.controlled, lambda one: rollout.bring(one, known, self._expected))
         rollout.tell(f"{model}: version {self._beside} is given up")
@@ -235,9 +238,10 @@ class _Attempt:
 
     def _move_back(self, back: int) -> str:
         """Have the record name the version before, unless somebody else has moved it; what it names, in words."""
-        current = self._current()
+        state = read_state(self._rollout.store, self._before.model)
+        current = state.current
         if self._committed and current == self._expected.version:
-            self._rollout.switch(self._before.model, back, False)
+            self._rollout.switch(state.model, back, False, state.record)
             return f"The record names version {back} again"
         if current not in (0, back):
             return f"The record names version {current}, by somebody else's doing"

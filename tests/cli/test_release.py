@@ -92,8 +92,8 @@ def test_an_undone_release_leaves_what_a_rollback_may_go_to(tmp_path: Path) -> N
     with open_repository(root) as repository:
         repository.stage([releases.candidate(repository, b"three")])
     switch = _switch_of(argparse.Namespace(repository=root, staging=None, keep=2))
-    switch(releases.NAME, 3, False)
-    switch(releases.NAME, 2, False)
+    switch(releases.NAME, 3, False, None)
+    switch(releases.NAME, 2, False, None)
     with open_repository(root) as repository:
         assert repository.roll_back([releases.NAME]) == {releases.NAME: 1}
 

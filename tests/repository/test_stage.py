@@ -15,6 +15,7 @@ from tritonrepo.repository.layout import version_numbers
 from tritonrepo.repository.publish import Publication, open_repository
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.local import LocalStore
+from tritonrepo.repository.store.seam import ConflictError
 from tritonrepo.serve.models import read_model
 
 
@@ -156,6 +157,21 @@ def test_overlap_keeps_the_version_before_beside_the_new_one(models: Path) -> No
         repository.publish([candidate(repository, b"four")], 1)
     assert served(models) == [4]
     assert version_numbers(models / NAME) == [4]
+
+
+def test_a_switch_leaves_what_somebody_else_has_committed_meanwhile(models: Path) -> None:
+    """As an export that was under way when a release looked, and held the repository until it was done."""
+    release(models, b"one")
+    stage(models, b"two")
+    looked = read_state(LocalStore(models), NAME).record
+    stage(models, b"three")
+    switch(models, 3)
+    with open_repository(models) as repository:
+        with pytest.raises(ConflictError, match="its record was changed by somebody else meanwhile"):
+            repository.switch(NAME, 2, expected=looked)
+        assert served(models) == [3]
+        repository.switch(NAME, 2, expected=read_state(LocalStore(models), NAME).record)
+    assert served(models) == [2]
 
 
 def test_overlap_of_a_switch(models: Path) -> None:

@@ -25,7 +25,7 @@ from tritonrepo.repository.rollout.release import Rollout
 from tritonrepo.repository.rollout.servers import Reach
 from tritonrepo.repository.state import read_state
 from tritonrepo.repository.store.address import Address, open_store
-from tritonrepo.repository.store.seam import Store
+from tritonrepo.repository.store.seam import Record, Store
 from tritonrepo.serve.command import ModelControlMode
 from tritonrepo.serve.triton import TritonServer
 
@@ -130,9 +130,9 @@ class World:
 
     @contextmanager
     def rollout(self, urls: Sequence[str], tell: Callable[[str], None]) -> Iterator[Rollout]:
-        def switch(model: str, version: int, overlap: bool) -> None:
+        def switch(model: str, version: int, overlap: bool, expected: Record | None) -> None:
             with open_repository(self.root) as repository:
-                repository.switch(model, version, overlap=overlap)
+                repository.switch(model, version, overlap=overlap, expected=expected)
 
         with Fleet(urls, Reach({}, timeout=TIMEOUT)) as fleet:
             yield Rollout(self.store, fleet, tell, switch)
