@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.abuse.attack import ADDRESS, Target
 from tests.abuse.requests import INFER
-from tests.conftest import TINY_SIDE
+from tests.conftest import TINY_SIDE, ShortLived
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.guard import Guard
 from tritonrepo.serve.supervisor import Supervisor
@@ -47,7 +47,7 @@ def scores(port: int) -> list[float] | None:
 def served(repository: Path) -> Iterator[Target]:
     """Serve the tiny repository until the block ends."""
     with (
-        TritonServer(repository, door=Door()) as server,
+        ShortLived(repository, door=Door()) as server,
         Guard(lambda: (server.http_url, server.key), Door(), 0) as guard,
         supervised(server),
     ):

@@ -1,5 +1,6 @@
 """A short attack; `make abuse` is the long one."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def target(tiny_repository: Path) -> Iterator[Target]:
-    with served(tiny_repository) as target:
+def target(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    repository = tmp_path_factory.mktemp("abuse") / "model_repository"
+    shutil.copytree(tiny_repository / "tiny_onnx", repository / "tiny_onnx")
+    with served(repository) as target:
         yield target
 
 

@@ -13,7 +13,7 @@ from tests.watch import SWITCH, watch
 from tritonrepo.client import Classifier, Connection, Options, Result, TritonRepoError
 
 OPTIONS = Options(top=10, batch_size=2, concurrency=2, workers=1)
-PAUSE = 0.02
+PAUSE = 0.05
 """Seconds between two pictures of a client: the writers need the processor too."""
 TOLERANCE = 2e-3
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import ShortLived
 from tests.kills.clients import Answers, Client
 from tests.kills.kill import Killer, Kills, failed_loads, loads, strangers
 from tests.kills.publisher import publish
@@ -12,7 +13,6 @@ from tests.live.releases import draw_pictures
 from tritonrepo.repository.doctor import examine_repository, examine_store
 from tritonrepo.repository.findings import Finding
 from tritonrepo.repository.store.address import Address, open_store
-from tritonrepo.serve.triton import TritonServer
 
 RELEASE = "26.11"
 PICTURES = 12
@@ -71,7 +71,7 @@ def run(
     models = bucket or place / "models"
     prepare(place / "prepared", 1)
     publish(models, place / "prepared")
-    with TritonServer(models, model_control_mode="poll", repository_poll_secs=1) as server:
+    with ShortLived(models, model_control_mode="poll", repository_poll_secs=1) as server:
         urls = {"grpc": server.grpc_url, "http": server.http_url}
         clients = {protocol: Client(url, protocol, pictures) for protocol, url in urls.items()}
         for client in clients.values():

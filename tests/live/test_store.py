@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.kills.clients import Client
 from tests.kills.kill import failed_loads
 from tests.kills.publisher import MODEL, publish
@@ -53,7 +53,7 @@ def test_a_polling_triton_follows_a_bucket(bucket: Address, tmp_path: Path, monk
         prepare(tmp_path / str(version), version)
     assert publish(bucket, tmp_path / "1").version == 1
     with (
-        TritonServer(bucket, model_control_mode="poll", repository_poll_secs=1) as server,
+        ShortLived(bucket, model_control_mode="poll", repository_poll_secs=1) as server,
         clients_of(server, pictures) as clients,
     ):
         wait_until(lambda: all(client.answers.versions == {1} for client in clients))

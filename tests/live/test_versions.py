@@ -11,12 +11,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, draw_pictures, publish
 from tritonrepo.cli.main import main
 from tritonrepo.client.classifier import Classifier
@@ -39,10 +41,59 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return draw_pictures(tmp_path_factory.mktemp("pictures"), PICTURES)
 
 
+@dataclass(frozen=True)
+class Site:
+    """A server under model control that serves all tests, and its repository, which each test begins anew."""
+
+    repository: Path
+    server: TritonServer
+
+    def clear(self) -> None:
+        """Leave no version."""
+        self.server.unload(MODEL)
+        wait_until(lambda: MODEL not in self.server.ready_versions())
+        shutil.rmtree(self.repository / MODEL, ignore_errors=True)
+
+    def begin(self) -> None:
+        """Let the first release be all that there is, as version 1."""
+        self.clear()
+        self.release(1, FIRST)
+
+    def release(self, version: int, one: Release) -> None:
+        """Publish and load."""
+        publish(self.repository, version, one)
+        self.server.load(MODEL)
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """Two, of which nothing is loaded."""
+    found = []
+    for _ in range(2):
+        repository = tmp_path_factory.mktemp("site") / "models"
+        repository.mkdir()
+        found.append(Site(repository, ShortLived(repository, shared_memory=True)))
+    with ThreadPoolExecutor() as pool:
+        try:
+            list(pool.map(lambda one: one.server.start(), found))
+            yield found
+        finally:
+            list(pool.map(lambda one: one.server.stop(), found))
+
+
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    publish(tmp_path / "models", 1, FIRST)
-    return tmp_path / "models"
+def site(sites: list[Site]) -> Site:
+    """One of them, with the first release."""
+    sites[0].begin()
+    return sites[0]
+
+
+@pytest.fixture
+def both(sites: list[Site]) -> list[Site]:
+    """Both of them."""
+    for one in sites:
+        one.begin()
+    return sites
 
 
 class Truth:
@@ -109,51 +160,53 @@ def answered_by(results: list[Result], version: str) -> None:
     wait_until(lambda: sum(one.version == version for one in results[begin:]) >= 3 * PICTURES, 60)
 
 
-@pytest.mark.parametrize(("mode", "protocol", "shared"), [("poll", "grpc", False), ("explicit", "http", True)])
-def test_no_answer_is_made_under_another_versions_contract(
-    repository: Path, pictures: list[Path], mode: str, protocol: str, shared: bool
+def see_each_release(
+    classifier: Classifier, pictures: list[Path], start: int, release: Callable[[int, Release], None]
 ) -> None:
-    releases = {"1": FIRST} | {str(number): one for number, one in enumerate(OTHERS.values(), 2)}
-    with TritonServer(repository, model_control_mode=mode, shared_memory=shared) as server:  # type: ignore[arg-type]
-        url = server.grpc_url if protocol == "grpc" else server.http_url
-        with Classifier(url, connection=Connection(protocol), shared_memory=shared) as classifier:
+    """Classify while every second change is released, one after the other: each answers, and no answer is mixed."""
+    others = [*list(OTHERS.values())[start:-1:2], OTHERS["smaller batches"]]
+    releases = {"1": FIRST} | {str(number): one for number, one in enumerate(others, 2)}
 
-            def release_all(results: list[Result]) -> None:
-                answered_by(results, "1")
-                for version, one in list(releases.items())[1:]:
-                    publish(repository, int(version), one)
-                    if mode == "explicit":
-                        server.load(MODEL)
-                    answered_by(results, version)
+    def release_all(results: list[Result]) -> None:
+        answered_by(results, "1")
+        for version, one in list(releases.items())[1:]:
+            release(int(version), one)
+            answered_by(results, version)
 
-            results = run_on(classifier, pictures, release_all)
-            assert classifier.labels() == tuple(OTHERS["smaller batches"].labels)
+    results = run_on(classifier, pictures, release_all)
+    assert classifier.labels() == tuple(OTHERS["smaller batches"].labels)
     Truth(releases, pictures).check_all(results)
     assert {one.version for one in results} == releases.keys()
     order = [int(one.version) for one in results]
     assert max(a - b for a, b in itertools.pairwise(order)) <= 1  # at most the next one's race
 
 
-def test_two_servers_in_a_rolling_update(repository: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_no_answer_is_made_under_another_versions_contract(site: Site, pictures: list[Path]) -> None:
+    connection = Connection("http")
+    with Classifier(site.server.http_url, connection=connection, shared_memory=True) as classifier:
+        see_each_release(classifier, pictures, 0, site.release)
+
+
+def test_nor_where_the_server_polls(pictures: list[Path], tmp_path: Path) -> None:
+    """With the other half of the changes, over gRPC."""
+    models = tmp_path / "models"
+    publish(models, 1, FIRST)
+    with ShortLived(models, model_control_mode="poll") as server, Classifier(server.grpc_url) as classifier:
+        see_each_release(classifier, pictures, 1, partial(publish, models))
+
+
+def test_two_servers_in_a_rolling_update(both: list[Site], pictures: list[Path]) -> None:
     """Another shape, other labels and fewer classes at once: a server refuses the other's images."""
     second = Release(24, 0.1, ("one", "two", "three"), most=3)
-    other = tmp_path / "other" / "models"
-    other.parent.mkdir()
-    publish(other, 1, FIRST)
-    with (
-        TritonServer(repository) as one,
-        TritonServer(other) as two,
-        Classifier([one.grpc_url, two.grpc_url]) as classifier,
-    ):
+    one, two = both
+    with Classifier([one.server.grpc_url, two.server.grpc_url]) as classifier:
 
         def roll(results: list[Result]) -> None:
             answered_by(results, "1")
-            publish(repository, 2, second)
-            one.load(MODEL)
+            one.release(2, second)
             begin = len(results)
             wait_until(lambda: len(results) >= begin + 8 * PICTURES, 60)
-            publish(other, 2, second)
-            two.load(MODEL)
+            two.release(2, second)
             answered_by(results, "2")
 
         results = run_on(classifier, pictures, roll)
@@ -161,30 +214,27 @@ def test_two_servers_in_a_rolling_update(repository: Path, pictures: list[Path],
     assert {one.version for one in results} == {"1", "2"}
 
 
-def test_a_running_classify_goes_on_with_the_next_version(
-    repository: Path, pictures: list[Path], tmp_path: Path
-) -> None:
+def test_a_running_classify_goes_on_with_the_next_version(site: Site, pictures: list[Path], tmp_path: Path) -> None:
     """The command, its file of results, and one that goes on from there."""
-    names, results = [str(picture) for picture in pictures] * 200, tmp_path / "results.jsonl"
+    names, results = [str(picture) for picture in pictures] * 60, tmp_path / "results.jsonl"
     second = Release(24, 0.1, ("one", "two", "three"))
-    with TritonServer(repository) as server:
-        command = [sys.executable, "-m", "tritonrepo", "classify", *names, "--url", server.grpc_url]
-        command += ["--resume", str(results), "--batch-size", "1", "--concurrency", "1", "--top", "10"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        wait_until(lambda: results.exists() and results.read_bytes().count(b"\n") >= 30, 60)
-        process.send_signal(signal.SIGSTOP)  # so that it is not done before the release is
-        publish(repository, 2, second)
-        process.send_signal(signal.SIGCONT)
-        server.load(MODEL)
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        first = [json.loads(line) for line in results.read_text().splitlines()]
-        kept = results.read_bytes()
-        refused = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
-        assert refused.returncode == 2
-        assert "results of version 1 of net_onnx by another contract" in refused.stderr
-        assert results.read_bytes() == kept
-        again = subprocess.run([*command, "--redo"], stderr=subprocess.PIPE, text=True, check=True, timeout=120)
+    command = [sys.executable, "-m", "tritonrepo", "classify", *names, "--url", site.server.grpc_url]
+    command += ["--resume", str(results), "--batch-size", "1", "--concurrency", "1", "--top", "10"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: results.exists() and results.read_bytes().count(b"\n") >= 30, 60)
+    process.send_signal(signal.SIGSTOP)  # so that it is not done before the release is
+    publish(site.repository, 2, second)
+    process.send_signal(signal.SIGCONT)
+    site.server.load(MODEL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    first = [json.loads(line) for line in results.read_text().splitlines()]
+    kept = results.read_bytes()
+    refused = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert refused.returncode == 2
+    assert "results of version 1 of net_onnx by another contract" in refused.stderr
+    assert results.read_bytes() == kept
+    again = subprocess.run([*command, "--redo"], stderr=subprocess.PIPE, text=True, check=True, timeout=120)
     assert [line["image"] for line in first] == names
     counts = Counter(line["version"] for line in first)
     assert counts.keys() == {"1", "2"}
@@ -199,13 +249,13 @@ def test_a_running_classify_goes_on_with_the_next_version(
 
 @pytest.mark.parametrize("change", ["mean", "label order"])
 def test_an_evaluation_scores_no_answer_by_another_versions_classes(
-    repository: Path, pictures: list[Path], change: str
+    site: Site, pictures: list[Path], change: str
 ) -> None:
     second = OTHERS[change]
     best = {v: [max(one.expected(p), key=one.expected(p).__getitem__) for p in pictures] for v, one in (
         ("1", FIRST), ("2", second)
     )}  # fmt: skip
-    with TritonServer(repository) as server, Classifier(server.grpc_url) as classifier:
+    with Classifier(site.server.grpc_url) as classifier:
         known = class_index(classifier.contract, classifier.labels())
         truths = [known[label] for label in best["1"]]
         chosen = [Example(Source(str(p), p), truth) for p, truth in zip(pictures, truths, strict=True)] * 20
@@ -213,8 +263,7 @@ def test_an_evaluation_scores_no_answer_by_another_versions_classes(
         for number, one in enumerate(outcomes(classifier, chosen, OPTIONS)):
             found.append(one)
             if number == 3 * PICTURES:
-                publish(repository, 2, second)
-                server.load(MODEL)
+                site.release(2, second)
     assert [one.image for one in found] == [example.name for example in chosen]
     assert {one.version for one in found} == {"1", "2"}
     for number, one in enumerate(found):
@@ -230,57 +279,51 @@ def test_an_evaluation_scores_no_answer_by_another_versions_classes(
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_one_version_is_asked_on_purpose_and_no_other(
-    pictures: list[Path], tmp_path: Path, protocol: str, capfd: pytest.CaptureFixture[str]
+    sites: list[Site], pictures: list[Path], tmp_path: Path, protocol: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Two versions are served, and the older one is asked until it is gone."""
     releases = {"1": FIRST, "2": replace(FIRST, scale=2.0)}
-    model = tmp_path / "models" / MODEL
+    site = sites[0]
+    site.clear()
+    model, server = site.repository / MODEL, site.server
     for version, one in releases.items():
         one.write(model / version / "model.onnx")
     (model / "labels.txt").write_text("".join(f"{label}\n" for label in FIRST.labels))
     (model / "config.pbtxt").write_text(f"{FIRST.config()}version_policy {{ all {{}} }}\n")
     truth = Truth(releases, pictures)
-    with TritonServer(tmp_path / "models") as server:
-        url = server.grpc_url if protocol == "grpc" else server.http_url
-        words = [*map(str, pictures), "--url", url, "--protocol", protocol, "--top", "10", "--format", "json"]
-        for wanted, answering in (([], "2"), (["--version", "1"], "1"), (["--version", "2"], "2")):
-            assert main(["classify", *words, *wanted]) == 0
-            for line in map(json.loads, capfd.readouterr().out.splitlines()):
-                assert line["version"] == answering
-                truth.check(line["version"], line["image"], {p["label"]: p["score"] for p in line["predictions"]})
-        assert main(["classify", *words, "--version", "3"]) == 3
-        assert "version 3 of net_onnx is not ready. Ready: 1, 2." in " ".join(capfd.readouterr().err.split())
-        assert main(["evaluate", str(tmp_path), "--url", url, "--protocol", protocol, "--version", "3"]) == 3
-        found: list[Result] = []
+    server.load(MODEL)
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    words = [*map(str, pictures), "--url", url, "--protocol", protocol, "--top", "10", "--format", "json"]
+    for wanted, answering in (([], "2"), (["--version", "1"], "1"), (["--version", "2"], "2")):
+        assert main(["classify", *words, *wanted]) == 0
+        for line in map(json.loads, capfd.readouterr().out.splitlines()):
+            assert line["version"] == answering
+            truth.check(line["version"], line["image"], {p["label"]: p["score"] for p in line["predictions"]})
+    assert main(["classify", *words, "--version", "3"]) == 3
+    assert "version 3 of net_onnx is not ready. Ready: 1, 2." in " ".join(capfd.readouterr().err.split())
+    assert main(["evaluate", str(tmp_path), "--url", url, "--protocol", protocol, "--version", "3"]) == 3
+    found: list[Result] = []
 
-        def classify_until_it_is_gone(classifier: Classifier) -> None:
-            for result in classifier.classify(itertools.cycle(pictures), OPTIONS):
-                found.append(result)
-                if len(found) == PICTURES:
-                    shutil.rmtree(model / "1")
-                    server.load(MODEL)
+    def classify_until_it_is_gone(classifier: Classifier) -> None:
+        for result in classifier.classify(itertools.cycle(pictures), OPTIONS):
+            found.append(result)
+            if len(found) == PICTURES:
+                shutil.rmtree(model / "1")
+                server.load(MODEL)
 
-        gone = pytest.raises(ModelUnavailableError, match="version 1 of net_onnx, which was asked for, is gone")
-        with Classifier(url, connection=Connection(protocol), version=1) as classifier, gone:
-            classify_until_it_is_gone(classifier)
-        assert {result.version for result in found} == {"1"}
-        truth.check_all(found)
+    gone = pytest.raises(ModelUnavailableError, match="version 1 of net_onnx, which was asked for, is gone")
+    with Classifier(url, connection=Connection(protocol), version=1) as classifier, gone:
+        classify_until_it_is_gone(classifier)
+    assert {result.version for result in found} == {"1"}
+    truth.check_all(found)
 
 
-def test_an_evaluation_in_a_rolling_update_is_of_one_version(
-    repository: Path, pictures: list[Path], tmp_path: Path
-) -> None:
+def test_an_evaluation_in_a_rolling_update_is_of_one_version(both: list[Site], pictures: list[Path]) -> None:
     """One server has the next version already, by whose classes the answers would be errors."""
-    other = tmp_path / "other" / "models"
-    other.parent.mkdir()
-    publish(other, 1, FIRST)
-    publish(other, 2, OTHERS["label order"])
+    one, two = both
+    two.release(2, OTHERS["label order"])
     chosen = [Example(Source(str(p), p), 0) for p in pictures] * 10
-    with (
-        TritonServer(repository) as one,
-        TritonServer(other) as two,
-        Classifier([one.grpc_url, two.grpc_url]) as classifier,
-    ):
+    with Classifier([one.server.grpc_url, two.server.grpc_url]) as classifier:
         runs = [list(outcomes(classifier, chosen, OPTIONS)) for _ in range(4)]
     for found in runs:
         assert [one.image for one in found] == [example.name for example in chosen]

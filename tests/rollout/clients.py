@@ -17,7 +17,7 @@ from tritonrepo.client import Classifier, Connection, Options, Result
 
 OPTIONS = Options(top=10, batch_size=2, concurrency=2, workers=1)
 TOLERANCE = 2e-3
-PAUSE = 0.02
+PAUSE = 0.05
 """Seconds between two pictures of a client."""
 
 

@@ -11,6 +11,7 @@ import pytest
 import tritonclient.grpc as triton
 
 from tests.cli.test_serve import serving
+from tests.conftest import ShortLived
 from tests.live.releases import FIRST, MODEL, OTHERS, draw_pictures
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
@@ -23,7 +24,6 @@ from tritonrepo.repository.encoded import Encoded
 from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.rollout.errors import ReleaseError
 from tritonrepo.repository.store.address import Address
-from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
 ENCODED = "net_encoded"
@@ -70,7 +70,7 @@ def test_the_first_version_of_all_is_staged_served_and_released(tmp_path: Path) 
 
 def test_a_release_from_an_object_store(bucket: Address) -> None:
     assert artifacts.publish(bucket, artifacts.right_one(1.0)) == 1
-    with TritonServer(bucket, stop_grace=1.0) as server:
+    with ShortLived(bucket) as server:
         one = World(bucket, [server], [], {})
         with one.rollout(one.urls("grpc"), print) as rollout:
             wrong = one.stage(artifacts.wrong_one(2.0))
@@ -101,7 +101,7 @@ def test_an_ensemble_goes_with_the_model_on_which_it_stands(tmp_path: Path) -> N
         code = lay_out(repository.workspace("code"), lambda _: None)
         made = artifacts.candidate(repository, Version(FIRST, FIRST))
         repository.publish([made], 9, [Encoded(ENCODED, MODEL, code)])
-    with TritonServer(root, stop_grace=1.0) as server:
+    with ShortLived(root) as server:
         one = World(root, [server], [picture], {1: FIRST})
         with one.rollout(one.urls("grpc"), print) as rollout:
             with pytest.raises(UsageError, match=f"follows {MODEL}; release that"):

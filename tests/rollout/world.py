@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import MODEL, Release, draw_pictures
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
@@ -32,8 +32,6 @@ from tritonrepo.serve.triton import TritonServer
 CLIENTS = ("grpc", "http", "grpc", "http")
 PICTURES = 6
 TIMEOUT = 60.0
-GRACE = 1.0
-"""Seconds. Triton waits for as long at its end, for connections that its clients have closed before."""
 
 
 @dataclass
@@ -202,10 +200,10 @@ def world(place: Path, mode: ModelControlMode = "explicit", servers: int = 3) ->
     pictures = draw_pictures(place / "pictures", PICTURES)
     root, first = place / "models", artifacts.right_one(1.0)
     assert artifacts.publish(root, first) == 1
-    with ExitStack() as stack:
-        made = [TritonServer(root, model_control_mode=mode, stop_grace=GRACE) for _ in range(servers)]
-        with ThreadPoolExecutor() as pool:
-            for server in made:
-                stack.callback(server.stop)
-            list(pool.map(TritonServer.start, made))
-        yield World(root, made, pictures, {1: first.served})
+    made = [ShortLived(root, model_control_mode=mode) for _ in range(servers)]
+    with ThreadPoolExecutor() as pool:
+        try:
+            list(pool.map(ShortLived.start, made))
+            yield World(root, made, pictures, {1: first.served})
+        finally:
+            list(pool.map(ShortLived.stop, made))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import tritonclient.grpc as triton_grpc
 
-from tests.conftest import TINY_SIDE, traces, wait_until
+from tests.conftest import TINY_SIDE, ShortLived, traces, wait_until
 from tests.serve.tiny import infer
 from tritonrepo.client import Classifier
 from tritonrepo.serve.errors import NoAnswerError
@@ -71,19 +71,34 @@ class Watched:
 
 
 @contextmanager
-def watched(repository: Path, care: Care = QUICK) -> Iterator[Watched]:
-    """A supervised server; when the block ends, nothing may be left of it."""
-    with TritonServer(repository) as server:
-        found = Watched(server, care)
-        try:
-            wait_until(lambda: found.supervisor.missing() == {})
+def supervised(server: TritonServer) -> Iterator[Watched]:
+    """A supervisor at work; of a server that ends meanwhile nothing may be left."""
+    directory, family = of(server)
+    found = Watched(server, QUICK)
+    try:
+        wait_until(lambda: found.supervisor.missing() == {})
+        yield found
+    finally:
+        found.supervisor.stop()
+        found.thread.join()
+    if server.directory != directory:
+        assert traces(directory, *family) == []
+
+
+@contextmanager
+def watched(repository: Path) -> Iterator[Watched]:
+    """A supervised server of its own; when the block ends, nothing may be left of it."""
+    with ShortLived(repository) as server:
+        with supervised(server) as found:
             yield found
-        finally:
-            directory, family = server.directory, psutil.Process(server.pid).children()
-            found.supervisor.stop()
-            found.thread.join()
-    assert directory is not None
+        directory, family = of(server)
     assert traces(directory, *family) == []
+
+
+def of(server: TritonServer) -> tuple[Path, list[psutil.Process]]:
+    """Its directory, and the processes below it."""
+    assert server.directory is not None
+    return server.directory, psutil.Process(server.pid).children()
 
 
 @contextmanager
@@ -115,8 +130,19 @@ def onnx_repository(repository: Path) -> Path:
     return repository
 
 
-def test_a_stub_that_was_killed_is_replaced_and_a_client_loses_nothing(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+@pytest.fixture(scope="module")
+def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """One for all tests after which it is as good as new."""
+    repository = tmp_path_factory.mktemp("supervised") / "model_repository"
+    shutil.copytree(tiny_repository / "tiny_onnx", repository / "tiny_onnx")
+    with TritonServer(repository) as server:
+        yield server
+        directory, family = of(server)
+    assert traces(directory, *family) == []
+
+
+def test_a_stub_that_was_killed_is_replaced_and_a_client_loses_nothing(server: TritonServer) -> None:
+    with supervised(server) as found:
         with client_at_work(found.server):
             found.stub().kill()
             found.heals()
@@ -126,8 +152,8 @@ def test_a_stub_that_was_killed_is_replaced_and_a_client_loses_nothing(onnx_repo
         assert infer(found.server, "tiny_onnx", BATCH).shape == (1, 10)
 
 
-def test_a_stub_that_stands_still_is_killed_and_replaced(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+def test_a_stub_that_stands_still_is_killed_and_replaced(server: TritonServer) -> None:
+    with supervised(server) as found:
         stub = found.stub()
         with client_at_work(found.server):
             stub.suspend()
@@ -207,8 +233,8 @@ def test_one_dead_stub_of_two_is_found_though_the_other_answers(onnx_repository:
         assert second.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_server_that_was_killed_has_its_ports_again_and_a_client_loses_nothing(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+def test_a_server_that_was_killed_has_its_ports_again_and_a_client_loses_nothing(server: TritonServer) -> None:
+    with supervised(server) as found:
         places = (found.server.http_url, found.server.grpc_url, found.server.metrics_url)
         with client_at_work(found.server):
             psutil.Process(found.server.pid).kill()
@@ -218,8 +244,8 @@ def test_a_server_that_was_killed_has_its_ports_again_and_a_client_loses_nothing
         assert "tritonrepo_server_restarts_total 1\n" in write_metrics(found.supervisor)
 
 
-def test_a_request_that_ends_tritonserver_is_answered_by_a_restart_with_its_cause(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+def test_a_request_that_ends_tritonserver_is_answered_by_a_restart_with_its_cause(server: TritonServer) -> None:
+    with supervised(server) as found:
         found.request_that_ends_it()
         found.tells("tritonserver answers again", 5.0)
         assert found.told[0] == (
@@ -228,8 +254,8 @@ def test_a_request_that_ends_tritonserver_is_answered_by_a_restart_with_its_caus
         )
 
 
-def test_a_server_whose_guardian_was_killed_is_started_again_and_nothing_is_left(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+def test_a_server_whose_guardian_was_killed_is_started_again_and_nothing_is_left(server: TritonServer) -> None:
+    with supervised(server) as found:
         process, directory = psutil.Process(found.server.pid), found.server.directory
         guardian, family = process.parent(), [process, *process.children()]
         assert guardian is not None
@@ -240,8 +266,8 @@ def test_a_server_whose_guardian_was_killed_is_started_again_and_nothing_is_left
 
 
 @pytest.mark.slow
-def test_a_server_that_stands_still_is_ended_and_started_again(onnx_repository: Path) -> None:
-    with watched(onnx_repository) as found:
+def test_a_server_that_stands_still_is_ended_and_started_again(server: TritonServer) -> None:
+    with supervised(server) as found:
         psutil.Process(found.server.pid).suspend()
         wait_until(lambda: not found.supervisor.is_ready())
         found.tells("tritonserver does not answer for 4 s, and is ended")

@@ -1,14 +1,14 @@
 """A whole run: two servers, each with a repository of its own, that get one release after the other at other times."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import MODEL, draw_pictures, publish
 from tests.versions.answers import Seen
 from tests.versions.clients import Command, LongLived
@@ -19,6 +19,8 @@ Mode = Literal["explicit", "poll"]
 PROTOCOLS = ("grpc", "http")
 LASTING = 20
 """Pictures of a long-lived client, again and again."""
+AHEAD = 50
+"""Pictures that a command may have answers for before they are read: so many are left for the last version."""
 LOAD_SECONDS = 120.0
 
 
@@ -54,8 +56,7 @@ def run(place: Path, images: int, releases: int, mode: Mode, seed: int) -> dict[
     """
     (place / "pictures").mkdir()
     pictures = draw_pictures(place / "pictures", images)
-    with ExitStack() as stack:
-        sites = [_site(stack, place / name / "models", mode) for name in ("one", "two")]
+    with _sites(place, mode) as sites, ExitStack() as stack:
         urls = {protocol: [site.url(protocol) for site in sites] for protocol in PROTOCOLS}
         lasting = [
             LongLived(urls["grpc"], "grpc", pictures[:LASTING], awaited=False),
@@ -72,18 +73,28 @@ def run(place: Path, images: int, releases: int, mode: Mode, seed: int) -> dict[
         return found | {client.name: client.end() for client in lasting}
 
 
-def _site(stack: ExitStack, repository: Path, mode: Mode) -> Site:
-    """A server whose repository has the first version."""
-    repository.parent.mkdir()
-    publish(repository, 1, release_of(1))
-    return Site(repository, stack.enter_context(TritonServer(repository, model_control_mode=mode)), mode)
+@contextmanager
+def _sites(place: Path, mode: Mode) -> Iterator[list[Site]]:
+    """Two servers, of which each has a repository with the first version."""
+    found = []
+    for name in ("one", "two"):
+        repository = place / name / "models"
+        repository.parent.mkdir()
+        publish(repository, 1, release_of(1))
+        found.append(Site(repository, ShortLived(repository, model_control_mode=mode), mode))
+    with ThreadPoolExecutor() as pool:
+        try:
+            list(pool.map(lambda site: site.server.start(), found))
+            yield found
+        finally:
+            list(pool.map(lambda site: site.server.stop(), found))
 
 
 def _release_all(
     sites: Sequence[Site], commands: Sequence[Command], releases: int, images: int, moments: random.Random
 ) -> None:
     """Each version on one server, then on the other, while the commands take a share of their pictures each time."""
-    share = images // (len(sites) * (releases - 1) + 2)
+    share = (images - AHEAD) // (len(sites) * (releases - 1) + 1)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda command: command.read(share), commands))
         for version in range(2, releases + 1):
