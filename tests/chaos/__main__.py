@@ -28,6 +28,7 @@ def main() -> int:
         "--only", metavar="WORDS,WORDS", default="", help="the events with any of these words in their name"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--patience", type=int, default=5, metavar="SECONDS", help="of `serve` (%(default)s)")
     options = parser.parse_args()
     if not house.is_inside():
         return house.run_inside([sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
@@ -35,7 +36,7 @@ def main() -> int:
         time.monotonic(),
         [name for name in EVENTS if any(map(name.__contains__, options.only.split(",")))] * options.each,
     )
-    rows, work, left = raise_chaos(make_repository(house.place() / "models"), options.seed, names)
+    rows, work, left = raise_chaos(make_repository(house.place() / "models"), options.seed, names, options.patience)
     problems = [problem for row in rows.values() for problem in (*row.wrong, *row.left)]
     for problem in [*sorted(set(work.errors))[:10], *problems, *left]:
         print(problem)

@@ -14,8 +14,9 @@ from statistics import median
 import pytest
 
 from tests.chaos import house
-from tests.chaos.served import MODEL, PICTURE, Served
+from tests.chaos.served import PICTURE, Served
 from tests.chaos.shortages import SHORTAGES
+from tests.live.releases import MODEL
 from tritonrepo.client import Classifier
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.server_key import key_headers
@@ -144,14 +145,16 @@ def at_work(served: Served, expected: float) -> Iterator[Work]:
         thread.join()
 
 
-def raise_chaos(repository: Path, seed: int, names: Iterable[str]) -> tuple[dict[str, Row], Work, list[str]]:
+def raise_chaos(
+    repository: Path, seed: int, names: Iterable[str], patience: int
+) -> tuple[dict[str, Row], Work, list[str]]:
     """Do these events, in a random order, to a server at work.
 
     Returns:
         The rows, what the client saw, and what was left at the end.
     """
     before = house.contents()
-    dice, served = random.Random(seed), Served(repository, repository.parent / "screen")
+    dice, served = random.Random(seed), Served(repository, repository.parent / "screen", patience)
     names = list(names)
     rows = {name: Row() for name in names}
     dice.shuffle(names)

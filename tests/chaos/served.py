@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from tests.conftest import TINY_LABELS, export_tiny_onnx, tiny_config, traces, wait_until
+from tests.conftest import traces, wait_until
+from tests.live.releases import FIRST, MODEL
 from tritonrepo.client import Classifier, Connection
 from tritonrepo.client.errors import TritonRepoError
 from tritonrepo.client.server_key import KEY_FILENAME
@@ -18,19 +19,15 @@ from tritonrepo.serve.endpoint import check
 from tritonrepo.serve.errors import ServeError
 from tritonrepo.serve.ports import bind
 
-MODEL = "tiny_onnx"
 SERVICES = ("http", "grpc", "metrics", "supervisor")
-PATIENCE = 5
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
 
 
 def make_repository(root: Path) -> Path:
-    """A repository of the tiny model as ONNX."""
-    version = root / MODEL / "1"
-    version.mkdir(parents=True)
-    (version.parent / "config.pbtxt").write_text(tiny_config(MODEL, "onnxruntime", "model.onnx"))
-    (version.parent / "labels.txt").write_text("".join(f"{label}\n" for label in TINY_LABELS))
-    export_tiny_onnx(version / "model.onnx")
+    """A repository of a tiny model as ONNX."""
+    FIRST.write(root / MODEL / "1" / "model.onnx")
+    (root / MODEL / "config.pbtxt").write_text(FIRST.config())
+    (root / MODEL / "labels.txt").write_text("".join(f"{label}\n" for label in FIRST.labels))
     return root
 
 
@@ -47,22 +44,25 @@ class Served:
 
     Attributes:
         ports: By service.
+        patience: Seconds without an answer after which it takes a model, or its server, for hung.
         directories: Those of all its servers until now.
         family: All its processes until now.
     """
 
-    def __init__(self, repository: Path, screen: Path) -> None:
+    def __init__(self, repository: Path, screen: Path, patience: int) -> None:
         """Prepare.
 
         Args:
             repository: What it serves.
             screen: A file for what it says.
+            patience: Its option of this name.
         """
+        self.patience = patience
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.directories: set[Path] = set()
         self.family: set[psutil.Process] = set()
         words = [word for name, port in self.ports.items() for word in (f"--{name}-port", str(port))]
-        words += ["--patience", str(PATIENCE), "--shared-memory"]
+        words += ["--patience", str(patience), "--shared-memory"]
         self._command = [sys.executable, "-m", "tritonrepo", "serve", "--repository", str(repository), *words]
         self._screen, self._seen = screen, 0
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from tests.chaos.house import SHARED_MEMORY, filled, has_clock, step_clock
-from tests.chaos.served import MODEL, PATIENCE, PICTURE, Served
+from tests.chaos.served import PICTURE, Served
 from tests.conftest import wait_until
+from tests.live.releases import MODEL
 from tritonrepo.client import Classifier
 from tritonrepo.client.errors import MissingError
 from tritonrepo.serve.errors import PortTakenError
@@ -110,7 +111,7 @@ def step_hours(served: Served) -> float:
         for seconds in (HOUR, -HOUR, 0.0):
             step_clock(seconds)
             begin = time.monotonic()
-            while time.monotonic() - begin < 2 * PATIENCE:
+            while time.monotonic() - begin < 2 * served.patience:
                 served.ask()
                 assert served.is_ready()
                 time.sleep(0.05)
