@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +24,12 @@ from tests.conftest import TINY_SIDE, wait_until
 from tests.deploy import references
 from tests.deploy.building import KSERVE, KUBERNETES, objects_of
 from tests.deploy.test_start import DEADLINE_SECONDS, opens, status, wait_for
+from tests.objectstore import CREDENTIALS, put
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.grpc_transport import GrpcTransport
 from tritonrepo.client.transport import Inference
 from tritonrepo.deploy.store import read_store
+from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.installation import find_installation
 from tritonrepo.serve.ports import reserve_ports
 
@@ -146,9 +147,18 @@ def kserve(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
     return objects_of(KSERVE, tmp_path_factory.mktemp("kserve"))
 
 
+@pytest.fixture
+def onnx_repository(repository: Path) -> Path:
+    """The tiny repository without TorchScript, whose process takes seconds to start."""
+    shutil.rmtree(repository / "tiny_torchscript")
+    return repository
+
+
 @pytest.fixture(scope="module")
 def pod(kubernetes: list[Object], tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
-    with run(kubernetes, tiny_repository, tmp_path_factory.mktemp("pod")) as pod:
+    """Its connections are renewed after 0.3 s, and not after minutes."""
+    place = tmp_path_factory.mktemp("pod")
+    with run(kubernetes, tiny_repository, place, grpc_max_connection_age="300") as pod:
         wait_for(pod.ports["http"], READY, pod.process)
         yield pod
 
@@ -201,18 +211,14 @@ def test_what_is_closed_takes_the_key(pod: Pod) -> None:
     assert opens(*ports, key=KEY) == [True, True]
 
 
-def test_a_connection_that_has_lived_long_is_renewed_without_a_lost_request(
-    kubernetes: list[Object], tiny_repository: Path, tmp_path: Path
-) -> None:
+def test_a_connection_that_has_lived_long_is_renewed_without_a_lost_request(pod: Pod) -> None:
     images = np.zeros((1, 3, TINY_SIDE, TINY_SIDE), np.float32)
-    with run(kubernetes, tiny_repository, tmp_path, grpc_max_connection_age="300") as pod:
-        wait_for(pod.ports["http"], READY, pod.process)
-        transport = GrpcTransport(f"dns:///localhost:{pod.ports['grpc']}", Connection())
-        end, answered = time.monotonic() + 3, 0
-        while time.monotonic() < end:
-            transport.infer(Inference("tiny_onnx", "INPUT__0", "OUTPUT__0", images))
-            answered += 1
-        transport.close()
+    transport = GrpcTransport(f"dns:///localhost:{pod.ports['grpc']}", Connection())
+    end, answered = time.monotonic() + 2, 0
+    while time.monotonic() < end:
+        transport.infer(Inference("tiny_onnx", "INPUT__0", "OUTPUT__0", images))
+        answered += 1
+    transport.close()
     assert answered > 10
 
 
@@ -240,28 +246,28 @@ def unavailable(pod: Pod) -> list[str]:
 
 @pytest.mark.parametrize(("strict", "expected"), [(None, 200), ("true", 400)])
 def test_a_version_that_cannot_be_loaded_does_not_take_every_pod_out(
-    kubernetes: list[Object], repository: Path, tmp_path: Path, strict: str | None, expected: int
+    kubernetes: list[Object], onnx_repository: Path, tmp_path: Path, strict: str | None, expected: int
 ) -> None:
     changes = {"strict_readiness": strict} if strict else {}
     (tmp_path / "backends").mkdir()
-    with run(kubernetes, repository, tmp_path / "backends", None, **changes) as pod:
+    with run(kubernetes, onnx_repository, tmp_path / "backends", None, **changes) as pod:
         port = pod.ports["http"]
         wait_for(port, READY, pod.process)
-        publish(repository, 2)
+        publish(onnx_repository, 2)
         wait_until(lambda: versions(pod) == ["2"] or (not strict and status(port, READY) != 200))
         assert versions(pod) == ["2"], "it was not ready while it loaded"
-        publish(repository, 3, b"no graph")
+        publish(onnx_repository, 3, b"no graph")
         wait_until(lambda: "3" in unavailable(pod))
         assert status(port, READY) == expected
         assert status(port, "/v2/models/tiny_onnx/ready") == 200
 
 
 def test_a_pod_that_cannot_load_a_model_at_its_start_ends(
-    kubernetes: list[Object], repository: Path, tmp_path: Path
+    kubernetes: list[Object], onnx_repository: Path, tmp_path: Path
 ) -> None:
-    (repository / "tiny_onnx/1/model.onnx").write_bytes(b"no graph")
+    (onnx_repository / "tiny_onnx/1/model.onnx").write_bytes(b"no graph")
     (tmp_path / "backends").mkdir()
-    with run(kubernetes, repository, tmp_path / "backends") as pod:
+    with run(kubernetes, onnx_repository, tmp_path / "backends") as pod:
         assert pod.process.wait(timeout=DEADLINE_SECONDS) not in (0, None)
 
 
@@ -272,34 +278,14 @@ def test_an_option_that_tritonserver_does_not_know_is_found(
         assert pod.process.wait(timeout=DEADLINE_SECONDS) not in (0, None)
 
 
-def test_tritonserver_answers_what_kserve_asks(kserve: list[Object], tiny_repository: Path, tmp_path: Path) -> None:
-    with run(kserve, tiny_repository, tmp_path) as pod:
+def test_tritonserver_answers_what_kserve_asks(kserve: list[Object], onnx_repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "backends").mkdir()
+    with run(kserve, onnx_repository, tmp_path / "backends") as pod:
         wait_for(pod.ports["http"], READY, pod.process)
         assert unanswered(kserve, pod) == []
         assert pod.numbers == {"8080": "http", "9000": "grpc", "8002": "metrics"}
         assert versions(pod) == ["1"]
         assert opens(pod.ports["http"], pod.ports["grpc"]) == [False, False]
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> Iterator[str]:
-    """An object store that speaks S3; yields the address of a bucket of it."""
-    port = reserve_ports((0, 0, 0))[0]
-    with (tmp_path / "moto").open("w") as log:
-        words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(words, stdout=log, stderr=log)
-    try:
-        wait_until(lambda: status(port, "/moto-api/") == 200, DEADLINE_SECONDS)
-        put(f"http://127.0.0.1:{port}/models", b"")
-        yield f"127.0.0.1:{port}/models"
-    finally:
-        process.terminate()
-        process.wait(timeout=DEADLINE_SECONDS)
-
-
-def put(url: str, content: bytes) -> None:
-    headers = {"Content-Type": "application/octet-stream"}  # not a form, which moto would wait for
-    urllib.request.urlopen(urllib.request.Request(url, content, headers, method="PUT"), timeout=10).close()
 
 
 def upload(directory: Path, url: str) -> None:
@@ -308,16 +294,15 @@ def upload(directory: Path, url: str) -> None:
             put(f"{url}/{path.relative_to(directory)}", path.read_bytes())
 
 
-def test_pods_read_a_bucket_and_what_is_published_there(bucket: str, tiny_repository: Path, tmp_path: Path) -> None:
-    prefix = f"http://{bucket}/prod"
-    upload(tiny_repository, prefix)
-    objects = objects_of(replace(KUBERNETES, store=read_store(f"s3://{prefix}")), tmp_path / "overlay")
+def test_pods_read_a_bucket_and_what_is_published_there(bucket: Address, onnx_repository: Path, tmp_path: Path) -> None:
+    prefix = str(bucket).removeprefix("s3://")
+    upload(onnx_repository, prefix)
+    objects = objects_of(replace(KUBERNETES, store=read_store(str(bucket))), tmp_path / "overlay")
     (secret,) = (source["secretRef"] for source in references.container_of(objects)["envFrom"] if "secretRef" in source)
     assert secret == {"name": "triton-s3", "optional": True}
-    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
     (tmp_path / "backends").mkdir()
-    with run(objects, None, tmp_path / "backends", keys) as pod:
+    with run(objects, None, tmp_path / "backends", CREDENTIALS) as pod:
         wait_for(pod.ports["http"], READY, pod.process)
         assert versions(pod) == ["1"]
-        upload(tiny_repository / "tiny_onnx/1", f"{prefix}/tiny_onnx/2")
+        upload(onnx_repository / "tiny_onnx/1", f"{prefix}/tiny_onnx/2")
         wait_until(lambda: versions(pod) == ["2"])

@@ -190,7 +190,7 @@ def test_a_reader_always_sees_a_whole_record(models: Path) -> None:
     publish(1)
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(2, 40):
+    for number in range(2, 20):
         publish(number)
     stop.set()
     reader.join()
@@ -198,20 +198,34 @@ def test_a_reader_always_sees_a_whole_record(models: Path) -> None:
 
 
 PUBLISHER = """
-import sys
+import os, sys, time
 from pathlib import Path
 from tests.repository.manifests import manifest_of
 from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.publish import open_repository
-models, number = Path(sys.argv[1]), int(sys.argv[2])
-print("ready", flush=True)
-while True:
-    number += 1
+
+def publish(number):
     with open_repository(models) as repository:
         artifact = repository.workspace("net_onnx") / "model.onnx"
         artifact.write_bytes(b"%d" % number * 1_000_000)
         config = f"max_batch_size: {number}"
         repository.publish([Candidate("net_onnx", artifact, config, ("a", "b"), manifest_of(artifact))], keep=2)
+
+models = Path(sys.argv[1])
+publish(1)
+begin = time.monotonic()
+publish(2)
+print(time.monotonic() - begin, flush=True)
+for line in sys.stdin:
+    pid = os.fork()  # which costs no imports
+    if pid == 0:
+        number = int(line)
+        while True:
+            number += 1
+            publish(number)
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
 """
 
 
@@ -219,15 +233,20 @@ while True:
 def test_a_kill_at_any_moment_leaves_whole_versions(models: Path) -> None:
     release(models, b"0")
     moments = random.Random(20)
-    for attempt in range(30):
-        arguments = [sys.executable, "-c", PUBLISHER, str(models), str(attempt * 1000)]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(moments.uniform(0, 0.15))  # the moment of the kill, not a wait for anything
-            process.kill()
-        check_whole(models)
-    assert served(models)[0] > 1
+    words, place, pipe = [sys.executable, "-c", PUBLISHER, str(models)], Path(__file__).parents[2], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, bufsize=1, cwd=place) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        seconds = float(process.stdout.readline())
+        for attempt in range(1, 31):
+            process.stdin.write(f"{attempt * 1000}\n")
+            publisher = int(process.stdout.readline())
+            time.sleep(moments.uniform(0, 3 * seconds))  # the moment of the kill, not a wait for anything
+            os.kill(publisher, signal.SIGKILL)
+            assert process.stdout.readline() == "ended\n"
+            check_whole(models)
+        process.stdin.close()
+    assert served(models)[0] > 3
     release(models, b"last")
     assert len(version_numbers(models / NAME)) == 2
     assert not (models.parent / ".models.staging").exists()
