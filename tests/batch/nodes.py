@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine: `python -m tests.batch.nodes 2` until its standard input ends.
+"""A Ray cluster of nodes on this machine: `python -m tests.batch.nodes 2` until its standard input ends.
 
 For each line that it reads it kills the raylet of a node, never of the first, and says `killed` when that is gone.
 """
@@ -39,7 +39,7 @@ class Nodes:
 
 @contextmanager
 def cluster(nodes: int, environment: Mapping[str, str] | None = None) -> Iterator[Nodes]:
-    """A cluster with so many nodes of one CPU each, in a process of its own."""
+    """A cluster with so many nodes of one CPU each, or one of two, in a process of its own."""
     words = [sys.executable, "-m", "tests.batch.nodes", str(nodes)]
     settings = {**os.environ, **(environment or {}), "RAY_USAGE_STATS_ENABLED": "0", **LOOPBACK}
     with subprocess.Popen(
@@ -58,10 +58,12 @@ def main() -> int:
     from ray.cluster_utils import Cluster
 
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ours = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": 100 << 20}
-    started = Cluster(initialize_head=True, head_node_args=ours)
-    words = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": 100 << 20}
-    others = [started.add_node(**words) for _ in range(int(sys.argv[1]) - 1)]
+    nodes = int(sys.argv[1])
+    each = {"num_cpus": max(1, 2 // nodes), "node_ip_address": "127.0.0.1", "object_store_memory": 100 << 20}
+    # No more processes than the work needs: nothing is scaled, and nobody reads the workers' logs.
+    head = {**each, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    started = Cluster(initialize_head=True, head_node_args=head)
+    others = [started.add_node(**each) for _ in range(nodes - 1)]
     print(started.address, flush=True)
     for _ in sys.stdin:
         (raylet,) = others.pop().all_processes[PROCESS_TYPE_RAYLET]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import signal
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from tritonrepo.serve.triton import TritonServer
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-IMAGES, SHARD = 40, 4
-HELD = 22
+IMAGES, SHARD = 20, 4
+HELD = 14
 """The image at which the run is killed."""
 PATIENCE = 300.0
 """Seconds, for a machine with other work."""
@@ -37,8 +38,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_a_killed_worker_and_a_killed_driver_cost_nothing(
     tiny_server: TritonServer, photographs: list[Path], tmp_path: Path
 ) -> None:
+    """On one node, for which Ray starts fewer processes; `make batch-runs` has two."""
     table, output = tmp_path / "list.csv", tmp_path / "out"
-    with Gate(photographs[0].parent).serving() as gate, cluster(2) as nodes:
+    with Gate(photographs[0].parent).serving() as gate, cluster(1) as nodes:
         urls = [f"{gate.url}/{path.name}" for path in photographs]
         table.write_text("".join(f"{line}\n" for line in ["image", *urls]))
         words = [str(table), "--column", "image", "--output", str(output), "--shard-size", str(SHARD)]
@@ -78,14 +80,15 @@ def test_a_killed_worker_and_a_killed_driver_cost_nothing(
 
 
 def test_on_this_machine_alone_with_a_store_and_servers_of_its_own(
-    tiny_repository: Path, photographs: list[Path]
+    tiny_repository: Path, photographs: list[Path], tmp_path: Path
 ) -> None:
+    shutil.copytree(tiny_repository / "tiny_onnx", tmp_path / "models" / "tiny_onnx")
     with Gate(photographs[0].parent).serving() as gate, stores.serving() as store:
         own = store.put("photos/a.png", photographs[9].read_bytes())
         urls = [*(f"{gate.url}/{path.name}" for path in photographs[:5]), own, f"{store.url}/photos/gone.png"]
         table = store.put("list.csv", "\n".join(["image", *urls]).encode())
         words = [table, "--column", "image", "--output", f"{store.url}/out", "--shard-size", "5", "--top", "2"]
-        words += ["--repository", str(tiny_repository), "--model", "tiny_onnx"]
+        words += ["--repository", str(tmp_path / "models"), "--model", "tiny_onnx"]
         gate.hold(photographs[3].name)
         with command.start(*words, environment=stores.ENVIRONMENT) as driver:
             wait_until(gate.waits, PATIENCE)
