@@ -23,6 +23,8 @@ LIGHT = 0.01
 """A utilisation at which hardly a request waits."""
 MOST = 1e15
 """Of what is asked for: far above anything that is, and far below what numbers can hold."""
+MOST_INSTANCES = 4096
+"""Of a model in one server; more are a slip in the file."""
 STEPS = 10
 """Halvings of the utilisation: to a thousandth."""
 
@@ -210,7 +212,7 @@ def _candidates(reports: Sequence[Report], cells: Sequence[Cell]) -> tuple[list[
     for name, model in models.items():
         own = [cell for cell in cells if cell.setting.model == name]
         closed = [cell for cell in own if cell.setting.concurrency]
-        service = fit(closed, model) if closed else None
+        service = _fitted(closed, model) if closed else None
         if name in disagreeing:
             left_out[name] = "it does not agree with the reference"
         elif service is None:
@@ -222,6 +224,15 @@ def _candidates(reports: Sequence[Report], cells: Sequence[Cell]) -> tuple[list[
                 for batch_size in sorted({cell.setting.batch_size for cell in own})
             ]
     return found, left_out
+
+
+def _fitted(closed: Sequence[Cell], model: ServedModel) -> Service | None:
+    """The service of a model; None too where a stored figure is none, because somebody has edited the file."""
+    try:
+        service = fit(closed, model)
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
+        return None
+    return service if service and service.instances <= MOST_INSTANCES else None
 
 
 def _most_utilisation(candidate: _Candidate, demand: Demand) -> float:

@@ -1,6 +1,8 @@
 """From runs with known times to the servers that a demand needs."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,3 +117,11 @@ def test_costs_and_bytes() -> None:
 def test_demands_that_are_none(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         sizes(report(alone(10)), **wrong)
+
+
+@pytest.mark.parametrize("instances", [(1e308,), ({"count": "x"},), ({"count": 10**30},), ({"count": None},)])
+def test_a_model_whose_figures_somebody_has_edited_is_left_out(instances: tuple[Any, ...]) -> None:
+    edited = replace(served("edited"), instances=instances)
+    found = sizes(report(alone(10), alone(10, model="edited"), models=[served(), edited]))
+    assert [fleet.model for fleet in found.fleets] == ["m"]
+    assert list(found.left_out) == ["edited"]
