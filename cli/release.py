@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path, whole_number
 from tritonrepo.cli.asking import add_version_option
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.models import NAME
+from tritonrepo.cli.models import NAME, named_store
 from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
 from tritonrepo.client.errors import UsageError
+from tritonrepo.client.text import counted
 from tritonrepo.repository.publish import find_models, open_repository
 from tritonrepo.repository.rollout.fleet import Fleet, FleetError
 from tritonrepo.repository.rollout.release import Rollout
 from tritonrepo.repository.state import read_state
-from tritonrepo.repository.store.address import open_store
 from tritonrepo.repository.store.seam import Record
 
 KEPT = 2
@@ -62,9 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Release; status 0, or 1 where all went back."""
     terminate_as_interrupt()
-    if isinstance(args.repository, Path) and not args.repository.is_dir():
-        raise UsageError(f"{args.repository}: no such model repository")
-    store = open_store(args.repository)
+    store = named_store(args)
     models = find_models(store, args.name)
     if args.version and len(models) > 1:
         raise UsageError(f"--version {args.version}: {args.name} is {', '.join(models)}, each with its own numbers")
@@ -73,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
         for model in models:
             before = read_state(store, model).current
             version = rollout.release(model, args.version, args.canary, overlap=args.overlap)
-            count = len(fleet.servers)
-            terminal.note(f"{model}: version {version} is released on {count} server{'s' if count > 1 else ''}")
+            terminal.note(f"{model}: version {version} is released on {counted(len(fleet.servers), 'server')}")
             if version != before:  # else a version that was withdrawn could be the one that was meant
                 _prune(args, fleet, model)
     return EXIT_DONE

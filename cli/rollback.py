@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path
 from tritonrepo.cli.fleet import add_fleet_options, open_fleet
-from tritonrepo.cli.models import add_models
+from tritonrepo.cli.models import add_models, named_models, named_store
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
-from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.rollout.errors import ReleaseError
 from tritonrepo.repository.rollout.fleet import Fleet
 from tritonrepo.repository.rollout.release import Rollout, again
-from tritonrepo.repository.store.address import open_store
+from tritonrepo.repository.store.seam import Store
 
 SUMMARY = (
     "Serve the version before the one that is served, of all models that are named, or of none. The number of what is "
@@ -36,29 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Go back; status 0, or 1 where a server that is named does not."""
     terminate_as_interrupt()
-    if isinstance(args.repository, Path) and not args.repository.is_dir():
-        raise UsageError(f"{args.repository}: no such model repository")
+    store = named_store(args)
     # The servers' words are looked at before a record moves.
     with open_fleet(args) if args.server else nullcontext() as fleet:
         versions = _go_back(args)
-        return _take(args, fleet, versions) if fleet else EXIT_DONE
+        return _take(store, fleet, versions) if fleet else EXIT_DONE
 
 
 def _go_back(args: argparse.Namespace) -> dict[str, int]:
     """Have the record of each model name the version before; the versions."""
-    console = terminal.error_console()
-    with open_repository(args.repository, args.staging, console.print) as models:
-        # A model may be named twice, by itself and among the formats of another word.
-        names = dict.fromkeys(model for name in args.names for model in models.find_models(name))
-        versions = models.roll_back([*names], args.public_key)
+    with open_repository(args.repository, args.staging, terminal.note) as models:
+        versions = models.roll_back(named_models(args, models.store), args.public_key)
     for name, version in versions.items():
-        console.print(f"{name}: version {version} is served again", soft_wrap=True)
+        terminal.note(f"{name}: version {version} is served again")
     return versions
 
 
-def _take(args: argparse.Namespace, fleet: Fleet, versions: Mapping[str, int]) -> int:
+def _take(store: Store, fleet: Fleet, versions: Mapping[str, int]) -> int:
     """Have the servers take what the record of each model names now; a failure of one keeps no other from it."""
-    rollout, status = Rollout(open_store(args.repository), fleet, terminal.note), EXIT_DONE
+    rollout, status = Rollout(store, fleet, terminal.note), EXIT_DONE
     for model, version in versions.items():
         try:
             rollout.take(model)

@@ -185,10 +185,6 @@ class Repository:
         except SignatureError as exc:
             raise PublishError(f"nothing goes back: {exc}") from exc
 
-    def find_models(self, name: str) -> list[str]:
-        """The model of this name or, if there is none, all the formats of `name`. Raises `UsageError`."""
-        return find_models(self.store, name)
-
     def _conclude(self, plan: Plan) -> Publication:
         pruned, left = self.prune(plan.model) if plan.step else ((), ())
         return Publication(plan.version, plan.status, pruned, plan.changes, left)

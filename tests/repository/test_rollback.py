@@ -9,7 +9,7 @@ from tests.repository.releases import FIRST, NAME, SECOND, candidate, contents, 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.layout import version_numbers
-from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.publish import find_models, open_repository
 
 OTHER = "net_torchscript"
 
@@ -78,15 +78,15 @@ def test_if_one_model_cannot_go_back_none_does(models: Path) -> None:
 def test_a_model_without_its_format_is_all_its_formats(models: Path) -> None:
     release_both(models, b"one")
     with open_repository(models) as repository:
-        assert sorted(repository.find_models("net")) == [NAME, OTHER]
-        assert repository.find_models(NAME) == [NAME]
+        assert sorted(find_models(repository.store, "net")) == [NAME, OTHER]
+        assert find_models(repository.store, NAME) == [NAME]
     (models / "net").mkdir()
     with open_repository(models) as repository:
-        assert repository.find_models("net") == ["net"]
+        assert find_models(repository.store, "net") == ["net"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../models", "/net", "ne", "net_", "net_onnx_fp16"])
 def test_what_names_no_model_is_refused(models: Path, name: str) -> None:
     release_both(models, b"one")
     with open_repository(models) as repository, pytest.raises(UsageError, match="no such model"):
-        repository.find_models(name)
+        find_models(repository.store, name)

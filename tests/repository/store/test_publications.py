@@ -14,7 +14,7 @@ from tritonrepo.repository.catalogue import list_versions
 from tritonrepo.repository.doctor import examine_store
 from tritonrepo.repository.errors import PublishError
 from tritonrepo.repository.layout import parse_config
-from tritonrepo.repository.publish import Publication, open_repository
+from tritonrepo.repository.publish import Publication, find_models, open_repository
 from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.repository.store.bucket import Bucket
 from tritonrepo.repository.store.seam import ConflictError, Store
@@ -96,7 +96,7 @@ def test_several_models_go_together_or_not_at_all(place: Place) -> None:
     release_both(place, b"one")
     release_both(place, b"two", SECOND)
     with open_repository(place) as repository:
-        assert repository.roll_back(repository.find_models("net")) == {NAME: 1, OTHER: 1}
+        assert repository.roll_back(find_models(repository.store, "net")) == {NAME: 1, OTHER: 1}
     release(place, b"three")
     before = everything(open_store(place))
     with open_repository(place) as repository, pytest.raises(PublishError, match=f"{OTHER}: holds 1 version"):
