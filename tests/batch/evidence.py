@@ -154,7 +154,7 @@ def _disturbed(nodes: Nodes, batch: list[str], output: Path, shards: int) -> tup
         wait_until(lambda: any(worker not in workers for worker in _workers()), PATIENCE)
         at_node = _await(driver, output, shards // 2)
         nodes.kill_one()
-        at_driver = _await(driver, output, 3 * shards // 4)
+        at_driver = _await(driver, output, max(3 * shards // 4, at_node + 1))
         driver.send_signal(signal.SIGKILL)
     status, _, errors = command.run(*words)
     assert status in (0, 1), errors
