@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,12 @@ def run(args: argparse.Namespace) -> int:
         staging=args.staging,
         dry_run=args.dry_run,
     )
+    # At its end nobody waits for an answer any more; Triton would take seconds of the budget for its own end.
+    open_server = partial(TritonServer, stop_grace=0.0)
     unwritten = None
     with progress_bar() as on_step:
         try:
-            tuned = tune(task, TritonServer, on_step, terminal.note, began=began)
+            tuned = tune(task, open_server, on_step, terminal.note, began=began)
         except UnwrittenError as error:  # after all that time, what was found is worth showing
             tuned, unwritten = error.tuned, error
     _present(args, tuned)
