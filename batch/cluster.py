@@ -73,10 +73,10 @@ def ask_cluster(service: Service, options: Options, crew: Crew) -> Present:
 def spread(job: Job, pending: Sequence[Pending], crew: Crew) -> Generator[Finished, None, None]:
     """Let workers write the shards; each is told of when it is written, in any order.
 
-    A worker or node that is lost is replaced, and its shard done again.
+    A worker that is lost is replaced, and its shard done again.
 
     Raises:
-        TritonRepoError: A shard cannot be written; those that are written stay.
+        TritonRepoError: A shard cannot be written, or a node is lost; the shards that are written stay.
     """
     if not pending:
         return

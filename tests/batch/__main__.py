@@ -29,6 +29,7 @@ def table(found: Evidence) -> str:
         ("images, and damaged ones among them", f"{found.images:,}, {found.failed}"),
         ("shards, and how many were there at the death of the worker, the node and the driver",
          f"{found.shards}; {found.at_worker}, {found.at_node}, {found.at_driver}"),
+        ("the driver", "was ended by the node's death, with status 3" if found.ended else "went on, and was killed"),
         ("images that are missing or there twice after the same command", str(found.missing)),
         ("rows that differ from the undisturbed run's", str(found.different)),
         ("files left by the killed", str(found.left)),

@@ -45,7 +45,8 @@ class Evidence:
         shards: Files of the output.
         at_worker: Shards that were written when the worker was killed.
         at_node: Those when the second node was.
-        at_driver: Those when the driver was.
+        at_driver: Those when the driver was, or ended by itself.
+        ended: Whether the death of the node ended the driver, which then says that the same command goes on.
         missing: Images that the disturbed run's output lacks, or has twice.
         different: Rows of it that differ from the undisturbed run's, exactly compared.
         left: Files that the killed have left.
@@ -59,6 +60,7 @@ class Evidence:
     at_worker: int
     at_node: int
     at_driver: int
+    ended: bool
     missing: int
     different: int
     left: int
@@ -89,7 +91,9 @@ def gather(place: Path, photographs: Path, repository: Path, model: str, size: i
         for number in range(rounds):
             classify.append(_classify(photographs, called, place / f"{number}.jsonl"))
             calm.append(_calm(batch, place / f"calm{number}"))
-        at_worker, at_node, at_driver = _disturbed(nodes, batch, place / "disturbed", -(-_count(photographs) // size))
+        at_worker, at_node, at_driver, ended = _disturbed(
+            nodes, batch, place / "disturbed", -(-_count(photographs) // size)
+        )
     expected, found = command.read_shards(place / "calm0"), command.read_shards(place / "disturbed")
     rows = [row for shard in expected.values() for row in shard]
     counts = command.images(found)
@@ -100,6 +104,7 @@ def gather(place: Path, photographs: Path, repository: Path, model: str, size: i
         at_worker=at_worker,
         at_node=at_node,
         at_driver=at_driver,
+        ended=ended,
         missing=sum(counts[str(path)] != 1 for path in photographs.iterdir()),
         different=sum(ours != theirs for name in expected for ours, theirs in _pairs(expected[name], found.get(name))),
         left=len(list((place / "disturbed").glob(".*.partial"))),
@@ -140,11 +145,11 @@ def _calm(batch: list[str], output: Path) -> Speed:
     return Speed(sum(images) / (end - begin), sum(images[WORKERS:]) / (last - first))
 
 
-def _disturbed(nodes: Nodes, batch: list[str], output: Path, shards: int) -> tuple[int, int, int]:
+def _disturbed(nodes: Nodes, batch: list[str], output: Path, shards: int) -> tuple[int, int, int, bool]:
     """Kill a worker at a quarter, the second node at a half and the driver at three quarters; then run it again.
 
     Returns:
-        The shards that were there at each of these moments.
+        The shards that were there at each of these moments, and whether the node's death had ended the driver before.
     """
     words = [*batch, "--output", str(output)]
     with command.start(*words) as driver:
@@ -154,17 +159,24 @@ def _disturbed(nodes: Nodes, batch: list[str], output: Path, shards: int) -> tup
         wait_until(lambda: any(worker not in workers for worker in _workers()), PATIENCE)
         at_node = _await(driver, output, shards // 2)
         nodes.kill_one()
-        at_driver = _await(driver, output, max(3 * shards // 4, at_node + 1))
+        least = max(3 * shards // 4, at_node + 1)
+        wait_until(lambda: driver.poll() is not None or _written(output) >= least, PATIENCE)
+        ended, at_driver = driver.poll() is not None, _written(output)
         driver.send_signal(signal.SIGKILL)
+    assert not ended or driver.returncode == 3, driver.returncode
     status, _, errors = command.run(*words)
     assert status in (0, 1), errors
-    return at_worker, at_node, at_driver
+    return at_worker, at_node, at_driver, ended
 
 
 def _await(driver: subprocess.Popen[str], output: Path, shards: int) -> int:
     """Wait for so many shards; how many there are."""
-    wait_until(lambda: driver.poll() is not None or len(list(output.glob("part-*"))) >= shards, PATIENCE)
+    wait_until(lambda: driver.poll() is not None or _written(output) >= shards, PATIENCE)
     assert driver.poll() is None, driver.communicate()
+    return _written(output)
+
+
+def _written(output: Path) -> int:
     return len(list(output.glob("part-*")))
 
 
