@@ -21,7 +21,9 @@ from tritonrepo.export.gate.fresh import FreshProcess, Result
 from tritonrepo.repository.formats import ONNX, TORCHSCRIPT
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.exporting", "tritonrepo.cli.export", "tritonrepo.export.to_torchscript"])
+CONTEXT.set_forkserver_preload(
+    ["tests.exporting", "tritonrepo.cli.export", "tritonrepo.export.to_torchscript", "torch._dynamo", "networkx"]
+)
 """Forks come from a process that has imported these, and has run nothing of anybody's."""
 SECONDS = 120.0
 
