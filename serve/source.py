@@ -1,12 +1,13 @@
 """Where the models of a server are: a directory of this machine, or an object store that Triton reads by itself."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tritonrepo.repository.errors import ConfigError, RepositoryError
 from tritonrepo.repository.layout import CONFIG_FILENAME, LARGEST_VERSION, parse_config
 from tritonrepo.repository.store.address import Address, open_store
-from tritonrepo.repository.store.seam import Store
 from tritonrepo.serve.models import (
     NEEDS_PLAIN_NAME,
     RepositoryModel,
@@ -17,6 +18,9 @@ from tritonrepo.serve.models import (
     see_steps,
 )
 from tritonrepo.serve.translation import load_request, request_for, state
+
+if TYPE_CHECKING:
+    from tritonrepo.repository.store.seam import Store
 
 
 class Source(Protocol):

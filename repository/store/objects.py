@@ -46,7 +46,8 @@ class ObjectStore:
     def versions(self, model: str) -> list[int]:
         """The versions of a model that are whole, ascending."""
         found = {int(name) for name in self._bucket.look(model).folders if is_version(name)}
-        return sorted(found - read_claims(self._bucket, model).keys())
+        claims = read_claims(self._bucket, model)
+        return sorted(version for version in found if version not in claims or self._is_whole(model, version))
 
     def files(self, model: str, version: int) -> dict[str, int]:
         """Bytes of each file of a version, by its name in the version."""
@@ -146,9 +147,13 @@ class ObjectStore:
                 self.remove_version(model, version)
             raise
 
+    def _is_whole(self, model: str, version: int) -> bool:
+        """Whether all of a version is there. Who comes too late claims a whole one for a moment."""
+        return MANIFEST_FILENAME in self.files(model, version)
+
     def _clear(self, model: str, version: int) -> None:
         """Remove what a killed publisher left: all that is not whole."""
-        if MANIFEST_FILENAME not in self.files(model, version):
+        if not self._is_whole(model, version):
             self.remove_version(model, version)
         self._bucket.delete([claim_name(model, version)])
 

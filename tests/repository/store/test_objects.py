@@ -99,6 +99,15 @@ def test_of_two_publishers_of_a_version_one_is_told(store: ObjectStore, bucket: 
     assert (store.versions("net"), [*claims.read_claims(ours, "net")]) == ([2], [1])
 
 
+def test_a_late_claim_hides_no_version_that_is_whole(store: ObjectStore, bucket: Address, source: Path) -> None:
+    """Who comes too late claims a number for a moment; another who looks then would drop and prune that version."""
+    store.add_version("net", 1, source)
+    assert claims.claim(Bucket(bucket, 10), "net", 1)
+    assert store.versions("net") == [1]
+    with pytest.raises(ConflictError):
+        store.add_version("net", 1, source)
+
+
 def test_the_record_changes_in_one_step_and_the_loser_is_told(store: ObjectStore) -> None:
     first = store.commit("net", "one", None)
     with pytest.raises(ConflictError, match="somebody else has published net meanwhile"):
