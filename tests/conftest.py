@@ -7,8 +7,9 @@ import shutil
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,17 @@ class ShortLived(TritonServer):
             if self.pid and (server := psutil.Process(self.pid)).name() == "tritonserver":
                 server.kill()
         super().stop()
+
+
+@contextmanager
+def running(servers: Sequence[TritonServer]) -> Iterator[None]:
+    """Servers that start at the same time, and stop so when the block ends."""
+    with ThreadPoolExecutor() as pool:
+        try:
+            list(pool.map(lambda server: server.start(), servers))
+            yield
+        finally:
+            list(pool.map(lambda server: server.stop(), servers))
 
 
 def heed_interrupts() -> None:

@@ -11,14 +11,13 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ShortLived, wait_until
+from tests.conftest import ShortLived, running, wait_until
 from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, draw_pictures, publish
 from tritonrepo.cli.main import main
 from tritonrepo.client.classifier import Classifier
@@ -73,12 +72,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
         repository = tmp_path_factory.mktemp("site") / "models"
         repository.mkdir()
         found.append(Site(repository, ShortLived(repository, shared_memory=True)))
-    with ThreadPoolExecutor() as pool:
-        try:
-            list(pool.map(lambda one: one.server.start(), found))
-            yield found
-        finally:
-            list(pool.map(lambda one: one.server.stop(), found))
+    with running([site.server for site in found]):
+        yield found
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import ShortLived, wait_until
+from tests.conftest import ShortLived, running, wait_until
 from tests.live.releases import MODEL, Release, draw_pictures
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
@@ -201,9 +200,5 @@ def world(place: Path, mode: ModelControlMode = "explicit", servers: int = 3) ->
     root, first = place / "models", artifacts.right_one(1.0)
     assert artifacts.publish(root, first) == 1
     made = [ShortLived(root, model_control_mode=mode) for _ in range(servers)]
-    with ThreadPoolExecutor() as pool:
-        try:
-            list(pool.map(ShortLived.start, made))
-            yield World(root, made, pictures, {1: first.served})
-        finally:
-            list(pool.map(ShortLived.stop, made))
+    with running(made):
+        yield World(root, made, pictures, {1: first.served})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.conftest import ShortLived, wait_until
+from tests.conftest import ShortLived, running, wait_until
 from tests.live.releases import MODEL, draw_pictures, publish
 from tests.versions.answers import Seen
 from tests.versions.clients import Command, LongLived
@@ -82,12 +82,8 @@ def _sites(place: Path, mode: Mode) -> Iterator[list[Site]]:
         repository.parent.mkdir()
         publish(repository, 1, release_of(1))
         found.append(Site(repository, ShortLived(repository, model_control_mode=mode), mode))
-    with ThreadPoolExecutor() as pool:
-        try:
-            list(pool.map(lambda site: site.server.start(), found))
-            yield found
-        finally:
-            list(pool.map(lambda site: site.server.stop(), found))
+    with running([site.server for site in found]):
+        yield found
 
 
 def _release_all(
