@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tritonrepo.client.errors import ImageError
+from tritonrepo.client.strangers import HEAD, why_unreadable
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -117,9 +119,9 @@ def _image_errors(source: Path | bytes | BinaryIO) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
-        raise ImageError(_why_unidentified(source), name) from exc
+        raise ImageError(why_unreadable(_head(source)), name) from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        raise ImageError(f"decompression bomb: {exc}", name) from exc
+        raise ImageError(f"decompression bomb: {_said_of_bomb(exc)}", name) from exc
     except MemoryError as exc:
         raise ImageError("not enough memory to decode it", name) from exc
     except OSError as exc:  # With a number it is the system's, without one Pillow's.
@@ -127,6 +129,12 @@ def _image_errors(source: Path | bytes | BinaryIO) -> Iterator[None]:
     # Decoders fail on hostile bytes in every way that Python knows, so that no list of types would be complete.
     except Exception as exc:
         raise ImageError(f"damaged image: {exc}", name) from exc
+
+
+def _said_of_bomb(exc: Exception) -> str:
+    """Pillow refuses by itself what has twice as many pixels as are safe, in other words than ours."""
+    found = re.search(r"\((\d+) pixels\)", str(exc))
+    return f"{int(found[1]):,} pixels, more than the {MAX_PIXELS:,} that are safe to decode" if found else str(exc)
 
 
 def _name(source: Path | bytes | BinaryIO) -> str | None:
@@ -208,11 +216,14 @@ def _count_scans(image: Image.Image, name: str | None) -> int:
     return scans
 
 
-def _why_unidentified(source: Path | bytes | BinaryIO) -> str:
+def _head(source: Path | bytes | BinaryIO) -> bytes:
+    if isinstance(source, bytes):
+        return source[:HEAD]
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return "not an image in a known format" if file.read(1) else "empty file"
-    return "not an image in a known format" if source else "empty file"
+            return file.read(HEAD)
+    source.seek(0)
+    return source.read(HEAD)
 
 
 def oriented(image: Image.Image) -> Image.Image:

@@ -21,7 +21,7 @@ from tritonrepo.repository.encoded import IMAGE_PYTHON
 HERE = Path(__file__).resolve().parent
 CLIENT = Path(tritonrepo.__file__).resolve().parent / "client"
 MODULES = {
-    "decode": ("encoded", "errors", "images", "place", "preprocess", "resample", "step_order", "steps"),
+    "decode": ("encoded", "errors", "images", "place", "preprocess", "resample", "step_order", "steps", "strangers"),
     "rank": ("decode", "errors", "text"),
 }
 """The modules of the client that each step imports, with all that these import."""

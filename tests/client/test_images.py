@@ -104,7 +104,7 @@ def test_fast_decoding_scales_while_it_decodes_and_stays_close() -> None:
     [
         (b"", "empty file"),
         (b"just words", "not an image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "a PostScript document"),
         (encoded(noise(200, 200), "JPEG")[:3000], "damaged image"),
         (encoded(noise(200, 200), "PNG")[:3000], "damaged image"),
     ],
@@ -258,6 +258,31 @@ def test_a_file_that_is_no_image_is_not_read(tmp_path: Path, content: bytes, rea
     with pytest.raises(ImageError) as caught:
         read_file(path)
     assert caught.value.reason == reason
+
+
+REMEDY = ", which is not read here; convert it to PNG or JPEG"
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', f"an SVG drawing{REMEDY}"),
+        (
+            b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a\nb --><!DOCTYPE svg PUBLIC "x">\n<svg>',
+            f"an SVG drawing{REMEDY}",
+        ),
+        (b"\n<!DOCTYPE html><html><svg/></html>", "a web page, and no image"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", f"a HEIC picture{REMEDY}"),
+        (b"%PDF-1.7\n", f"a PDF document{REMEDY}"),
+    ],
+)
+def test_a_file_that_people_take_for_a_picture_is_told(tmp_path: Path, head: bytes, reason: str) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(head + bytes(5000))
+    for source in (path, path.read_bytes(), io.BytesIO(path.read_bytes())):
+        with pytest.raises(ImageError) as caught:
+            open_image(source)
+        assert caught.value.reason == reason
 
 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
