@@ -6,16 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tritonrepo.client.errors import UsageError
+from tritonrepo.compare.capacity.alike import check_alike
+from tritonrepo.compare.capacity.candidate import Candidate, candidates_of
 from tritonrepo.compare.capacity.network import ENCODED, bytes_of_image
-from tritonrepo.compare.capacity.queue import latencies
-from tritonrepo.compare.capacity.service import Service, Trip, fit, trip
 from tritonrepo.compare.cells import Cell, Setting, Window
 from tritonrepo.compare.choice import BUDGET_PERCENTILE
-from tritonrepo.compare.criteria import TOLERANCE
-from tritonrepo.compare.report import Report, ServedModel
+from tritonrepo.compare.report import Report
 
 UTILISATION = 0.8
 """Up to here the model is held against measurements (`python -m benchmarks.plan`)."""
@@ -23,8 +20,6 @@ LIGHT = 0.01
 """A utilisation at which hardly a request waits."""
 MOST = 1e15
 """Of what is asked for: far above anything that is, and far below what numbers can hold."""
-MOST_INSTANCES = 4096
-"""Of a model in one server; more are a slip in the file."""
 STEPS = 10
 """Halvings of the utilisation: to a thousandth."""
 
@@ -142,29 +137,6 @@ class Sizing:
     bytes_of_image: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A model under requests of one size, ready for predictions."""
-
-    model: ServedModel
-    batch_size: int
-    service: Service
-    trip: Trip
-    memory: float | None
-
-    @property
-    def capacity(self) -> float:
-        return self.service.capacity(self.batch_size)
-
-    def latencies(self, rate: float, distribution: str = "poisson") -> tuple[float, float]:
-        """The mean and the 95th percentile at so many images a second."""
-        found = latencies(self.service, self.trip, self.batch_size, rate / self.batch_size, distribution)
-        return float(found.mean()), float(np.percentile(found, BUDGET_PERCENTILE))
-
-    def p95(self, utilisation: float) -> float:
-        return self.latencies(utilisation * self.capacity)[1]
-
-
 def size(reports: Sequence[Report], demand: Demand) -> Sizing:
     """How many servers of which configuration a demand needs.
 
@@ -174,9 +146,13 @@ def size(reports: Sequence[Report], demand: Demand) -> Sizing:
         reports: Of one machine: a closed loop, and open loops to hold the predictions against. What several have
             measured of the same cell is taken together.
         demand: What is wanted.
+
+    Raises:
+        UsageError: The reports are of two machines or kinds of server.
     """
+    check_alike(reports)
     cells = merge(reports)
-    candidates, left_out = _candidates(reports, [cell for measured in cells.values() for cell in measured])
+    candidates, left_out = candidates_of(reports, [cell for measured in cells.values() for cell in measured])
     lights = [(candidate.p95(LIGHT), candidate) for candidate in candidates]
     fleets = [_fleet(candidate, demand) for light, candidate in lights if light <= demand.p95]
     fleets.sort(key=lambda fleet: (fleet.replicas, fleet.p95))
@@ -204,38 +180,7 @@ def merge(reports: Sequence[Report]) -> dict[str, list[Cell]]:
     return found
 
 
-def _candidates(reports: Sequence[Report], cells: Sequence[Cell]) -> tuple[list[_Candidate], dict[str, str]]:
-    """Each model under each size of request that it was measured with, and the models that cannot be counted on."""
-    models = {model.name: model for report in reports for model in report.models}
-    disagreeing = {one.model for report in reports for one in report.agreements if not one.within(TOLERANCE)}
-    found, left_out = [], {}
-    for name, model in models.items():
-        own = [cell for cell in cells if cell.setting.model == name]
-        closed = [cell for cell in own if cell.setting.concurrency]
-        service = _fitted(closed, model) if closed else None
-        if name in disagreeing:
-            left_out[name] = "it does not agree with the reference"
-        elif service is None:
-            left_out[name] = "no closed loop without failures was measured; run compare --concurrency 1,4"
-        else:
-            memory = max((cell.server_memory for cell in closed if cell.server_memory is not None), default=None)
-            found += [
-                _Candidate(model, batch_size, service, trip(closed, batch_size), memory)
-                for batch_size in sorted({cell.setting.batch_size for cell in own})
-            ]
-    return found, left_out
-
-
-def _fitted(closed: Sequence[Cell], model: ServedModel) -> Service | None:
-    """The service of a model; None too where a stored figure is none, because somebody has edited the file."""
-    try:
-        service = fit(closed, model)
-    except (ArithmeticError, AttributeError, TypeError, ValueError):
-        return None
-    return service if service and service.instances <= MOST_INSTANCES else None
-
-
-def _most_utilisation(candidate: _Candidate, demand: Demand) -> float:
+def _most_utilisation(candidate: Candidate, demand: Demand) -> float:
     """The highest utilisation that keeps the latency; there is one."""
     if candidate.p95(demand.utilisation) <= demand.p95:
         return demand.utilisation
@@ -246,7 +191,7 @@ def _most_utilisation(candidate: _Candidate, demand: Demand) -> float:
     return low
 
 
-def _fleet(candidate: _Candidate, demand: Demand) -> Fleet:
+def _fleet(candidate: Candidate, demand: Demand) -> Fleet:
     replicas = math.ceil(demand.rate / (_most_utilisation(candidate, demand) * candidate.capacity))
     rate = demand.rate / replicas
     mean, p95 = candidate.latencies(rate)
@@ -263,13 +208,14 @@ def _fleet(candidate: _Candidate, demand: Demand) -> Fleet:
     )
 
 
-def _checks(cells: Mapping[str, Sequence[Cell]], candidates: Sequence[_Candidate]) -> Iterator[Check]:
+def _checks(cells: Mapping[str, Sequence[Cell]], candidates: Sequence[Candidate]) -> Iterator[Check]:
     known = {(candidate.model.name, candidate.batch_size): candidate for candidate in candidates}
     for distribution, measured in cells.items():
         for cell in measured:
             candidate = known.get((cell.setting.model, cell.setting.batch_size))
-            if candidate and cell.setting.request_rate and cell.supports(BUDGET_PERCENTILE):
-                rate = cell.setting.request_rate * cell.setting.batch_size
+            rate = (cell.setting.request_rate or 0.0) * cell.setting.batch_size
+            told = cell.supports(BUDGET_PERCENTILE) and 0 < cell.percentile(BUDGET_PERCENTILE).mean < math.inf
+            if candidate and 0 < rate < MOST and told:
                 yield Check(
                     model=candidate.model.name,
                     batch_size=candidate.batch_size,

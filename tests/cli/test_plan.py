@@ -1,11 +1,13 @@
 """`tritonrepo plan` as its users meet it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.compare.capacity.cells import alone, open_cell, poisson, report, served
+from tests.compare.reports import MACHINE, cell
 from tritonrepo.cli.main import main
 from tritonrepo.compare import write_report
 
@@ -72,6 +74,23 @@ def test_words_that_are_wrong(run_file: str, tmp_path: Path, capsys: pytest.Capt
     assert plan(run_file, "--rate", "1", "--p95-ms", "100", "--price-per-hour", "nan") == 2
     assert "a price of nan an hour" in capsys.readouterr().err
     assert plan(run_file, "--rate", "9e14", "--p95-ms", "1e14", "--price-per-hour", "9e14") == 0
+    (tmp_path / "empty.json").touch()
+    assert plan(str(tmp_path / "empty.json"), "--rate", "1", "--p95-ms", "100") == 2
+    assert "empty.json is not a report of `compare`: Expecting value" in capsys.readouterr().err
     (tmp_path / "deep.json").write_text("[" * 100_000)
     assert plan(str(tmp_path / "deep.json"), "--rate", "1", "--p95-ms", "1") == 2
     assert "deep.json is not a report of `compare`" in capsys.readouterr().err
+
+
+def test_runs_of_two_machines(run_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_report(report(alone(5), machine=replace(MACHINE, cpu="Xeon")), tmp_path / "other.json")
+    assert plan(run_file, str(tmp_path / "other.json"), "--rate", "10", "--p95-ms", "100") == 2
+    assert "the runs are of two CPUs, EPYC <7> and Xeon: what they measured" in capsys.readouterr().err
+
+
+def test_a_run_in_which_everything_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_report(report(cell("m", rates=(), error="gone")), tmp_path / "run.json")
+    assert plan(str(tmp_path / "run.json"), "--rate", "10", "--p95-ms", "100") == 1
+    said = capsys.readouterr().out
+    assert "m is left out: no closed loop without failures was measured" in said
+    assert said.endswith("Nothing can be predicted from these runs.\n")

@@ -55,5 +55,5 @@ def report(*cells: Cell, models: Sequence[ServedModel] = (), **changes: Any) -> 
     return make_report(cells, models=tuple(models) or (served(),), **changes)
 
 
-def poisson(*cells: Cell) -> Report:
-    return report(*cells, conditions=replace(CONDITIONS, distribution="poisson"))
+def poisson(*cells: Cell, models: Sequence[ServedModel] = ()) -> Report:
+    return report(*cells, models=models, conditions=replace(CONDITIONS, distribution="poisson"))

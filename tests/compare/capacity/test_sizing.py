@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tests.compare.capacity.cells import alone, busy, open_cell, poisson, report, served
+from tests.compare.reports import CONDITIONS, MACHINE, make_agreement
 from tests.compare.reports import cell as plain_cell
-from tests.compare.reports import make_agreement
 from tritonrepo.client.errors import UsageError
 from tritonrepo.compare.capacity.sizing import Demand, Sizing, size
-from tritonrepo.compare.report import Report
+from tritonrepo.compare.cells import Cell, Split
+from tritonrepo.compare.report import Report, Server
 
 EXPONENTIAL = tuple(12 * -np.log1p(-(np.arange(1000) + 0.5) / 1000))
 """Latencies in ms whose scatter is that of exponential times."""
@@ -78,8 +79,9 @@ def test_failures_are_not_counted_on() -> None:
 
 
 def test_predictions_stand_beside_open_loops() -> None:
-    closed = report(alone(10, latencies=EXPONENTIAL), models=[served(batching=False)])
-    (check,) = sizes(closed, poisson(open_cell(60, 70.0))).checks
+    models = [served(batching=False)]
+    closed = report(alone(10, latencies=EXPONENTIAL), models=models)
+    (check,) = sizes(closed, poisson(open_cell(60, 70.0), models=models)).checks
     assert (check.rate, check.utilisation, check.measured) == pytest.approx((60, 0.6, 70))
     assert check.predicted == pytest.approx(10 * math.log(20) / 0.4 + 1.5, rel=0.08)
     assert check.error == pytest.approx(check.predicted / 70 - 1)
@@ -94,6 +96,35 @@ def test_several_runs_of_the_same_are_taken_together() -> None:
     """Each counts by its requests, 200 and 143 in a window."""
     (fleet,) = sizes(report(alone(8)), report(alone(12))).fleets
     assert fleet.capacity == pytest.approx(1e3 * 343 / (8 * 200 + 12 * 143))
+
+
+OTHER: dict[str, tuple[str, dict[str, Any]]] = {
+    "cpu": ("CPUs, EPYC <7> and Xeon", {"machine": replace(MACHINE, cpu="Xeon")}),
+    "threads": ("numbers of CPU threads, 2 and 8", {"machine": replace(MACHINE, threads=8)}),
+    "gpu": ("GPUs, none and NVIDIA H100", {"machine": replace(MACHINE, gpus=("NVIDIA H100, 580.1, 81559 MiB",))}),
+    "server": ("Triton versions, 2.51.0 and 2.75.0", {"server": Server("triton", "2.75.0")}),
+    "protocol": ("protocols, grpc and http", {"conditions": replace(CONDITIONS, protocol="http")}),
+}
+
+
+@pytest.mark.parametrize("what", OTHER)
+def test_runs_of_two_machines_or_servers_are_refused(what: str) -> None:
+    sentence, changes = OTHER[what]
+    with pytest.raises(UsageError, match=f"the runs are of two {sentence}: .* ask for each machine by itself"):
+        sizes(report(alone(10)), report(alone(5), **changes))
+
+
+def test_a_machine_with_another_driver_or_name_is_the_same() -> None:
+    runs = [report(alone(10), machine=replace(MACHINE, system=s, gpus=(f"H100, {s}, 80 GiB",))) for s in "12"]
+    assert sizes(*runs).fleets[0].capacity == pytest.approx(100)
+
+
+def test_a_model_of_two_configurations_is_left_out() -> None:
+    both = [alone(10), alone(10, model="other")]
+    two = report(*both, models=[served(count=2), served("other")])
+    found = sizes(report(*both, models=[served(), served("other")]), two)
+    assert [fleet.model for fleet in found.fleets] == ["other"]
+    assert found.left_out == {"m": "the runs are of two configurations of it"}
 
 
 def test_costs_and_bytes() -> None:
@@ -117,6 +148,30 @@ def test_costs_and_bytes() -> None:
 def test_demands_that_are_none(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         sizes(report(alone(10)), **wrong)
+
+
+EDITED: dict[str, dict[str, Any]] = {
+    "nan": {"average": math.nan, "split": None},
+    "infinite": {"average": math.inf, "split": None},
+    "nothing": {"average": 0.0, "split": None},
+    "negative": {"split": Split(0.0, 0.0, -5.0, 0.0, {1: 9})},
+    "nan latencies": {"latencies": (math.nan,) * 4},
+    "no latency": {"latencies": (0.0,) * 4},
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_figures_that_are_none_make_no_prediction(what: str) -> None:
+    cell = alone(10)
+    edited = Cell(cell.setting, tuple(replace(window, **EDITED[what]) for window in cell.windows))
+    found = sizes(report(edited, alone(10, model="other"), models=[served(), served("other")]))
+    assert [fleet.model for fleet in found.fleets] == ["other"]
+    assert "its closed loop does not tell how long it takes; measure it again" in found.left_out["m"]
+
+
+@pytest.mark.parametrize("latency", [math.nan, 0.0])
+def test_an_open_loop_whose_figures_are_none_is_no_check(latency: float) -> None:
+    assert sizes(report(alone(10)), poisson(open_cell(30, latency))).checks == ()
 
 
 @pytest.mark.parametrize("instances", [(1e308,), ({"count": "x"},), ({"count": 10**30},), ({"count": None},)])
