@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 from dataclasses import dataclass
+
+from tritonrepo.client.errors import MissingError, UsageError
+from tritonrepo.client.messages import said
 
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -11,6 +16,10 @@ _ALWAYS = {
 }
 # Else Ray takes the machine's own address in the place of a loopback one, on every system but the two that this names.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+AUTO = "auto"
+"""In the place of an address: the cluster of which this machine is a node."""
+_ADDRESS = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-f:.]+\]):(?P<port>\d{1,5})", re.ASCII | re.IGNORECASE)
+_SECONDS = 5.0
 _LOCAL = ("127.0.0.1:", "localhost:", "[::1]:")
 
 
@@ -31,7 +40,35 @@ def prepare(address: str | None) -> None:
     """Set Ray's environment for a cluster at this address, or by default for one of this machine alone.
 
     Ray reads it while it is imported.
+
+    Raises:
+        UsageError: It is no address of a cluster.
+        MissingError: Nothing listens there; Ray itself would try for a minute and more.
     """
+    if address is not None and address != AUTO:
+        _check_listening(*_parse(address))
     os.environ.update(_ALWAYS)
     if address is None or address.startswith(_LOCAL):
         os.environ.update(LOOPBACK)
+
+
+def _parse(address: str) -> tuple[str, int]:
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        client = "ray:// is for clients outside of the cluster, and " if address.startswith("ray://") else ""
+        raise UsageError(
+            f"--address: {client}this command runs on a node: give HOST:PORT, as `ray start --head` prints it (usually "
+            f"port 6379), or {AUTO}"
+        )
+    return found["host"].strip("[]"), int(found["port"])
+
+
+def _check_listening(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), _SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as exc:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise MissingError(
+            f"no Ray cluster at {place}: {said(exc)}. Is it up, by `ray status` there? Without --address a cluster "
+            "of this machine is started for the run."
+        ) from exc

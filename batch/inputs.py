@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from tritonrepo.batch.web import Web
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.sources import MISSING, SUFFIXES, UNREADABLE_SUFFIXES, Source, expand, is_url, of_name
 from tritonrepo.client.text import scheme_of
@@ -37,12 +38,13 @@ class Input(Protocol):
         """The images of successive rows. Raises `TritonRepoError`."""
 
 
-def open_input(text: str, column: str | None) -> Input:
+def open_input(text: str, column: str | None, *, lenient: bool = False) -> Input:
     """What the words of the command mean.
 
     Args:
         text: A directory, a pattern, a file, or an address of a store; with `column` a table or a directory of tables.
         column: The column of a table that holds paths, addresses or image files.
+        lenient: Go on where many addresses in a row cannot be reached.
 
     Raises:
         UsageError: There is no such thing.
@@ -50,7 +52,7 @@ def open_input(text: str, column: str | None) -> Input:
     if column is not None:
         from tritonrepo.batch.tables import Table  # Here, as is what needs the object stores' package.
 
-        return Table.of(text, column)
+        return Table.of(text, column, lenient=lenient)
     if is_address(text):
         from tritonrepo.batch.buckets import Bucket
 
@@ -62,12 +64,13 @@ def open_input(text: str, column: str | None) -> Input:
     return Files(text, Path.cwd())
 
 
-def open_image_of(name: str, folder: Path) -> Source:
+def open_image_of(name: str, folder: Path, web: Web | None = None) -> Source:
     """The image that a path, or an address on the web or in a store, leads to.
 
     Args:
         name: As it was given.
         folder: Where a path begins.
+        web: How what is on the web is fetched.
     """
     if not name:
         return Source(name, ImageError("an empty cell"))
@@ -78,6 +81,8 @@ def open_image_of(name: str, folder: Path) -> Source:
             return StoredImage.of(name)
         except UsageError as exc:
             return Source(name, ImageError(str(exc), name))
+    if web and is_url(name):
+        return web.image(name, name)
     return of_name(name, folder / name)
 
 

@@ -1,7 +1,8 @@
-"""A column of parquet or csv files: paths and addresses, or the image files themselves."""
+"""A column of parquet or csv files: paths and addresses, or the image files themselves, or either in one cell."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -11,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritonrepo.batch.inputs import Row, open_image_of
 from tritonrepo.batch.places import Directory, Place, open_place
+from tritonrepo.batch.web import Web
 from tritonrepo.client.errors import ImageError, MissingError, UsageError
 from tritonrepo.client.sources import Source
 from tritonrepo.client.text import scheme_of
@@ -39,6 +41,7 @@ class Table:
         column: The column's name.
         written: The address or path of the folder, as it was given: what names begin with.
         kept: The files whose column holds image files.
+        lenient: Go on where many addresses in a row cannot be reached.
     """
 
     place: Place
@@ -46,9 +49,10 @@ class Table:
     column: str
     written: str
     kept: frozenset[str] = frozenset()
+    lenient: bool = False
 
     @classmethod
-    def of(cls, text: str, column: str) -> Table:
+    def of(cls, text: str, column: str, *, lenient: bool = False) -> Table:
         """That of a word of the command.
 
         Raises:
@@ -64,7 +68,7 @@ class Table:
             files = tuple(name for name in _names(place) if name.lower().endswith(SUFFIXES))
         if not files:
             raise UsageError(f"{text}: no table is there; --column is about .parquet and .csv files")
-        table = cls(place, files, column, f"{folder}/" if folder else "")
+        table = cls(place, files, column, f"{folder}/" if folder else "", lenient=lenient)
         return replace(table, kept=frozenset(file for file in files if table._is_bytes(file)))
 
     def rows(self, left_out: Counter[str]) -> Iterator[Row]:
@@ -76,13 +80,18 @@ class Table:
                 yield from (Row(name, self._identity(name)) for name in self._texts(file))
 
     def sources(self, names: Sequence[str]) -> Iterator[Source]:
-        """The images of successive rows."""
+        """The images of successive rows: of one shard."""
         kept = {f"{self.written}{file}": file for file in self.kept}
+        web = Web(len(names), lenient=self.lenient)
         for table, group in groupby(names, lambda name: name.rpartition(":")[0]):
             if table in kept:
-                yield from self._images(kept[table], list(group))
+                yield from self._images(kept[table], list(group), web)
             else:
-                yield from (open_image_of(name, self._folder) for name in group)
+                yield from (self._led_to(name, web) for name in group)
+
+    def _led_to(self, text: str, web: Web) -> Source:
+        web.advance()
+        return open_image_of(text, self._folder, web)
 
     @property
     def _folder(self) -> Path:
@@ -104,11 +113,14 @@ class Table:
             return False
         with self._parquet(file) as table:
             kind = self._kind(file, table)
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view():
+        if _is_binary(kind) or _is_picture(kind):
             return True
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+        if _is_text(kind):
             return False
-        raise UsageError(f"{self.written}{file}: the column {self.column!r} holds {kind}, and not texts or binary")
+        raise UsageError(
+            f"{self.written}{file}: the column {self.column!r} holds {kind}, and not texts, binary or "
+            "struct<bytes: binary, path: string>"
+        )
 
     def _kind(self, file: str, table: pq.ParquetFile) -> Any:
         schema = table.schema_arrow
@@ -137,16 +149,20 @@ class Table:
     def _csv_texts(self, file: str) -> Iterator[str]:
         """A spreadsheet separates by semicolons where the comma is in numbers."""
         with self.place.open(file) as stream:
-            text = io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
+            text = io.TextIOWrapper(stream, *_encoding(stream), newline="")
             try:
                 yield from self._cells(file, text)
             except csv.Error as exc:
                 raise UsageError(
                     f"{self.written}{file} is no csv that can be read: {exc}; is a quotation mark missing?"
                 ) from exc
+            except UnicodeDecodeError as exc:
+                raise UsageError(f"{self.written}{file} is no UTF-16 text, as it begins: {exc.reason}") from exc
 
     def _cells(self, file: str, text: io.TextIOWrapper) -> Iterator[str]:
         head = text.readline()
+        if "\0" in head:
+            raise UsageError(f"{self.written}{file} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8")
         for delimiter in ",;\t":
             names = next(csv.reader([head], delimiter=delimiter), [])
             if self.column in names:
@@ -156,14 +172,19 @@ class Table:
                 return
         raise UsageError(f"{self.written}{file} has no column {self.column!r} in its first line: {head.strip()}")
 
-    def _images(self, file: str, names: Sequence[str]) -> Iterator[Source]:
+    def _images(self, file: str, names: Sequence[str], web: Web) -> Iterator[Source]:
         """Successive rows of a file with images, read some at a time."""
         first = int(names[0].rpartition(":")[2])
         contents = islice(self._contents(file, first), len(names))
         for name, content in zip(names, contents, strict=True):
-            yield Source(name, ImageError("an empty cell") if content is None else content)
+            data, path = (content.get("bytes"), content.get("path")) if isinstance(content, dict) else (content, None)
+            if data is None and path:
+                yield replace(self._led_to(path, web), name=name)
+            else:
+                web.advance()
+                yield Source(name, ImageError("an empty cell") if data is None else data)
 
-    def _contents(self, file: str, first: int) -> Iterator[bytes | None]:
+    def _contents(self, file: str, first: int) -> Iterator[bytes | dict[str, Any] | None]:
         """The cells from a row on; row groups before it are not read."""
         with self._parquet(file) as table:
             before, groups = _groups_from(table, first)
@@ -172,6 +193,35 @@ class Table:
                 cells = batch.column(0)
                 yield from cells.slice(skipped).to_pylist()
                 skipped = max(0, skipped - len(cells))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view())
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    """Whether it is as the data sets of Hugging Face have images: a file's bytes, or the path to it, or both."""
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {field.name: field.type for field in kind}
+    data, path = fields.get("bytes", pa.null()), fields.get("path", pa.null())
+    fit = (_is_binary(data) or data == pa.null(), _is_text(path) or path == pa.null())
+    return all(fit) and not data == path == pa.null()
+
+
+def _encoding(stream: BinaryIO) -> tuple[str, str]:
+    """A text's encoding and what becomes of its faults: of spreadsheets some write UTF-16, with a byte order mark."""
+    mark = stream.read(2)
+    stream.seek(0)
+    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16", "strict"
+    return "utf-8-sig", "surrogateescape"
 
 
 def _groups_from(table: pq.ParquetFile, row: int) -> tuple[int, list[int]]:

@@ -54,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the parquet files go: a directory, or s3://… and so on",
     )
     add("--column", metavar="NAME", help="of the table: paths and addresses, or in parquet the image files themselves")
+    add(
+        "--unreachable",
+        choices=("stop", "row"),
+        default="stop",
+        help="what many addresses in a row that cannot be reached become: the end of the run, which the same command "
+        "takes up again, or rows with an error (%(default)s)",
+    )
     add_asking_options(parser)
     add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")
     add(
@@ -71,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("cluster").add_argument
-    add("--address", metavar="HOST:PORT", help="of a Ray cluster (default: one is started here, on loopback)")
+    add("--address", metavar="HOST:PORT|auto", help="of a Ray cluster (default: one is started here, on loopback)")
     add("--actors", type=arguments.COUNT, metavar="N", help="Ray's workers (default: one for each node)")
     add("--gpus", type=arguments.positive_number, default=0.0, metavar="N", help="of each actor (default: none)")
     add(
@@ -144,7 +151,7 @@ def _order(args: argparse.Namespace) -> Order:
     options = dataclasses.replace(arguments.options(args), top=args.top, threshold=args.threshold)
     service = _service(args)
     return Order(
-        open_input(args.input, args.column),
+        open_input(args.input, args.column, lenient=args.unreachable == "row"),
         open_place(args.output),
         service,
         options,

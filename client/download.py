@@ -15,7 +15,7 @@ from urllib3.util import Url, parse_url
 
 from tritonrepo.client.deadline import within
 from tritonrepo.client.errors import UsageError
-from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool
+from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool, retry_after
 from tritonrepo.client.messages import said
 from tritonrepo.client.networks import is_public, proxy_for
 from tritonrepo.client.text import printable
@@ -26,10 +26,22 @@ _KEPT = "%/:=&?~#+!$,;'@()*[]"
 _AGENT = "triton-repository-builder-client"
 _IN_NUMBERS = re.compile(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*|\[.*\]", re.ASCII | re.IGNORECASE)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_PASSING = (408, 425, 429)
+"""Too slow, too early, too often: the statuses below 500 that do not mean the address."""
 
 
 class TransferError(Exception):
-    """It cannot be had; why, without the address."""
+    """It cannot be had; why, without the address.
+
+    Attributes:
+        passing: Whether the same may succeed later: the network, the server or the deadline has failed.
+        retry_after: Seconds that the server asks to be left alone, 0 if it does not.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.passing = passing
+        self.retry_after = retry_after
 
 
 @contextmanager
@@ -66,7 +78,13 @@ def opened(url: str, deadline: float, limit: int, accept: str = "*/*") -> Iterat
         raise TransferError(f"more than the limit of {limit:,} bytes") from exc
     except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError, UsageError) as exc:
         reason = f"not fetched within {deadline:g} s" if is_timeout(exc) else f"not fetched: {said(innermost(exc))}"
-        raise TransferError(reason) from exc
+        raise TransferError(reason, passing=_is_passing(exc)) from exc
+
+
+def _is_passing(exc: BaseException) -> bool:
+    """Whether it is no fault of the address, of the certificate (Python makes that a ValueError too) or of the body."""
+    causes = (exc, innermost(exc), *exc.args)
+    return not any(isinstance(cause, (ValueError, urllib3.exceptions.DecodeError)) for cause in causes)
 
 
 class _Guard:
@@ -132,7 +150,9 @@ def _tls() -> ssl.SSLContext:
 
 def _check(response: urllib3.BaseHTTPResponse, limit: int) -> None:
     if response.status != 200:
-        raise TransferError(f"HTTP status {response.status}: {printable(response.reason or '')[:100]}")
+        passing = response.status in _PASSING or response.status >= 500
+        reason = f"HTTP status {response.status}: {printable(response.reason or '')[:100]}"
+        raise TransferError(reason, passing=passing, retry_after=retry_after(response))
     if (size := announced(response)) is not None and size > limit:
         raise TransferError(f"{size:,} bytes, more than the limit of {limit:,}")
 

@@ -87,3 +87,13 @@ class ImageError(TritonRepoError):
         super().__init__(f"{source}: {reason}" if source else reason)
         self.reason = reason
         self.source = source
+
+
+class UnreachableImageError(ImageError):
+    """An image that cannot be fetched now and may be later: the network or the server has failed.
+
+    Attributes:
+        retry_after: Seconds that the server asks to be left alone, 0 if it does not.
+    """
+
+    retry_after = 0.0

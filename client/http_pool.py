@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
@@ -14,6 +16,7 @@ from tritonrepo.client.errors import UsageError
 from tritonrepo.client.networks import Proxy
 
 _CHUNK = 1 << 16
+_LONGEST_REST = 3600.0
 
 
 class TooLargeError(Exception):
@@ -82,6 +85,18 @@ def read_body(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
         raise
     response.release_conn()
     return bytes(content)
+
+
+def retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    """The seconds that a Retry-After header asks for, also by a date; 0 where it says nothing, and never for good."""
+    value = response.headers.get("Retry-After", "")
+    if value.strip().isdecimal():
+        return min(float(value), _LONGEST_REST)
+    try:
+        date = parsedate_to_datetime(value)
+        return min(max(0.0, date.timestamp() - time.time()), _LONGEST_REST)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def is_timeout(exc: BaseException) -> bool:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import time
 import zlib
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +21,7 @@ from tritonrepo.client.errors import (
     ServerUnavailableError,
     TritonRepoError,
 )
-from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool, read_body
+from tritonrepo.client.http_pool import TooLargeError, innermost, is_timeout, open_pool, read_body, retry_after
 from tritonrepo.client.messages import (
     METADATA_LIMIT,
     TOO_LARGE,
@@ -41,7 +39,6 @@ from tritonrepo.client.text import printable
 from tritonrepo.client.tls import ssl_context
 from tritonrepo.client.transport import Answer, Inference, ModelStatus, Region
 
-_LONGEST_REST = 3600.0
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
@@ -202,19 +199,8 @@ def _refusal(url: str, response: urllib3.BaseHTTPResponse, content: bytes) -> Tr
         return RequestError(f"{url} redirects to {place}, which is not followed: give the address of the server itself")
     found = error(url, _HTTP_CODES.get(response.status, "UNKNOWN"), _http_message(response.status, content))
     if isinstance(found, ServerUnavailableError):
-        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
+        found.retry_after = retry_after(response)
     return found
-
-
-def _seconds(retry_after: str) -> float:
-    """Of a Retry-After header, which has seconds or a date; 0 where it says nothing, and never for good."""
-    if retry_after.strip().isdecimal():
-        return min(float(retry_after), _LONGEST_REST)
-    try:
-        date = parsedate_to_datetime(retry_after)
-        return min(max(0.0, date.timestamp() - time.time()), _LONGEST_REST)
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _parsed(content: bytes, header_length: str | None) -> tuple[Any, str]:

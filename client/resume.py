@@ -12,7 +12,7 @@ from tritonrepo.client.basis import Basis
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.result_file import Done, Record
-from tritonrepo.client.sources import MISSING, of_name
+from tritonrepo.client.sources import MISSING, is_url, of_name
 from tritonrepo.client.versions import Versions
 
 
@@ -71,6 +71,8 @@ class Present:
             if not self.redo:
                 raise UsageError(self._refusal(path, record.version))
             return "by another contract or other labels"
+        if record.failed and not record.version and is_url(record.image):
+            return "that gave no picture when their addresses were asked"
         if record.failed and record.version not in ("", self.version):
             return f"that another version than {self.version} could not classify"
         return None

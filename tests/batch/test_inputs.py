@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.fuzz.hostile import HostileServer, response, sending
 from tritonrepo.batch.inputs import Files, Input, Row, open_input
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.sources import Source
@@ -118,6 +120,87 @@ def test_a_column_of_parquet_has_image_files_that_any_shard_can_reach(folder: Pa
     assert sides(list(given.sources(names[4:13]))) == [24, 25, 26, 27, 28, 29, 30, 31, 32]
     with pytest.raises(ImageError, match="an empty cell"):
         next(iter(given.sources(names[13:14]))).load()
+
+
+# As `datasets` writes an image column: `Dataset.to_parquet`, and the hub's own conversion.
+HUGGING_FACE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def test_a_column_of_a_hugging_face_data_set_has_image_files_or_paths(folder: Path) -> None:
+    with HostileServer(sending(response(png(23), Content_Type="image/png"))) as server:
+        cells = [
+            {"bytes": png(21), "path": "gone.png"},
+            {"bytes": png(22), "path": None},
+            {"bytes": None, "path": "12.png"},
+            {"bytes": None, "path": f"http://{server.url}/a.png"},
+            {"bytes": None, "path": None},
+            None,
+        ]
+        features = {"info": {"features": {"image": {"_type": "Image"}, "label": {"_type": "Value", "dtype": "int64"}}}}
+        table = pa.table({"image": pa.array(cells, HUGGING_FACE), "label": range(6)})
+        table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
+        pq.write_table(table, folder / "train.parquet", row_group_size=4)
+        given = open_input("train.parquet", "image")
+        names = [row.name for row in listed(given)]
+        assert names == [f"train.parquet:{number}" for number in range(6)]
+        found = list(given.sources(names[1:]))
+        assert [source.name for source in found] == names[1:]
+        assert sides(found[:3]) == [22, 12, 23]
+        assert sides(list(given.sources(names[:1]))) == [21]
+    for empty in found[3:]:
+        with pytest.raises(ImageError, match="an empty cell"):
+            empty.load()
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ([("path", pa.string()), ("bytes", pa.large_binary())], True),
+        ([("path", pa.string())], True),
+        ([("bytes", pa.null()), ("path", pa.large_string())], True),
+        ([("bytes", pa.list_(pa.uint8())), ("path", pa.string())], False),
+        ([("array", pa.binary())], False),
+        ([("bytes", pa.int64())], False),
+    ],
+)
+def test_which_structs_are_images(folder: Path, fields: list[tuple[str, pa.DataType]], taken: bool) -> None:
+    cell = {"path": "11.png", "bytes": None}
+    pq.write_table(pa.table({"image": pa.array([cell], pa.struct(fields))}), folder / "list.parquet")
+    if taken:
+        given = open_input("list.parquet", "image")
+        assert len(listed(given)) == 1
+    else:
+        with pytest.raises(UsageError, match=r"'image' holds struct<.* and not texts, binary or struct<bytes: binary,"):
+            open_input("list.parquet", "image")
+
+
+def test_a_column_of_categories_has_paths(folder: Path) -> None:
+    """As pandas writes one."""
+    pq.write_table(pa.table({"path": pa.array(["12.png", "11.png"]).dictionary_encode()}), folder / "list.parquet")
+    assert [row.name for row in listed(open_input("list.parquet", "path"))] == ["12.png", "11.png"]
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_a_csv_of_a_spreadsheet_may_be_utf_16(folder: Path, order: str) -> None:
+    """Excel's "Unicode Text" has a byte order mark and tabs."""
+    (folder / "größe ☃.png").write_bytes(png(19))
+    text = "\ufeffid\tpath\r\n1\tgröße ☃.png\r\n2\t11.png\r\n"
+    (folder / "list.csv").write_bytes(text.encode(f"utf-16-{order}"))
+    given = open_input("list.csv", "path")
+    names = [row.name for row in listed(given)]
+    assert names == ["größe ☃.png", "11.png"]
+    assert sides(list(given.sources(names))) == [19, 11]
+
+
+def test_a_csv_in_another_encoding_says_what_to_do(folder: Path) -> None:
+    text = "id,path\r\n1,11.png\r\n"
+    for name, data in (("bare", text.encode("utf-16-le")), ("32", text.encode("utf-32"))):
+        (folder / f"{name}.csv").write_bytes(data)
+        with pytest.raises(UsageError, match=rf"{name}\.csv is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8"):
+            listed(open_input(f"{name}.csv", "path"))
+    (folder / "cut.csv").write_bytes(text.encode("utf-16")[:-1])
+    with pytest.raises(UsageError, match=r"cut\.csv is no UTF-16 text, as it begins: truncated data"):
+        listed(open_input("cut.csv", "path"))
 
 
 def test_what_a_table_lacks_is_named(folder: Path) -> None:

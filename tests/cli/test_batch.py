@@ -19,6 +19,19 @@ from tritonrepo.cli.main import main
         ("photos --output hdfs://host/SECRET", 2, "hdfs is no object store; give s3://BUCKET/PREFIX"),
         ("list.csv --output out", 2, "say with --column NAME which of its columns holds the images"),
         ("photos --output out", 1, "photos: no images in this directory"),
+        (
+            "photos --output out --address ray://127.0.0.1:1",
+            2,
+            "ray:// is for clients outside of the cluster, and this",
+        ),
+        (
+            "photos --output out --address head",
+            2,
+            "--address: this command runs on a node: give HOST:PORT, as `ray start",
+        ),
+        ("photos --output out --address 127.0.0.1:1", 3, "no Ray cluster at 127.0.0.1:1: Connection refused. Is it up"),
+        ("photos --output out --address [::1]:1", 3, "no Ray cluster at [::1]:1: Connection refused. Is it up"),
+        ("photos --output out --address nobody.invalid:1", 3, "no Ray cluster at nobody.invalid:1: unknown host"),
     ],
 )
 def test_wrong_words_are_refused_at_once(

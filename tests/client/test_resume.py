@@ -85,6 +85,17 @@ def test_a_picture_that_changed_is_done_again_and_one_that_was_deleted_is_not(tm
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_an_address_that_gave_no_picture_is_asked_again(tmp_path: Path, suffix: str) -> None:
+    """The network may have been down; a file that is damaged stays so until it changes."""
+    path = tmp_path / f"results.{suffix}"
+    far, bad = "https://example.org/x.png", result("bad.png", 2)
+    failed = result(far, error="not fetched: refused", version="", predictions=(), basis=NOW.basis)
+    write(path, [bad, failed, result("https://example.org/y.png", basis=NOW.basis), result("last.png")])
+    again = {record.image: why for record, why in outdated(path, read_done(path), NOW).items()}
+    assert again == {far: "that gave no picture when their addresses were asked"}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 @pytest.mark.parametrize(
     "now",
     [
