@@ -39,10 +39,10 @@ from torch import nn
 
 def middling():
     torch.manual_seed(0)
-    blocks = [nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()) for _ in range(6)]
+    blocks = [nn.Sequential(nn.Conv2d(96, 96, 3, padding=1), nn.ReLU()) for _ in range(12)]
     return nn.Sequential(
-        nn.Conv2d(3, 64, 7, stride=4, padding=3), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(64, 1000),
+        nn.Conv2d(3, 96, 7, stride=4, padding=3), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(96, 1000),
     )
 """
 WAITING = """

@@ -148,21 +148,21 @@ def _add_queue(group: argparse._ArgumentGroup) -> None:
         default=Serving.max_queue_size,
         type=whole_number(0, 1_000_000),
         metavar="N",
-        help="requests that may wait for the model; more are refused at once; 0: without bound",
+        help="requests that may wait for the model; more are refused at once; slower (docs/serving.md); 0: no bound",
     )
     add(
         "--queue-timeout-ms",
         default=Serving.queue_timeout_ms,
         type=whole_number(0, 3_600_000),
         metavar="N",
-        help="milliseconds after which a waiting request is refused; 0: never",
+        help="milliseconds after which a waiting request is refused; slower likewise; 0: never",
     )
     add(
         "--priority-levels",
         default=Serving.priority_levels,
         type=whole_number(0, 100),
         metavar="N",
-        help="priorities that requests may name, 1 the most urgent; 0: none",
+        help="priorities that requests may name, 1 the most urgent; slower likewise; 0: none",
     )
 
 

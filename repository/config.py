@@ -79,6 +79,19 @@ def _queue(config: ModelConfig, serving: Serving) -> None:
         batching.priority_levels = batching.default_priority_level = serving.priority_levels
 
 
+def hands_over(config: ModelConfig) -> bool:
+    """Whether Triton hands the next batch to an instance while that is at work.
+
+    It does so only where the queue has no bound, no timeout and no priorities (`PriorityQueue`, scheduler_utils.cc of
+    Triton's core). Elsewhere its batcher waits for a free instance in steps of 500 ms, and is woken just before one is
+    free (`DynamicBatchScheduler::WaitForPayloadSlotAvailable`): then both wait, until the step ends or a request comes.
+    """
+    batching = config.dynamic_batching
+    policy = batching.default_queue_policy
+    limits = (policy.max_queue_size, policy.default_timeout_microseconds, policy.allow_timeout_override)
+    return not config.HasField("dynamic_batching") or not (batching.priority_levels or any(limits))
+
+
 def _place(config: ModelConfig, format: Format, serving: Serving) -> None:
     """Where the model runs, and how many copies."""
     if format.backend == "tensorrt":

@@ -9,6 +9,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.install import install_command
+from tritonrepo.repository.config import hands_over
 from tritonrepo.repository.ensemble import examine_steps
 from tritonrepo.repository.errors import ConfigError
 from tritonrepo.repository.findings import AGAIN, Finding
@@ -110,6 +111,7 @@ def _model(directory: Path, release: str, left: Mapping[Path, str | None]) -> li
         *_config(directory, config),
         *_policy(directory, config, versions, served),
         *_threads(directory, config, versions),
+        *_queue(directory, config),
         *_accelerators(directory, config),
         *_labels(directory, config),
         *examine_steps(directory, config),
@@ -170,6 +172,16 @@ def _threads(directory: Path, config: ModelConfig, versions: Sequence[int]) -> I
     if INTER_OP in config.parameters and "pytorch" in backends:
         text = f"{CONFIG_FILENAME} sets {INTER_OP}, with which Triton aborts when it loads a second model or this again"
         yield Finding("fail", directory.name, text, f"take that parameter out of {CONFIG_FILENAME}, or {AGAIN}")
+
+
+def _queue(directory: Path, config: ModelConfig) -> Iterator[Finding]:
+    if not hands_over(config):
+        text = (
+            "bounds or orders its queue (max_queue_size, a timeout, priority_levels): Triton then leaves an instance "
+            "idle for up to 500 ms while requests wait"
+        )
+        remedy = f"take these out of {CONFIG_FILENAME}, unless overload is worse: docs/serving.md, A bounded queue"
+        yield Finding("note", directory.name, text, remedy)
 
 
 def _accelerators(directory: Path, config: ModelConfig) -> Iterator[Finding]:

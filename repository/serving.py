@@ -6,8 +6,6 @@ from tritonrepo.repository.formats import Format
 
 LARGEST_BATCH_SIZE = 1024
 """A batch of 1024 FP32 images of 224 x 224 is 616 MB on the wire; gRPC refuses messages of 2 GB."""
-MAX_QUEUE_SIZE = 256
-"""Four of the largest batches by default: whoever comes later would wait for longer than a new try takes."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +18,7 @@ class Serving:
         max_queue_size: Requests that may wait for the model; more are refused at once. 0: without bound.
         queue_timeout_ms: How long a request may wait before it is refused, in milliseconds. 0: without bound.
         priority_levels: How many there are, 1 the most urgent; requests that name none have the last. 0: no priorities.
+            Each of the last three costs speed: see `hands_over`.
         instances: Copies of the model per device.
         cpu_threads: Threads of one operator on a CPU. None: the backend's default, every core.
         preferred_batch_size: What TensorRT chooses its kernels for, between 1 and the maximum.
@@ -31,7 +30,7 @@ class Serving:
 
     max_batch_size: int = 64
     queue_delay_us: int = 0
-    max_queue_size: int = MAX_QUEUE_SIZE
+    max_queue_size: int = 0
     queue_timeout_ms: int = 0
     priority_levels: int = 0
     instances: int = 1

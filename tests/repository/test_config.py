@@ -11,7 +11,7 @@ from tritonrepo.client.class_sets import IMAGENET, synsets
 from tritonrepo.client.decode import Scores
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.client.steps import Crop, Normalise, Resize, Scale, Step
-from tritonrepo.repository.config import model_config, to_text
+from tritonrepo.repository.config import hands_over, model_config, to_text
 from tritonrepo.repository.formats import ONNX, PT2, TORCHSCRIPT, Format
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
@@ -25,7 +25,7 @@ CASES = {
     "torchscript_tuned": (TORCHSCRIPT, Serving(8, queue_delay_us=500, instances=2, cpu_threads=4)),
     "pt2": (PT2, Serving(8, instances=2, cpu_threads=4)),
     "onnx": (ONNX, Serving()),
-    "onnx_tuned": (ONNX, Serving(1, cpu_threads=1, max_queue_size=0)),
+    "onnx_tuned": (ONNX, Serving(1, cpu_threads=1)),
     "onnx_queued": (ONNX, Serving(8, max_queue_size=16, queue_timeout_ms=500, priority_levels=3)),
 }
 
@@ -39,6 +39,24 @@ def test_text_is_golden_and_parses_back(case: str) -> None:
     written = text(*CASES[case])
     assert written == (GOLDEN / f"{case}.pbtxt").read_text()
     assert text_format.Parse(written, ModelConfig()) == model_config(SPEC, *CASES[case], WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("serving", "expected"),
+    [
+        (Serving(), True),
+        (Serving(queue_delay_us=500), True),
+        (Serving(max_queue_size=256), False),
+        (Serving(queue_timeout_ms=500), False),
+        (Serving(priority_levels=3), False),
+    ],
+)
+def test_triton_hands_a_batch_over_early_where_nothing_limits_the_queue(serving: Serving, expected: bool) -> None:
+    assert hands_over(model_config(SPEC, ONNX, serving, WEIGHTS)) is expected
+
+
+def test_without_a_batcher_nothing_waits_for_it() -> None:
+    assert hands_over(ModelConfig())
 
 
 def test_the_contract_is_in_the_parameters() -> None:

@@ -125,6 +125,17 @@ def test_labels_that_are_too_few_are_a_note(root: Path) -> None:
     assert (note.subject, note.text) == ("tiny_onnx", "1/labels.txt has 9 labels for the 10 classes of OUTPUT__0")
 
 
+@pytest.mark.parametrize(
+    "limits", ["default_queue_policy { max_queue_size: 9 }", "priority_levels: 2 default_priority_level: 2"]
+)
+def test_a_queue_that_costs_speed_is_a_note(root: Path, limits: str) -> None:
+    edit_config(root, "dynamic_batching {", f"dynamic_batching {{ {limits}")
+    assert failures(root) == []
+    (note,) = [finding for finding in examine_repository(root, RELEASE) if finding.level == "note"]
+    assert note.subject == "tiny_onnx"
+    assert "leaves an instance idle for up to 500 ms while requests wait" in note.text
+
+
 def test_other_backends_ignore_the_threads_that_pytorch_cannot_take(root: Path) -> None:
     path = root / "tiny_onnx/config.pbtxt"
     path.write_text(path.read_text() + INTER_OP)
