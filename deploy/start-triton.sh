@@ -60,4 +60,34 @@ cpu:*)
 esac
 shift
 
-exec tritonserver "${options[@]}" "$@"
+# Whether the server waits for its next look at the repository: its first thread sleeps until a given time. Where the
+# system does not say, it is taken for granted.
+# shellcheck disable=SC2317 # called by the trap
+is_resting() {
+    local call timeout
+    read -r call _ _ _ timeout _ <"/proc/$server/syscall" || return 0
+    [[ $call =~ ^(202|98)$ && $timeout != 0x0 ]] # futex, on x86-64 and on ARM
+} 2>/dev/null
+
+# A SIGTERM that comes during a look reaches Triton, and wakes it at the next look only, 15 s later. So it is passed on
+# when the look is over.
+# shellcheck disable=SC2317
+end() {
+    trap '' TERM INT
+    ending=yes
+    for _ in {1..150}; do
+        is_resting && break
+        sleep 0.1
+    done
+    kill -TERM "$server" || true # it has ended by itself
+}
+
+ending=
+tritonserver "${options[@]}" "$@" &
+server=$!
+trap end TERM INT
+wait "$server" && status=0 || status=$?
+if [ "$ending" ]; then # the signal ended the wait, not the server
+    wait "$server" && status=0 || status=$?
+fi
+exit "$status"

@@ -10,10 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
+from tests.conftest import wait_until
 from tests.kills.publisher import MODEL, publish
 from tests.kills.releases import prepare
 from tritonrepo.repository.store.address import Address
@@ -38,7 +40,7 @@ def add_model(repository: Path, name: str, config: str) -> None:
 
 
 def start(
-    repository: Path | Address, directory: Path, mode: str, **variables: str
+    repository: Path | Address, directory: Path, mode: str, look_secs: int = 1, **variables: str
 ) -> tuple[subprocess.Popen[str], int, int]:
     """Start the script with the embedded tritonserver first on PATH; return it and its ports for HTTP and gRPC."""
     installation = find_installation()
@@ -46,8 +48,7 @@ def start(
     backends.mkdir(exist_ok=True)
     installation.lay_out_backends(backends)
     ports = reserve_ports((0, 0, 0))
-    # A SIGTERM that comes during a look at the repository waits for the next one: with the script's 15 s, so long.
-    options = [f"--backend-directory={backends}", "--allow-gpu-metrics=false", "--repository-poll-secs=1"]
+    options = [f"--backend-directory={backends}", "--allow-gpu-metrics=false", f"--repository-poll-secs={look_secs}"]
     for name, port in zip(("http", "grpc", "metrics"), ports, strict=True):
         options += [f"--{name}-address=127.0.0.1", f"--{name}-port={port}"]
     program = directory / "bin"
@@ -171,3 +172,40 @@ def test_a_bucket_is_polled(bucket: Address, tmp_path: Path) -> None:
         output = process.communicate(timeout=DEADLINE_SECONDS)[0]
     assert str(bucket) in output
     assert "MODE_POLL" in output
+
+
+SLOW_CONFIG = 'name: "slow" backend: "python" output { name: "X" data_type: TYPE_FP32 dims: [ 1 ] }'
+SLOW = """
+import time
+from pathlib import Path
+
+class TritonPythonModel:
+    def initialize(self, args):
+        place = Path(args["model_repository"])
+        (place / "begun").touch()
+        while not (place / "go").exists():
+            time.sleep(0.01)
+"""
+
+
+def test_a_sigterm_during_a_look_at_the_repository_need_not_wait_for_the_next(tmp_path: Path) -> None:
+    """A look takes as long as what is new takes to load."""
+    model, look_secs = tmp_path / "models/slow", 4
+    model.parent.mkdir()
+    process, port, _ = start(model.parent, tmp_path, "gpu", look_secs)
+    try:
+        wait_for(port, "/v2/health/live", process)
+        add_model(tmp_path, "slow", SLOW_CONFIG)
+        (tmp_path / "slow/1/model.py").write_text(SLOW)
+        (tmp_path / "slow").rename(model)
+        wait_until((model / "begun").exists)
+        process.terminate()
+        wait_until(lambda: "sleep" in [child.name() for child in psutil.Process(process.pid).children()])
+        (model / "go").touch()
+        began = time.monotonic()
+        output = process.communicate(timeout=DEADLINE_SECONDS)[0]
+        assert time.monotonic() - began < look_secs - 1
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Signal (15) received." in output
