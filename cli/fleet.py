@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from tritonrepo.client.text import read_lines
 
 if TYPE_CHECKING:
     from tritonrepo.repository.rollout.fleet import Fleet
+    from tritonrepo.repository.store.seam import Store
 
 TIMEOUT = 300.0
 
@@ -72,6 +75,19 @@ def open_fleet(args: argparse.Namespace) -> Fleet:
     if tls and not any(implied(server)[1] for server in servers):
         raise UsageError("--ca is about TLS, and no --server asks for it: type grpcs://HOST:PORT or https://HOST:PORT")
     return Fleet(servers, Reach(sent, tls, args.timeout, args.polling))
+
+
+@contextmanager
+def held(store: Store, models: Sequence[str]) -> Iterator[None]:
+    """Keep every other release and rollback from telling servers of these models, while the block lasts.
+
+    Raises:
+        BusyError: One is under way.
+    """
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(store.hold(model))
+        yield
 
 
 def _key(file: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path, whole_number
 from tritonrepo.cli.asking import add_version_option
-from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.fleet import add_fleet_options, held, open_fleet
 from tritonrepo.cli.models import NAME, named_store
 from tritonrepo.cli.places import add_repository_option
 from tritonrepo.cli.status import EXIT_DONE, terminate_as_interrupt
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Release; status 0, or 1 where all went back."""
+    """Release; status 0, or 1 where all went back, or somebody else is at it."""
     terminate_as_interrupt()
     store = named_store(args)
     models = find_models(store, args.name)
     if args.version and len(models) > 1:
         raise UsageError(f"--version {args.version}: {args.name} is {', '.join(models)}, each with its own numbers")
-    with open_fleet(args) as fleet:
+    with open_fleet(args) as fleet, held(store, models):
         rollout = Rollout(store, fleet, terminal.note, _switch_of(args), args.public_key)
         for model in models:
             before = read_state(store, model).current

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from contextlib import nullcontext
 
 from tritonrepo.cli import terminal
 from tritonrepo.cli.arguments import add_public_key, path
-from tritonrepo.cli.fleet import add_fleet_options, open_fleet
+from tritonrepo.cli.fleet import add_fleet_options, held, open_fleet
 from tritonrepo.cli.models import add_models, named_models, named_store
 from tritonrepo.cli.status import EXIT_DONE, EXIT_SOME_FAILED, terminate_as_interrupt
 from tritonrepo.repository.publish import open_repository
@@ -35,10 +34,12 @@ def run(args: argparse.Namespace) -> int:
     """Go back; status 0, or 1 where a server that is named does not."""
     terminate_as_interrupt()
     store = named_store(args)
-    # The servers' words are looked at before a record moves.
-    with open_fleet(args) if args.server else nullcontext() as fleet:
-        versions = _go_back(args)
-        return _take(store, fleet, versions) if fleet else EXIT_DONE
+    if not args.server:
+        _go_back(args)
+        return EXIT_DONE
+    # The servers' words are looked at before a record moves, and so is what somebody else is about to tell them.
+    with open_fleet(args) as fleet, held(store, named_models(args, store)):
+        return _take(store, fleet, _go_back(args))
 
 
 def _go_back(args: argparse.Namespace) -> dict[str, int]:

@@ -12,10 +12,12 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from tritonrepo.client.errors import UsageError
 from tritonrepo.repository.files import disk_errors, let_all_read, write_errors
+from tritonrepo.repository.locks import lock
 
 LOCK_FILENAME = ".lock"
 SCRATCH = "tritonrepo-export-"
@@ -185,29 +187,9 @@ def _make_and_lock(private: Path, waiting: Callable[[str], None]) -> int | None:
 
 
 def _lock(directory: Path, waiting: Callable[[str], None]) -> int:
-    """Lock the directory itself: that needs no file, and ends with the process, however that ends.
-
-    NFS locks only what is open for writing, which no directory can be: there it is a file in the directory. Triton
-    passes over files beside the models.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _hold(descriptor, directory, waiting)
-    except OSError as exc:
-        os.close(descriptor)
-        if exc.errno not in (errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK):
-            raise
-        descriptor = os.open(directory / LOCK_FILENAME, os.O_RDWR | os.O_CREAT, 0o644)
-        _hold(descriptor, directory, waiting)
-    return descriptor
-
-
-def _hold(descriptor: int, directory: Path, waiting: Callable[[str], None]) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waiting(f"another export holds {directory}; waiting for it to end")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    """Lock a directory, or where that cannot be a file in it: Triton passes over files beside the models."""
+    held = partial(waiting, f"another export holds {directory}; waiting for it to end")
+    return lock(directory, directory / LOCK_FILENAME, held)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

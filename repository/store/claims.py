@@ -7,12 +7,11 @@ cleared, with what was uploaded, by the next publisher on the same machine, or o
 import os
 import re
 import uuid
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from tritonrepo.repository.errors import StoreError
 from tritonrepo.repository.store.bucket import NEVER, Bucket
+from tritonrepo.repository.store.processes import has_ended, process_of
 
 STALE = timedelta(days=1)
 _NAME = re.compile(r"\.(?P<model>.+)\.(?P<version>[1-9]\d*)\.claim", re.ASCII)
@@ -36,7 +35,7 @@ def claim(bucket: Bucket, model: str, version: int) -> bool:
         StoreError: The store fails, or would let two publishers overwrite each other.
     """
     name = claim_name(model, version)
-    if bucket.put(name, f"{_process(os.getpid())} {uuid.uuid4()}\n".encode(), None) is None:
+    if bucket.put(name, f"{process_of(os.getpid())} {uuid.uuid4()}\n".encode(), None) is None:
         return False
     # A store that does not know conditions would take these two as well.
     if not all(bucket.put(name, b"", expected) is None for expected in (None, NEVER)):
@@ -59,21 +58,4 @@ def _is_dead(bucket: Bucket, model: str, version: int) -> bool:
     """Whether a claim is of a process of this machine that has ended."""
     found = bucket.get(claim_name(model, version))
     words = found.content.decode(errors="replace").split() if found else []
-    if len(words) != 4 or words[0] != _machine():
-        return False
-    return not words[1].isdigit() or _process(int(words[1])) != " ".join(words[:3])
-
-
-def _machine() -> str:
-    """This machine since it was started, and the namespace in which a process has its number."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116 (a link that leads to no path)
-
-
-def _process(pid: int) -> str:
-    """A process that no other is called like, also when its number is given again: machine, number, start."""
-    start = "ended"
-    with suppress(OSError):
-        state, *fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        start = fields[18] if state not in "ZX" else start  # the 22nd field of proc_pid_stat(5)
-    return f"{_machine()} {pid} {start}"
+    return len(words) == 4 and has_ended(" ".join(words[:3]))

@@ -12,7 +12,8 @@ is made to a file in a version.
 import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256 as sha256_of
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from tritonrepo.repository.layout import (
     model_directories,
     version_numbers,
 )
-from tritonrepo.repository.store.seam import ConflictError, Record, in_steps
+from tritonrepo.repository.locks import lock
+from tritonrepo.repository.store.seam import BusyError, ConflictError, Record, in_steps
 
 INCOMPLETE = ".incomplete"
 """A file in a version directory that is being copied, or whose writer was killed."""
@@ -152,6 +154,19 @@ class LocalStore:
             let_all_read(directory)
         self._replace(directory, text)
         return _record(text)
+
+    @contextmanager
+    def hold(self, model: str) -> Iterator[None]:
+        """See `Store`. The lock of its directory, which ends with the process."""
+
+        def held() -> None:
+            raise BusyError(f"{self._root / model}")
+
+        descriptor = lock(self._directory(model), self._root / f".{model}.lock", held)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def _replace(self, directory: Path, text: str) -> None:
         """Put the text in the place of the record, so that a polling server sees that the time has moved on."""

@@ -6,7 +6,7 @@ whole, and the small ones follow at once: a Triton that polls looks at a model a
 in vain until the commit.
 """
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from tritonrepo.repository.errors import PublishError, StoreError
@@ -14,6 +14,7 @@ from tritonrepo.repository.layout import CONFIG_FILENAME, MANIFEST_FILENAME, SIG
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
 from tritonrepo.repository.store.claims import claim, claim_name, find_dead, read_claims
+from tritonrepo.repository.store.leases import leased
 from tritonrepo.repository.store.seam import ConflictError, Record, in_steps
 
 DEADLINE = 60.0
@@ -137,6 +138,10 @@ class ObjectStore:
         if tag is None:
             raise ConflictError(f"{self.address}: somebody else has published {model} meanwhile; try again")
         return Record(text, tag)
+
+    def hold(self, model: str) -> AbstractContextManager[None]:
+        """See `Store`. By a lease, an object beside the models."""
+        return leased(self._bucket, model)
 
     def _upload(self, model: str, version: int, source: Path) -> None:
         try:

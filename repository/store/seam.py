@@ -4,6 +4,7 @@ Two things are written. A version directory is written whole, once, and never ch
 later. `config.pbtxt`, the commit record, is replaced in one step; what it does not name is not served.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,14 @@ from tritonrepo.repository.record import record_text
 
 class ConflictError(PublishError):
     """Another writer was there first: the record is not the one that was read, or the version is there already."""
+
+
+class BusyError(PublishError):
+    """Somebody else is telling servers to load versions of this model."""
+
+    def __init__(self, where: str, who: str = "", remedy: str = "") -> None:
+        begin = f"{where}: another release or rollback of it is under way{who}, and nothing was changed"
+        super().__init__(f"{begin}; run this again when that has ended{remedy}")
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,18 @@ class Store(Protocol):
 
         Raises:
             ConflictError: It is not the expected one any more. Then nothing was changed.
+        """
+
+    def hold(self, model: str) -> AbstractContextManager[None]:
+        """Keep everybody else from telling servers to load versions of a model, while the block lasts.
+
+        It keeps nobody from publishing. Whoever is killed does not hold it for ever.
+
+        Args:
+            model: It has a record.
+
+        Raises:
+            BusyError: Somebody else holds it.
         """
 
 

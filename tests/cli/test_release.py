@@ -13,6 +13,7 @@ from tests.rollout.artifacts import Version
 from tritonrepo.cli.main import main
 from tritonrepo.cli.release import _switch_of
 from tritonrepo.repository.publish import open_repository
+from tritonrepo.repository.store.local import LocalStore
 from tritonrepo.serve.triton import TritonServer
 
 
@@ -83,6 +84,14 @@ def test_no_older_version_overlaps_with_the_one_that_would_go_on_answering(
     assert artifacts.publish(root, artifacts.right_one(2.0)) == 2
     assert release(root, "--overlap", "--version", "1", "--server", "127.0.0.1:9") == 1
     assert "version 2 would go on answering beside 1; no --overlap" in " ".join(capsys.readouterr().err.split())
+
+
+def test_of_two_releases_at_once_the_second_is_told_at_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalStore(root).hold(MODEL):
+        assert release(root, "--server", "127.0.0.1:9") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{MODEL}: another release or rollback of it is under way, and nothing was changed; run this again" in said
+    assert "127.0.0.1" not in said
 
 
 def test_an_undone_release_leaves_what_a_rollback_may_go_to(tmp_path: Path) -> None:

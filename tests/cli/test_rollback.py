@@ -110,3 +110,14 @@ def test_the_servers_words_are_looked_at_before_a_record_moves(words: list[str],
     before = contents(root)
     assert rollback(root, "cat_onnx", *words) == 2
     assert contents(root) == before
+
+
+def test_nothing_goes_back_while_somebody_else_gives_servers_a_version(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["rollback", "cat", "--repository", str(root), "--server", "127.0.0.1:9"]
+    with LocalStore(root).hold("cat_torchscript"):
+        assert main(words) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cat_torchscript: another release or rollback of it is under way, and nothing was changed" in said
+    assert at_one(root) == set()

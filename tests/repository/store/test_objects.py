@@ -23,6 +23,7 @@ from tritonrepo.repository.store import claims
 from tritonrepo.repository.store.address import Address
 from tritonrepo.repository.store.bucket import Bucket
 from tritonrepo.repository.store.objects import DEADLINE, ObjectStore
+from tritonrepo.repository.store.processes import process_of
 from tritonrepo.repository.store.seam import ConflictError
 
 pytestmark = pytest.mark.live
@@ -192,7 +193,7 @@ def test_a_claim_is_dead_with_its_process_and_not_before(bucket: Address) -> Non
     assert claims.claim(ours, "net", 1)
     assert claims.claim(ours, "net_2", 3)
     assert claims.find_dead(ours, "net") == []
-    machine, pid, start = claims._process(os.getpid()).split()
+    machine, pid, start = process_of(os.getpid()).split()
     for version, words in {2: (machine, pid, "1"), 3: ("elsewhere", "1", "1"), 4: (machine, "999999999", "1")}.items():
         put(url_of(bucket, claims.claim_name("net", version)), " ".join((*words, "x\n")).encode())
     assert claims.find_dead(ours, "net") == [2, 4]

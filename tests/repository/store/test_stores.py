@@ -1,11 +1,13 @@
 """What holds for every store: versions are written whole and once, and the record is replaced if nobody else did."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tritonrepo.repository.digest import sha256
-from tritonrepo.repository.store.seam import ConflictError, Store
+from tritonrepo.repository.store.seam import BusyError, ConflictError, Store
 
 MODEL = "net_onnx"
 TEXT = f'name: "{MODEL}" version_policy {{ specific {{ versions: 1 }} }}'
@@ -96,3 +98,37 @@ def test_versions_and_models_are_removed(filled: Store, tmp_path: Path) -> None:
     assert (filled.versions(MODEL), filled.files(MODEL, 1)) == ([2], {})
     filled.remove_model(MODEL)
     assert (filled.models(), filled.record(MODEL)) == ([], None)
+
+
+def test_a_model_is_held_by_one_and_may_be_published(filled: Store) -> None:
+    before = filled.models(), filled.files(MODEL, 1)
+    with filled.hold(MODEL):
+        with pytest.raises(BusyError, match=f"{MODEL}: another release or rollback of it is under way"):
+            filled.hold(MODEL).__enter__()
+        filled.commit(MODEL, OTHER, filled.record(MODEL))
+    with filled.hold(MODEL):
+        assert (filled.models(), filled.files(MODEL, 1)) == before
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from tritonrepo.repository.store.address import is_address, open_store, read_address
+
+place, model = sys.argv[1:]
+with open_store(read_address(place) if is_address(place) else Path(place)).hold(model):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_who_was_killed_holds_a_model_no_more(filled: Store) -> None:
+    words = [sys.executable, "-c", HOLDER, filled.address, MODEL]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(BusyError):
+            filled.hold(MODEL).__enter__()
+        holder.kill()
+    with filled.hold(MODEL):
+        pass
