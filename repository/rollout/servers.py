@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tritonrepo.client.connection import DNS, Connection, Tls, implied
-from tritonrepo.client.errors import ClosedError, RequestError, ServerUnavailableError, UsageError
+from tritonrepo.client.errors import ClosedError, RequestError, ServerUnavailableError, TritonRepoError, UsageError
 from tritonrepo.client.failover import Servers
 from tritonrepo.client.server_key import DIRECTORY_PREFIX
 from tritonrepo.client.transport import ControlTransport, Transport, open_transport
@@ -46,6 +50,29 @@ class Reach:
     tls: Tls | None = None
     timeout: float = 300.0
     polling: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a server has of a model.
+
+    Attributes:
+        versions: Those that are ready, ascending.
+        config: Under which it has the newest, as the server says it. The policy in it may be of another time: a version
+            that stays loaded when the policy changes keeps what it was loaded with.
+    """
+
+    versions: tuple[int, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The newest; 0: none is ready."""
+        return max(self.versions, default=0)
+
+    def to_json(self) -> str:
+        """What a request holds that loads the same again."""
+        return json.dumps({**self.config, "version_policy": {"specific": {"versions": self.versions}}})
 
 
 @dataclass(frozen=True)
@@ -132,6 +159,41 @@ class Server:
     def unload(self, model: str) -> None:
         """Have it give up a model. Raises `MissingError`."""
         self._told.unload(model)
+
+    def loaded(self, models: Sequence[str]) -> dict[str, Loaded]:
+        """What it has of each of these models. Raises `MissingError`."""
+        ready = sorted(one for one, state in self.states().items() if state == READY)
+        found = {}
+        for model in models:
+            versions = tuple(version for name, version in ready if name == model)
+            config = self._asked.config(model, str(versions[-1])) if versions else {}
+            found[model] = Loaded(versions, config)
+        return found
+
+    def give_back(self, had: Mapping[str, Loaded]) -> None:
+        """Have it have of each model what it had, as `loaded` found it.
+
+        Raises:
+            ServerError: It has not in time.
+            MissingError: It does not.
+        """
+        for model, before in had.items():
+            if before.version:
+                self._told.load(model, before.to_json())
+                self.wait(model, before.version)
+            else:
+                self.unload(model)
+
+    @contextmanager
+    def changed(self, had: Mapping[str, Loaded]) -> Iterator[None]:
+        """Have what it had again if the block fails to change that; not if it is interrupted."""
+        try:
+            yield
+        except TritonRepoError:
+            if not self.follows:
+                with suppress(TritonRepoError):
+                    self.give_back(had)
+            raise
 
     def wait(self, model: str, version: int) -> None:
         """Return when a version is ready, and is the newest that is.

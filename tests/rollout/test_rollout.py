@@ -12,7 +12,9 @@ from tests.rollout import artifacts, scenarios
 from tests.rollout.world import World, world
 from tritonrepo.cli.main import main
 from tritonrepo.client.errors import UsageError
+from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.rollout.errors import ReleaseError
+from tritonrepo.repository.store.seam import Record
 
 pytestmark = pytest.mark.live
 NOWHERE = "127.0.0.1:9"
@@ -84,10 +86,67 @@ def test_what_somebody_else_commits_meanwhile_stays(three: World, when: str) -> 
     with three.rollout(three.mixed, tell) as rollout, pytest.raises(KeyboardInterrupt):
         rollout.release(MODEL, number, canary=1)
     three.truth[theirs[0]] = release.served
-    assert told[-1].startswith(f"The record names version {theirs[0]}, by somebody else's doing; answering from it: ")
+    told_ones = three.mixed if when.startswith("the record") else three.mixed[:1]
+    answering = f"answering from it: {', '.join(told_ones)}."
+    assert told[-1] == f"The record names version {theirs[0]}, by somebody else's doing; {answering}"
     assert three.current == theirs[0]
-    if when.startswith("the record"):
-        three.await_loaded(theirs[0])
+    with three.rollout(three.mixed, print) as rollout:
+        rollout.take(MODEL)
+    three.await_loaded(theirs[0])
+
+
+def test_a_server_whose_version_was_pruned_meanwhile_gets_what_the_record_names(three: World) -> None:
+    """It cannot have what it had; with the wrong version it must not stay."""
+    theirs = artifacts.publish(three.root, artifacts.right_one(5.81))
+    with open_repository(three.root) as repository:
+        repository.prune(MODEL, 1)
+    assert int(three.loaded()[0][0]) not in three.store.versions(MODEL)
+    wrong = three.stage(artifacts.wrong_one(5.82))
+    with (
+        three.rollout(three.mixed, print) as rollout,
+        pytest.raises(ReleaseError, match=f"The record names version {theirs}; answering from it: {three.mixed[0]}"),
+    ):
+        rollout.release(MODEL, wrong)
+    three.truth[theirs] = artifacts.right_one(5.81).served
+    three.await_loaded(theirs)
+
+
+def test_what_is_committed_while_both_versions_are_loaded_undoes_nothing(three: World) -> None:
+    """Between the last look at the record and its second change: all servers answer from the new version already."""
+    before, number = three.current, three.stage(artifacts.right_one(5.71))
+    told: list[str] = []
+    theirs: list[int] = []
+    with three.rollout(three.mixed, told.append) as rollout:
+        commit = rollout.switch
+
+        def switch(model: str, version: int, overlap: bool, expected: Record | None) -> None:
+            if not overlap:
+                theirs.append(artifacts.publish(three.root, artifacts.right_one(5.72)))
+            commit(model, version, overlap, expected)
+
+        rollout.switch = switch
+        assert rollout.release(MODEL, number, overlap=True) == number
+        assert "its record was changed by somebody else meanwhile; servers under model control keep both" in told[-1]
+        assert [three.current] == theirs
+        assert set(map(tuple, three.loaded().values())) == {(str(before), str(number))}
+        rollout.take(MODEL)
+    three.truth[theirs[0]] = artifacts.right_one(5.72).served
+    three.await_loaded(theirs[0])
+
+
+def test_a_release_that_is_interrupted_while_both_versions_are_loaded_is_undone(three: World) -> None:
+    before, number = three.current, three.stage(artifacts.right_one(5.73))
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        if "stays loaded beside it" in sentence:
+            raise KeyboardInterrupt
+
+    with three.rollout(three.mixed, tell) as rollout, pytest.raises(KeyboardInterrupt):
+        rollout.release(MODEL, number, overlap=True)
+    assert told[-1] == f"The record names version {before} again; answering from it: {', '.join(three.mixed)}."
+    three.await_loaded(before)
 
 
 def test_one_server_under_two_addresses_does_not_count_twice(three: World) -> None:
