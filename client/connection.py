@@ -22,6 +22,7 @@ DNS = "dns:///"
 """What begins an address whose name stands for several servers: gRPC then takes them in turn."""
 # What else gRPC takes instead of a host's name; `dns:8001` is a host that is called dns.
 _GRPC_NAMING = re.compile(r"(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):(?!\d+(/|$)|//[^/])")
+_BARE_IPV6 = re.compile(r"[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*(/|$)", re.IGNORECASE | re.ASCII)
 _HEADER_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -144,6 +145,8 @@ def parse_address(url: str, protocol: str) -> str:
     if kind := _GRPC_NAMING.match(place):
         raise UsageError(f"{url!r}: {kind[1]} addresses are not supported: Triton listens on TCP; give HOST:PORT")
     _, mark, rest = place.partition("://")
+    if _BARE_IPV6.match(rest if mark else place):
+        raise UsageError(f"{_shown(url)}: an IPv6 address stands in brackets, as in [::1]:{DEFAULT_PORTS[protocol]}")
     try:
         parsed = urllib3.util.parse_url(f"//{rest if mark else place}")
     except (urllib3.exceptions.LocationParseError, ValueError) as exc:

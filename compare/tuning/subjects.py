@@ -11,6 +11,7 @@ from tritonrepo.client.contract import FORMAT_PREFERENCE
 from tritonrepo.client.encoded import takes_files
 from tritonrepo.client.errors import TritonRepoError, UsageError
 from tritonrepo.compare.tuning.knobs import THREADS, Knobs, read_knobs
+from tritonrepo.repository.errors import ManifestError
 from tritonrepo.repository.layout import (
     backend_of,
     read_config,
@@ -102,4 +103,8 @@ def _read(directory: Path) -> Subject:
     if not versions:
         raise UsageError(f"{directory} has no version that a server would load")
     read_knobs(config)
-    return Subject(directory, config, versions[-1], read_manifest(directory / str(versions[-1])))
+    version = directory / str(versions[-1])
+    try:
+        return Subject(directory, config, versions[-1], read_manifest(version))
+    except ManifestError as exc:
+        raise UsageError(f"{version}: {exc}; tune takes what an export has made, with its manifest") from exc

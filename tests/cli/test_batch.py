@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.hostile import HostileServer, response, sending
 from tritonrepo.cli.main import main
 
 
@@ -68,3 +69,13 @@ def test_a_missing_package_is_named(tmp_path: Path, package: str) -> None:
     said = " ".join(done.stderr.split())
     assert f"the package {package} is not installed: pip install" in said
     assert "[batch]" in said
+
+
+def test_an_address_where_something_else_listens_is_no_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ray itself would wait for ever."""
+    with HostileServer(sending(response(b"{}"))) as server:
+        words = ["batch", str(tmp_path), "--output", str(tmp_path / "out"), "--address", server.url]
+        assert main(words) == 3
+        assert f"no Ray cluster at {server.url}: something else listens there" in capsys.readouterr().err

@@ -78,6 +78,15 @@ def test_a_model_that_cannot_be_tuned(
     assert message in capsys.readouterr().err
 
 
+def test_a_model_that_no_export_made(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (models / "net_onnx" / "1" / "manifest.json").unlink()
+    assert main(["tune", "net_onnx", "--repository", str(models)]) == 2
+    said = (
+        f"{models}/net_onnx/1: manifest.json cannot be read: No such file or directory; tune takes what an export has"
+    )
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_lines_of_json() -> None:
     *rows, said = map(json.loads, as_json(TUNED))
     assert [row["marks"] for row in rows] == [["Pareto"], ["best", "Pareto"], ["now"]]

@@ -177,3 +177,14 @@ def test_addresses_are_told_apart() -> None:
     for nothing in ("", ",", [], [""]):
         with pytest.raises(UsageError, match="give HOST:PORT"):
             addresses(nothing)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize(
+    "url", ["::1", "::1:8001", "fd00::2", "2001:db8::1:8001", "http://::1:8000", "::ffff:10.0.0.1"]
+)
+def test_an_ipv6_address_without_brackets_says_what_to_type(url: str, protocol: str) -> None:
+    """Where its port begins cannot be told."""
+    with pytest.raises(UsageError, match=r"an IPv6 address stands in brackets, as in \[::1\]:800[01]"):
+        parse_address(url, protocol)
+    assert parse_address("[fd00::2]:1", protocol) == "[fd00::2]:1"
