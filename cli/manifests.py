@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Write them, and say what is left to do; status 0."""
     try:  # Here, since it needs what the extra brings along, and `--help` does not.
         from tritonrepo.deploy.model_set import choose_models, choose_stored_models
-        from tritonrepo.deploy.overlay import Fleet, write_overlay
+        from tritonrepo.deploy.overlay import Workload, write_overlay
         from tritonrepo.deploy.store import read_store
     except ModuleNotFoundError as error:
         raise MissingError(f"the package {error.name} is not installed: {install_command('deploy')}") from error
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         served = choose_models(place, args.names, gpu=gpu)
     else:
         served = choose_stored_models(open_store(place), args.names, gpu=gpu)
-    fleet = Fleet(
+    workload = Workload(
         target=args.target,
         served=served,
         store=store,
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         monitoring=args.monitoring,
         namespace=args.namespace or "",
     )
-    write_overlay(fleet, args.output)
+    write_overlay(workload, args.output)
     for name in served.left_out:
         terminal.note(f"{name} needs a GPU; it is left out")
     for name in served.unreleased:

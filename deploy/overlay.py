@@ -1,4 +1,4 @@
-"""An overlay for kustomize: the files of this folder, and what a fleet changes in them."""
+"""An overlay for kustomize: the files of this folder, and what a workload changes in them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_REPLICAS = 4
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Workload:
     """Servers that serve the same models.
 
     Attributes:
@@ -51,17 +51,17 @@ class Fleet:
     namespace: str = ""
 
 
-def write_overlay(fleet: Fleet, directory: Path) -> None:
+def write_overlay(workload: Workload, directory: Path) -> None:
     """Write a directory that `kubectl apply -k` takes, and that needs nothing outside itself.
 
     Raises:
         UsageError: The directory holds something else, or KServe is asked for what it does not do.
         OSError: It cannot be written.
     """
-    documents = kubernetes(fleet) if fleet.target == "kubernetes" else kserve(fleet)
+    documents = kubernetes(workload) if workload.target == "kubernetes" else kserve(workload)
     _make_room(directory)
     _write(directory, KUSTOMIZATION, documents.pop(KUSTOMIZATION))  # first: the next run knows by it whose this is
-    for folder in COPIED[fleet.target]:
+    for folder in COPIED[workload.target]:
         shutil.copytree(FILES / folder, directory / folder, dirs_exist_ok=True, ignore=_unwanted)
     for name, document in documents.items():
         _write(directory, name, document)
@@ -93,72 +93,72 @@ def _is_ours(path: Path) -> bool:
         return file.read(len(HEADER)) == HEADER.encode()
 
 
-def kubernetes(fleet: Fleet) -> dict[str, Any]:
+def kubernetes(workload: Workload) -> dict[str, Any]:
     """The documents of an overlay for Kubernetes, by file name."""
-    components = ["gpu" if fleet.gpu else "cpu", fleet.store.kind]
-    if fleet.scaler:
-        components.append(fleet.scaler)
-    if fleet.monitoring or fleet.scaler == "keda":
+    components = ["gpu" if workload.gpu else "cpu", workload.store.kind]
+    if workload.scaler:
+        components.append(workload.scaler)
+    if workload.monitoring or workload.scaler == "keda":
         components.append("monitoring")
-    options = {"TRITON_REPOSITORY": fleet.store.repository}
+    options = {"TRITON_REPOSITORY": workload.store.repository}
     patches: list[dict[str, Any]] = [{"path": "deployment.yaml"}]
-    documents: dict[str, Any] = {"deployment.yaml": _deployment(fleet)}
-    if not fleet.served.whole:
+    documents: dict[str, Any] = {"deployment.yaml": _deployment(workload)}
+    if not workload.served.whole:
         options["TRITON_CONTROL_MODE"] = "explicit"
-        documents["models.yaml"] = _loads(fleet, "/spec/template/spec/containers/0/args")
+        documents["models.yaml"] = _loads(workload, "/spec/template/spec/containers/0/args")
         patches.append({"path": "models.yaml", "target": {"kind": "Deployment", "name": "triton"}})
-    if scaler := _scaler(fleet):
+    if scaler := _scaler(workload):
         documents["scaler.yaml"] = scaler
         patches.append({"path": "scaler.yaml"})
     literals = [f"{name}={value}" for name, value in options.items()]
     documents[KUSTOMIZATION] = {
-        **_kustomization(fleet),
+        **_kustomization(workload),
         "resources": ["kubernetes/base"],
         "components": [f"kubernetes/components/{name}" for name in components],
         "configMapGenerator": [{"name": "triton-options", "behavior": "merge", "literals": literals}],
-        **({} if fleet.scaler else {"replicas": [{"name": "triton", "count": fleet.replicas}]}),
+        **({} if workload.scaler else {"replicas": [{"name": "triton", "count": workload.replicas}]}),
         "patches": patches,
     }
     return documents
 
 
-def kserve(fleet: Fleet) -> dict[str, Any]:
+def kserve(workload: Workload) -> dict[str, Any]:
     """The documents of an overlay for KServe, by file name. Raises `UsageError`."""
-    if fleet.store.endpoint:
+    if workload.store.endpoint:
         raise UsageError("KServe reads a store's endpoint from the annotations of its Secret: give s3://BUCKET/PREFIX")
-    if fleet.scaler or fleet.monitoring:
+    if workload.scaler or workload.monitoring:
         raise UsageError("KServe scales and announces its metrics by itself: leave --autoscale and --monitoring away")
     patches: list[dict[str, Any]] = [{"path": "service.yaml"}]
-    documents: dict[str, Any] = {"service.yaml": _inference_service(fleet)}
-    if not fleet.served.whole:
+    documents: dict[str, Any] = {"service.yaml": _inference_service(workload)}
+    if not workload.served.whole:
         path = "/spec/containers/0/args"
         everything = f"{path}/2"
         documents["models.yaml"] = [
             {"op": "test", "path": everything, "value": "--load-model=*"},
             {"op": "remove", "path": everything},
-            *_loads(fleet, path),
+            *_loads(workload, path),
         ]
         patches.append({"path": "models.yaml", "target": {"kind": "ServingRuntime", "name": "tritonrepo"}})
-    documents[KUSTOMIZATION] = {**_kustomization(fleet), "resources": ["kserve"], "patches": patches}
+    documents[KUSTOMIZATION] = {**_kustomization(workload), "resources": ["kserve"], "patches": patches}
     return documents
 
 
-def _kustomization(fleet: Fleet) -> dict[str, Any]:
+def _kustomization(workload: Workload) -> dict[str, Any]:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        **({"namespace": fleet.namespace} if fleet.namespace else {}),
-        "images": [{"name": IMAGE, "newTag": f"{fleet.release}-py3"}],
+        **({"namespace": workload.namespace} if workload.namespace else {}),
+        "images": [{"name": IMAGE, "newTag": f"{workload.release}-py3"}],
     }
 
 
-def _deployment(fleet: Fleet) -> dict[str, Any]:
+def _deployment(workload: Workload) -> dict[str, Any]:
     """What the pods need."""
-    needs = resources_for(fleet.served)
-    container = {"name": "triton", "resources": _resources(fleet, {"ephemeral-storage": quantity(needs.disk)})}
+    needs = resources_for(workload.served)
+    container = {"name": "triton", "resources": _resources(workload, {"ephemeral-storage": quantity(needs.disk)})}
     volumes: list[dict[str, Any]] = [{"name": "temporary", "emptyDir": {"sizeLimit": quantity(needs.disk)}}]
-    if fleet.store.claim:
-        volumes.append({"name": "models", "persistentVolumeClaim": {"claimName": fleet.store.claim}})
+    if workload.store.claim:
+        volumes.append({"name": "models", "persistentVolumeClaim": {"claimName": workload.store.claim}})
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -167,45 +167,49 @@ def _deployment(fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def _inference_service(fleet: Fleet) -> dict[str, Any]:
-    gpus = {"nvidia.com/gpu": "1"} if fleet.gpu else {}
+def _inference_service(workload: Workload) -> dict[str, Any]:
+    gpus = {"nvidia.com/gpu": "1"} if workload.gpu else {}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {"name": "triton"},
         "spec": {
             "predictor": {
-                "minReplicas": fleet.replicas,
-                "maxReplicas": MOST_REPLICAS * fleet.replicas,
-                "model": {"storageUri": fleet.store.url, "resources": _resources(fleet, {}, gpus)},
+                "minReplicas": workload.replicas,
+                "maxReplicas": MOST_REPLICAS * workload.replicas,
+                "model": {"storageUri": workload.store.url, "resources": _resources(workload, {}, gpus)},
             }
         },
     }
 
 
-def _resources(fleet: Fleet, requests: Mapping[str, str], limits: Mapping[str, str] | None = None) -> dict[str, Any]:
-    needs = resources_for(fleet.served)
+def _resources(
+    workload: Workload, requests: Mapping[str, str], limits: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    needs = resources_for(workload.served)
     return {
         "requests": {"memory": quantity(needs.memory), **requests},
         "limits": {"memory": quantity(needs.most_memory), **(limits or {})},
     }
 
 
-def _loads(fleet: Fleet, path: str) -> list[dict[str, str]]:
+def _loads(workload: Workload, path: str) -> list[dict[str, str]]:
     """A patch that names the models."""
-    return [{"op": "add", "path": f"{path}/-", "value": f"--load-model={model.name}"} for model in fleet.served.models]
+    return [
+        {"op": "add", "path": f"{path}/-", "value": f"--load-model={model.name}"} for model in workload.served.models
+    ]
 
 
-def _scaler(fleet: Fleet) -> dict[str, Any]:
+def _scaler(workload: Workload) -> dict[str, Any]:
     """A scaler's limits; nothing where there is none."""
-    most = MOST_REPLICAS * fleet.replicas
+    most = MOST_REPLICAS * workload.replicas
     kinds: dict[str, tuple[str, str, dict[str, Any]]] = {
-        "hpa": ("autoscaling/v2", "HorizontalPodAutoscaler", {"minReplicas": fleet.replicas, "maxReplicas": most}),
-        "keda": ("keda.sh/v1alpha1", "ScaledObject", {"minReplicaCount": fleet.replicas, "maxReplicaCount": most}),
+        "hpa": ("autoscaling/v2", "HorizontalPodAutoscaler", {"minReplicas": workload.replicas, "maxReplicas": most}),
+        "keda": ("keda.sh/v1alpha1", "ScaledObject", {"minReplicaCount": workload.replicas, "maxReplicaCount": most}),
     }
-    if not fleet.scaler:
+    if not workload.scaler:
         return {}
-    version, kind, spec = kinds[fleet.scaler]
+    version, kind, spec = kinds[workload.scaler]
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "triton"}, "spec": spec}
 
 

@@ -12,21 +12,21 @@ from typing import Any
 import yaml
 
 from tritonrepo.deploy.model_set import ModelSet, ServedModel
-from tritonrepo.deploy.overlay import Fleet, write_overlay
+from tritonrepo.deploy.overlay import Workload, write_overlay
 from tritonrepo.deploy.store import read_store
 from tritonrepo.repository.release import TRITON_RELEASE
 
 ONNX = ServedModel("net_onnx", 178 << 20, 1, needs_gpu=False)
 PLAN = ServedModel("net_tensorrt", 89 << 20, 2, needs_gpu=True)
 STORES = ("s3://models/prod", "s3://https://store:9000/models", "pvc://triton-models", "pvc://models/team/prod")
-KUBERNETES = Fleet(
+KUBERNETES = Workload(
     "kubernetes", ModelSet((ONNX,), whole=True), read_store(STORES[0]), gpu=False, release=TRITON_RELEASE
 )
 KSERVE = replace(KUBERNETES, target="kserve")
 
 
-def fleets() -> dict[str, Fleet]:
-    """Every kind of fleet, by a name for it."""
+def workloads() -> dict[str, Workload]:
+    """Every kind of workload, by a name for it."""
     found = {}
     for store, gpu, scaler, monitoring in itertools.product(
         STORES[::2], (True, False), ("", "hpa", "keda"), (True, False)
@@ -36,8 +36,10 @@ def fleets() -> dict[str, Fleet]:
     for store, gpu in itertools.product((STORES[0], STORES[3]), (True, False)):
         found[f"kserve {store} {gpu}"] = replace(KSERVE, store=read_store(store), gpu=gpu)
     some = ModelSet((ONNX, PLAN), whole=False)
-    for fleet in (KUBERNETES, KSERVE):
-        found[f"{fleet.target} some, elsewhere"] = replace(fleet, served=some, gpu=True, namespace="ml", replicas=3)
+    for workload in (KUBERNETES, KSERVE):
+        found[f"{workload.target} some, elsewhere"] = replace(
+            workload, served=some, gpu=True, namespace="ml", replicas=3
+        )
     return found
 
 
@@ -50,6 +52,6 @@ def build(directory: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(done.stdout))
 
 
-def objects_of(fleet: Fleet, directory: Path) -> list[dict[str, Any]]:
-    write_overlay(fleet, directory)
+def objects_of(workload: Workload, directory: Path) -> list[dict[str, Any]]:
+    write_overlay(workload, directory)
     return build(directory)

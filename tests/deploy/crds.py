@@ -1,4 +1,4 @@
-"""Hold every fleet's objects against the custom resource definitions of KEDA, Prometheus' operator and KServe.
+"""Hold every workload's objects against the custom resource definitions of KEDA, Prometheus' operator and KServe.
 
     python -m tests.deploy.crds DIRECTORY
 
@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from tests.deploy.building import fleets, objects_of
+from tests.deploy.building import objects_of, workloads
 
 Schema = dict[str, Any]
 
@@ -57,9 +57,9 @@ def check(directory: Path) -> Iterator[str]:
     """A line for each kind of object: how many were valid, or what is wrong."""
     known = definitions(directory)
     counts = dict.fromkeys(known, 0)
-    for name, fleet in fleets().items():
+    for name, workload in workloads().items():
         with tempfile.TemporaryDirectory() as temporary:
-            objects = objects_of(fleet, Path(temporary) / "overlay")
+            objects = objects_of(workload, Path(temporary) / "overlay")
         for found in objects:
             key = found["apiVersion"], found["kind"]
             if key in known:

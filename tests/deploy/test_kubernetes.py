@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from tests.deploy import references, schemas
-from tests.deploy.building import KSERVE, KUBERNETES, ONNX, PLAN, STORES, build, fleets, objects_of
+from tests.deploy.building import KSERVE, KUBERNETES, ONNX, PLAN, STORES, build, objects_of, workloads
 from tests.deploy.crds import closed
 from tritonrepo.client.errors import UsageError
 from tritonrepo.deploy.model_set import ModelSet
-from tritonrepo.deploy.overlay import FILES, Fleet, write_overlay
+from tritonrepo.deploy.overlay import FILES, Workload, write_overlay
 from tritonrepo.deploy.store import read_store
 from tritonrepo.repository.release import TRITON_RELEASE
 
@@ -32,7 +32,7 @@ def problems(objects: list[Object]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
-    """The fleet with the most parts."""
+    """The workload with the most parts."""
     return objects_of(replace(KUBERNETES, store=read_store(STORES[2]), scaler="keda"), tmp_path_factory.mktemp("all"))
 
 
@@ -61,19 +61,19 @@ def test_what_gets_planted_faults_has_none(everything: list[Object], kserve: lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", fleets())
-def test_every_fleet_is_valid(name: str, tmp_path: Path) -> None:
-    fleet = fleets()[name]
-    objects = objects_of(fleet, tmp_path / "overlay")
+@pytest.mark.parametrize("name", workloads())
+def test_every_workload_is_valid(name: str, tmp_path: Path) -> None:
+    workload = workloads()[name]
+    objects = objects_of(workload, tmp_path / "overlay")
     assert problems(objects) == []
     image = container(objects)["image"]
     assert image == f"nvcr.io/nvidia/tritonserver:{TRITON_RELEASE}-py3"
     kinds = {found["kind"] for found in objects}
     assert ("HorizontalPodAutoscaler" in kinds, "ScaledObject" in kinds) == (
-        fleet.scaler == "hpa",
-        fleet.scaler == "keda",
+        workload.scaler == "hpa",
+        workload.scaler == "keda",
     )
-    assert ("ServiceMonitor" in kinds) == (fleet.monitoring or fleet.scaler == "keda")
+    assert ("ServiceMonitor" in kinds) == (workload.monitoring or workload.scaler == "keda")
 
 
 @pytest.mark.slow
@@ -89,8 +89,8 @@ def test_pods_read_the_store_and_have_room(everything: list[Object], tmp_path: P
     volumes = {volume["name"]: volume for volume in references.pod_of(everything)["volumes"]}
     assert volumes["models"]["persistentVolumeClaim"] == {"claimName": "triton-models", "readOnly": True}
     served = ModelSet((ONNX, PLAN), whole=True)
-    fleet = replace(KUBERNETES, served=served, store=read_store(STORES[1]), gpu=True, replicas=3)
-    objects = objects_of(fleet, tmp_path / "overlay")
+    workload = replace(KUBERNETES, served=served, store=read_store(STORES[1]), gpu=True, replicas=3)
+    objects = objects_of(workload, tmp_path / "overlay")
     assert references.option(objects, "model-repository") == "s3://https://store:9000/models"
     assert references.option(objects, "model-control-mode") == "poll"
     # 2 GiB and twice 178 + 2 * 89 MiB; four times; 1 GiB and twice 178 + 89 MiB: in steps of 256 MiB.
@@ -101,9 +101,9 @@ def test_pods_read_the_store_and_have_room(everything: list[Object], tmp_path: P
     assert one(objects, "Deployment")["spec"]["replicas"] == 3
 
 
-@pytest.mark.parametrize("fleet", [KUBERNETES, KSERVE], ids=["kubernetes", "kserve"])
-def test_of_a_repository_some_models_alone_are_loaded(fleet: Fleet, tmp_path: Path) -> None:
-    objects = objects_of(replace(fleet, served=ModelSet((ONNX, PLAN), whole=False)), tmp_path / "overlay")
+@pytest.mark.parametrize("workload", [KUBERNETES, KSERVE], ids=["kubernetes", "kserve"])
+def test_of_a_repository_some_models_alone_are_loaded(workload: Workload, tmp_path: Path) -> None:
+    objects = objects_of(replace(workload, served=ModelSet((ONNX, PLAN), whole=False)), tmp_path / "overlay")
     loaded = [word for word in references.words(objects) if word.startswith("--load-model")]
     assert loaded == ["--load-model=net_onnx", "--load-model=net_tensorrt"]
     assert references.option(objects, "model-control-mode") == "explicit"
