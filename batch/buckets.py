@@ -55,7 +55,7 @@ def split(url: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class Prefix:
     """What lies directly below a prefix of an object store.
 
     Attributes:
@@ -65,7 +65,7 @@ class Bucket:
     url: str
 
     @classmethod
-    def of(cls, url: str) -> Bucket:
+    def of(cls, url: str) -> Prefix:
         """That of an address. Raises `UsageError` as `open_store`."""
         url = url.rstrip("/")
         open_store(url)
@@ -135,7 +135,7 @@ class Bucket:
 class _Ranges(io.RawIOBase):
     """An object as a file that is read in ranges."""
 
-    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+    def __init__(self, bucket: Prefix, name: str, size: int) -> None:
         self._bucket, self._name, self._size, self._at = bucket, name, size, 0
 
     def readable(self) -> bool:

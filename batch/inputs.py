@@ -54,9 +54,9 @@ def open_input(text: str, column: str | None, *, lenient: bool = False) -> Input
 
         return Table.of(text, column, lenient=lenient)
     if is_address(text):
-        from tritonrepo.batch.buckets import Bucket
+        from tritonrepo.batch.buckets import Prefix
 
-        return Objects(Bucket.of(text).url)
+        return Objects(Prefix.of(text).url)
     if is_url(text) or (scheme_of(text) and not os.path.lexists(text)):
         raise UsageError("INPUT is a directory, a pattern, an address of an object store, or with --column a table")
     if text.lower().endswith((".parquet", ".csv")):
@@ -124,9 +124,9 @@ class Objects:
 
     def rows(self, left_out: Counter[str]) -> Iterator[Row]:
         """Every object whose name ends as an image's does."""
-        from tritonrepo.batch.buckets import Bucket
+        from tritonrepo.batch.buckets import Prefix
 
-        for key, identity in Bucket.of(self.url).listed():
+        for key, identity in Prefix.of(self.url).listed():
             path = PurePosixPath(key)
             suffix = path.suffix.lower()
             if any(part.startswith(".") for part in path.parts):

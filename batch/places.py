@@ -52,9 +52,9 @@ def open_place(text: str) -> Place:
         MissingError: The package for object stores is not installed.
     """
     if scheme_of(text):
-        from tritonrepo.batch.buckets import Bucket  # Here, since a run on a share needs no object store.
+        from tritonrepo.batch.buckets import Prefix  # Here, since a run on a share needs no object store.
 
-        return Bucket.of(text)
+        return Prefix.of(text)
     return Directory(Path(text).absolute())
 
 

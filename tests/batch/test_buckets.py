@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.batch import stores
 from tests.objectstore import refusing
-from tritonrepo.batch.buckets import Bucket, open_store
+from tritonrepo.batch.buckets import Prefix, open_store
 from tritonrepo.batch.inputs import open_image_of, open_input
 from tritonrepo.batch.places import open_place
 from tritonrepo.client.errors import ImageError, MissingError, UsageError
@@ -112,7 +112,7 @@ def test_a_store_that_does_not_answer_is_named(store: stores.TestStore) -> None:
 @pytest.mark.parametrize("url", ["s3://key:SECRET@bucket/x", "hdfs://host/SECRET", "s3://"])
 def test_an_address_that_makes_no_sense_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(UsageError, match=r"address|object store") as refusal:
-        Bucket.of(url)
+        Prefix.of(url)
     assert "SECRET" not in str(refusal.value)
 
 
