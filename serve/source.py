@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +23,9 @@ from tritonrepo.serve.translation import load_request, request_for, state
 
 if TYPE_CHECKING:
     from tritonrepo.repository.store.seam import Store
+
+ACCOUNT = "AZURE_STORAGE_ACCOUNT"
+"""Of the environment: for Triton it wins over the account in the address."""
 
 
 class Source(Protocol):
@@ -103,6 +108,10 @@ class StoreSource:
     def __init__(self, address: Address, store: Store) -> None:
         self.address, self._store = str(address), store
         self._tags: dict[str, str] = {}
+        # Triton asks Azure for the time of a directory, which has none, and takes each model to be as it was. Only
+        # what comes with its configuration is loaded anew.
+        self._unseen = address.scheme == "as"
+        self._account = address.account
 
     def models(self) -> list[RepositoryModel]:
         """As the protocol has it: a request for the list, and one for each model."""
@@ -116,6 +125,10 @@ class StoreSource:
 
     def refuse_obstacles(self, *, polling: bool) -> None:
         """As the protocol has it."""
+        if self._account and (named := os.environ.get(ACCOUNT, "")) not in ("", self._account):
+            raise RepositoryError(
+                f"{self.address}: Triton would read the account {named}; unset {ACCOUNT}, or correct it"
+            )
         for name in self._store.models():
             if polling and not is_plain(name):
                 raise RepositoryError(f"{self.address}/{name} cannot be polled: {NEEDS_PLAIN_NAME}; rename it")
@@ -130,7 +143,7 @@ class StoreSource:
         """As the protocol has it."""
         try:
             record = self._store.record(name)
-            return request_for(parse_config(record.text, name)) if record else b"{}"
+            return request_for(parse_config(record.text, name), always=self._unseen) if record else b"{}"
         except ConfigError:  # Triton says the same.
             return b"{}"
 
@@ -148,4 +161,6 @@ class StoreSource:
             config = parse_config(record.text, where)
         except ConfigError as error:
             return RepositoryModel(name, fault=str(error)), ""
-        return describe_model(name, config), record.tag if config.version_policy.HasField("specific") else ""
+        model = describe_model(name, config)
+        tag = record.tag if config.version_policy.HasField("specific") else ""
+        return replace(model, translated=model.translated or self._unseen), tag

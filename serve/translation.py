@@ -18,9 +18,9 @@ def load_request(directory: Path) -> bytes:
         return b"{}"
 
 
-def request_for(config: ModelConfig) -> bytes:
-    """Return the same for a configuration."""
-    if not is_translated(config):
+def request_for(config: ModelConfig, *, always: bool = False) -> bytes:
+    """Return the same for a configuration; with it also where it is not translated, if `always` says so."""
+    if not (always or is_translated(config)):
         return b"{}"
     return json.dumps({"parameters": {"config": to_json(config, embedded=True)}}).encode()
 
