@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := .venv-sources
+AZURITE := .stores/node_modules/.bin/azurite-blob
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout releases chaos batch-runs install-check system-packages bench export serve classify compare doctor up down logs export-gpu
+.PHONY: help setup demo lint test test-fast test-sources preprocessings audit fuzz abuse soak overload kills rollout releases chaos batch-runs stores install-check system-packages bench export serve classify compare doctor up down logs export-gpu
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +97,15 @@ soak: setup ## 20,000 requests while models come and go, and a table of answers,
 
 kills: setup ## kill -9 at 200 random moments of an export, with a polling server and clients at work (10 minutes)
 	$(BIN)/python -m tests.kills $(OPTIONS)
+
+$(AZURITE):
+	npm install --silent --no-audit --no-fund --prefix .stores azurite@3.35.0
+
+stores: setup $(AZURITE) ## Google's and Azure's object stores: the tests of stores, then 20 kills each with a polling server (5 minutes)
+	AZURITE=$(AZURITE) $(BIN)/python -m pytest tests/repository/store tests/batch/test_buckets.py
+	AZURITE=$(AZURITE) $(BIN)/python -m tests.azure $(BIN)/python -m pytest tests/cli/test_serve_store.py -k other
+	$(BIN)/python -m tests.kills --store gs --count 20 $(OPTIONS)
+	$(BIN)/python -m tests.kills --store as --count 20 $(OPTIONS)
 
 rollout: setup ## releases that change all of a model, on two servers one after the other, under clients at work (6 minutes)
 	$(BIN)/python -m tests.versions $(OPTIONS)

@@ -57,12 +57,12 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def refusing(code: str) -> Iterator[str]:
-    """A store that answers every request with this error of S3's; yields its endpoint."""
+def refusing(code: str, text: str = "no, sir") -> Iterator[str]:
+    """A store that answers every request with this error; yields its endpoint."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = f"<Error><Code>{code}</Code><Message>no, sir</Message></Error>".encode()
+            body = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()
             self.send_response(301 if code == "PermanentRedirect" else 403)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

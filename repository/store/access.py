@@ -17,12 +17,16 @@ from tritonrepo.repository.errors import StoreError
 from tritonrepo.repository.store.address import Address
 
 if TYPE_CHECKING:
-    from obstore.store import AzureConfig, ClientConfig, RetryConfig, S3Config
+    from obstore.store import AzureConfig, ClientConfig, GCSConfig, GCSCredential, RetryConfig, S3Config
 
 Client = S3Store | GCSStore | AzureStore
 
 CONNECT_SECONDS = 5.0
-RETRIES = 4
+RETRIES = 6
+PAUSE = timedelta(seconds=0.2)
+"""Before a request is sent again, at least. So there is a second between the first time and the last: Google's store
+takes one write of an object in a second, and the record of a new model is written twice.
+"""
 REGION = "us-east-1"
 """Where nothing names one: stores of one's own do not mind, and Amazon says which it should have been."""
 MEANS = {
@@ -54,16 +58,16 @@ def connect(address: Address, deadline: float) -> Client:
         "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, deadline)),
         "allow_http": address.endpoint.startswith("http://"),
     }
-    again: RetryConfig = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=deadline)}
-    prefix = address.prefix or None
+    again: RetryConfig = {
+        "max_retries": RETRIES,
+        "retry_timeout": timedelta(seconds=deadline),
+        "backoff": {"init_backoff": PAUSE},
+    }
     try:
         if address.scheme == "gs":
-            return GCSStore(address.bucket, prefix=prefix, client_options=options, retry_config=again)
+            return _connect_google(address, options, again)
         if address.scheme == "as":
-            config: AzureConfig = {"account_name": address.account}
-            if key := os.environ.get(AZURE_KEY):
-                config["account_key"] = key
-            return AzureStore(address.bucket, prefix=prefix, config=config, client_options=options, retry_config=again)
+            return _connect_azure(address, options, again)
         return _connect_s3(address, options, again)
     except (BaseError, ValueError) as exc:
         raise StoreError(f"{address}: cannot be opened: {first_line(exc)}; {MEANS[address.scheme]}") from exc
@@ -95,6 +99,35 @@ def _connect_s3(address: Address, options: ClientConfig, again: RetryConfig) -> 
     )
 
 
+def _connect_google(address: Address, options: ClientConfig, again: RetryConfig) -> GCSStore:
+    """Credentials are found as Google's own tools find them. An emulator has none, as those tools take it too."""
+    config: GCSConfig = {"base_url": address.endpoint} if address.endpoint else {}
+    return GCSStore(
+        address.bucket,
+        prefix=address.prefix or None,
+        config=config,
+        client_options=options,
+        retry_config=again,
+        credential_provider=_anonymous if address.endpoint else None,
+    )
+
+
+def _anonymous() -> GCSCredential:
+    return {"token": "", "expires_at": None}
+
+
+def _connect_azure(address: Address, options: ClientConfig, again: RetryConfig) -> AzureStore:
+    """Credentials are those of the environment, or of the machine's identity."""
+    config: AzureConfig = {"account_name": address.account}
+    if key := os.environ.get(AZURE_KEY):
+        config["account_key"] = key
+    if address.endpoint:
+        config["endpoint"] = address.endpoint
+    return AzureStore(
+        address.bucket, prefix=address.prefix or None, config=config, client_options=options, retry_config=again
+    )
+
+
 @contextmanager
 def store_errors(address: Address, deadline: float) -> Iterator[None]:
     """Put what obstore raises in the block into words: a `StoreError`.
@@ -118,17 +151,21 @@ def _explain(error: Exception, address: Address, deadline: float) -> str:
     """What went wrong, and what to do."""
     text = str(error)
     if any(word in text for word in NO_BUCKET):
-        return f"there is no bucket {address.bucket}; make it, or correct the address"
+        kind = "container" if address.scheme == "as" else "bucket"
+        return f"there is no {kind} {address.bucket}; make it, or correct the address"
     if any(word in text for word in ELSEWHERE):
         return "the bucket is in another region; set AWS_DEFAULT_REGION"
     if "token request" in text:
         return f"no credentials were found, or they are not taken; {MEANS[address.scheme]}"
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or any(word in text for word in REFUSED):
-        said = re.search(r"<Message>(.*?)</Message>", text)
+        said = re.search(r"<Message>(.*?)(?:</Message>|\n)", text)  # Azure's goes on with numbers of the request
         return f"access is refused{f' ({said[1]})' if said else ''}; {MEANS[address.scheme]} of somebody who may"
     where = address.endpoint or f"the store of {address.bucket}"
     if TRANSPORT in text and ("Timeout" in text or "TimedOut" in text):
         return f"{where} does not answer within {deadline:g} s; see whether it is overloaded, or another server"
+    if TRANSPORT in text and not address.endpoint:
+        account = f", and whether there is an account {address.account}" if address.account else ""
+        return f"{where} cannot be reached; see whether this machine reaches the store{account}"
     if TRANSPORT in text:
         return f"nobody answers at {where}; correct host and port, and whether it is http or https"
     return first_line(error)

@@ -30,8 +30,12 @@ SPELLINGS = {
     "gs": "gs://BUCKET/PREFIX",
     "as": "as://ACCOUNT/CONTAINER/PREFIX",
 }
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""The environment's words for one's own store, the first of which wins. The embedded Triton does not read them."""
+ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "gs": ("CLOUD_STORAGE_EMULATOR_ENDPOINT",),
+    "as": ("AZURE_STORAGE_ENDPOINT",),
+}
+"""The environment's words for one's own store, the first of which wins. The embedded Triton reads Google's alone."""
 
 _BUCKET = r"(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)"
 _PREFIX = r"(?P<prefix>(?:/[A-Za-z0-9._-]+)*)/?"
@@ -41,6 +45,7 @@ _FORMS = {
     "gs": re.compile(f"gs://{_BUCKET}{_PREFIX}", re.ASCII),
     "as": re.compile(f"as://(?P<account>[A-Za-z0-9-]+)/{_BUCKET}{_PREFIX}", re.ASCII),
 }
+_SERVER = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?P<path>(?:/[A-Za-z0-9.-]+)*)/*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Address:
         scheme: The kind of store.
         bucket: Azure calls it a container.
         prefix: Without slashes around it; empty: the whole bucket.
-        endpoint: Of one's own store, as in `http://host:9000`.
+        endpoint: Of one's own store, as in `http://host:9000`. For S3 alone it is a part of what Triton takes.
         account: Azure's.
     """
 
@@ -63,7 +68,8 @@ class Address:
 
     def __str__(self) -> str:
         """As Triton takes it."""
-        root = "/".join(filter(None, (self.endpoint, self.account, self.bucket, self.prefix)))
+        endpoint = self.endpoint if self.scheme == "s3" else ""
+        root = "/".join(filter(None, (endpoint, self.account, self.bucket, self.prefix)))
         return f"{self.scheme}://{root}"
 
 
@@ -100,7 +106,7 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Addr
         scheme,  # type: ignore[arg-type]
         parts["bucket"],
         parts["prefix"].strip("/"),
-        _endpoint(parts.get("endpoint") or "", environment) if scheme == "s3" else "",
+        _endpoint(scheme, parts.get("endpoint") or "", environment),
         parts.get("account", ""),
     )
 
@@ -123,14 +129,16 @@ def open_store(place: Path | Address) -> Store:
     return ObjectStore(place)
 
 
-def _endpoint(written: str, environment: Mapping[str, str]) -> str:
-    """The server of one's own store, with its scheme; empty for Amazon's."""
+def _endpoint(scheme: str, written: str, environment: Mapping[str, str]) -> str:
+    """The server of one's own store, with its scheme; empty for that of the store's maker."""
     if written:
         return written if "://" in written else f"http://{written}"
-    name = next((name for name in ENDPOINTS if environment.get(name)), None)
+    name = next((name for name in ENDPOINTS[scheme] if environment.get(name)), None)
     if name is None:
         return ""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/*", environment[name], re.ASCII):
+    found = _SERVER.fullmatch(environment[name])
+    # An emulator of Azure's store has the account as a path.
+    if found is None or (found["path"] and scheme != "as"):
         # Not the value itself: it may hold a password.
         raise UsageError(f"{name} in the environment is not http://HOST:PORT or https://HOST:PORT")
     return environment[name].rstrip("/")

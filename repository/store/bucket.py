@@ -115,7 +115,7 @@ class Bucket:
         return there.tag if there is not None and there.content == content else None
 
     def send(self, path: Path, name: str) -> None:
-        """Write a file of any size; it appears whole. obstore sends checksums along, which the store checks.
+        """Write a file of any size; it appears whole. Of S3 the store checks the checksums that obstore sends along.
 
         Raises:
             OSError: The file cannot be read.

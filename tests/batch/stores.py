@@ -1,15 +1,18 @@
-"""An object store that speaks S3, in this process."""
+"""Object stores: one that speaks S3, in this process, and any other."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import obstore
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
+
+from tritonrepo.repository.store.access import Client, connect
+from tritonrepo.repository.store.address import Address
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 
@@ -26,7 +29,7 @@ class TestStore:
     __test__ = False
 
     url: str
-    bucket: S3Store
+    bucket: Client
 
     def put(self, key: str, data: bytes) -> str:
         """Write an object; its address."""
@@ -38,6 +41,12 @@ class TestStore:
 
     def get(self, key: str) -> bytes:
         return bytes(obstore.get(self.bucket, key).bytes())
+
+
+def store_at(place: Address) -> TestStore:
+    """A whole bucket."""
+    root = replace(place, prefix="")
+    return TestStore(str(root), connect(root, 10))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Object stores: output in one PUT, images by their addresses, and tables, against a store that speaks S3."""
+"""Object stores: output in one PUT, images by their addresses, and tables, in each kind of store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.batch import stores
+from tests.conftest import CLOUDS
 from tests.objectstore import refusing
 from tritonrepo.batch.buckets import Prefix, open_store
 from tritonrepo.batch.inputs import open_image_of, open_input
@@ -28,9 +29,18 @@ def png(side: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[stores.TestStore]:
+def s3_store() -> Iterator[stores.TestStore]:
     with stores.serving() as found:
         yield found
+
+
+@pytest.fixture(params=CLOUDS)
+def store(request: pytest.FixtureRequest) -> stores.TestStore:
+    """A bucket, for each kind of object store."""
+    if request.param == "s3":
+        found: stores.TestStore = request.getfixturevalue("s3_store")
+        return found
+    return stores.store_at(request.getfixturevalue(CLOUDS[request.param]))
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +112,7 @@ def test_tables_may_lie_in_a_store_and_lead_there(store: stores.TestStore) -> No
 
 
 def test_a_store_that_does_not_answer_is_named(store: stores.TestStore) -> None:
-    place = open_place(store.url.replace("pictures", "nowhere"))
+    place = open_place(f"{store.url.rpartition('/')[0]}/nowhere")
     with pytest.raises(MissingError, match="nowhere: "):
         place.names()
     with pytest.raises(MissingError, match="nowhere: "):

@@ -3,6 +3,8 @@
 python -m tests.kills --count 200 --seed 1
 python -m tests.kills --store overlay
 python -m tests.kills --store s3
+python -m tests.kills --store gs
+python -m tests.kills --store as
 """
 
 import argparse
@@ -13,9 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests import azure, google
 from tests.kills.kill import Kills
 from tests.kills.publisher import publish
 from tests.kills.releases import prepare
@@ -28,7 +31,13 @@ EVERY = 40
 """Of so many kills one is of a whole `tritonrepo export`."""
 TOLD = 20
 """After so many kills a line of progress."""
-STORES = {"disk": "a disk", "overlay": "an overlay", "s3": "an object store"}
+STORES = {
+    "disk": "a disk",
+    "overlay": "an overlay",
+    "s3": "an object store that speaks S3",
+    "gs": "a store that speaks Google's protocols",
+    "as": "Azure's emulator at Azure's address",
+}
 """Where the repository can be."""
 
 
@@ -60,11 +69,22 @@ def table(found: Run) -> str:
 
 
 @contextmanager
-def bucket(place: Path) -> Iterator[Address]:
-    """A bucket in an object store that runs as long as the block."""
-    os.environ |= CREDENTIALS
-    with object_store(place / "store.log") as server:
-        yield make_bucket(server, "kills")
+def bucket(kind: str, place: Path) -> Iterator[Address | None]:
+    """A bucket in an object store that runs as long as the block; None where the repository is on a disk."""
+    with ExitStack() as stack:
+        if kind == "s3":
+            os.environ |= CREDENTIALS
+            yield make_bucket(stack.enter_context(object_store(place / "store.log")), "kills")
+        elif kind == "gs":
+            server = stack.enter_context(google.google_store(place / "store.log"))
+            os.environ |= google.environment(server)
+            yield google.make_google_bucket(server, "kills")
+        elif kind == "as":
+            server = stack.enter_context(azure.azure_store(place / "store.log"))
+            os.environ |= azure.environment(server)
+            yield azure.make_container(server, "kills")
+        else:
+            yield None
 
 
 def overlaid(place: Path, words: list[str]) -> int:
@@ -89,19 +109,29 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="one in N is of a whole command; 0: none")
     parser.add_argument("--store", choices=STORES, default="disk", help="where the repository is (%(default)s)")
-    parser.add_argument("--place", type=Path, metavar="DIR", help="a directory with no more than a repository in it")
+    parser.add_argument("--place", type=Path, metavar="DIR", help="a directory that is prepared for it")
     options = parser.parse_args()
     if options.place:
-        return measure(options, options.place)
+        return measure_in(options, options.place)
     place = Path(tempfile.mkdtemp())
     try:
         if options.store == "overlay":
             return overlaid(place, sys.argv[1:])
-        with bucket(place) if options.store == "s3" else nullcontext() as address:
-            (place / "work").mkdir()
-            return measure(options, place / "work", address)
+        if options.store == "as":
+            inside = [sys.executable, "-m", "tests.kills", *sys.argv[1:], "--place", str(place)]
+            return subprocess.run(azure.disguise(place, inside), check=False).returncode
+        return measure_in(options, place)
     finally:
         shutil.rmtree(place)
+
+
+def measure_in(options: argparse.Namespace, place: Path) -> int:
+    """Do it in a directory, or in a store whose log and certificate are there; return the status."""
+    if options.store == "overlay":
+        return measure(options, place)
+    with bucket(options.store, place) as address:
+        (place / "work").mkdir()
+        return measure(options, place / "work", address)
 
 
 def measure(options: argparse.Namespace, place: Path, address: Address | None = None) -> int:

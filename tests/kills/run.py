@@ -1,6 +1,8 @@
 """A whole run: repository, server, clients, kills, and a look at what is left."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from tests.live.releases import draw_pictures
 from tritonrepo.repository.doctor import examine_repository, examine_store
 from tritonrepo.repository.findings import Finding
 from tritonrepo.repository.store.address import Address, open_store
+from tritonrepo.serve.sync import Follower
+from tritonrepo.serve.triton import TritonServer
 
 RELEASE = "26.11"
 PICTURES = 12
@@ -71,7 +75,7 @@ def run(
     models = bucket or place / "models"
     prepare(place / "prepared", 1)
     publish(models, place / "prepared")
-    with ShortLived(models, model_control_mode="poll", repository_poll_secs=1) as server:
+    with following(models) as server:
         urls = {"grpc": server.grpc_url, "http": server.http_url}
         clients = {protocol: Client(url, protocol, pictures) for protocol, url in urls.items()}
         for client in clients.values():
@@ -83,6 +87,33 @@ def run(
         log = server.log()
     findings = [f"{one.subject}: {one.text}" for one in examine(models) if one.level == "fail"]
     return Run(killer.kills, answers, loads(log), failed_loads(log), findings, strangers(place, KNOWN))
+
+
+@contextmanager
+def following(models: Path | Address) -> Iterator[TritonServer]:
+    """A server that looks at the repository each second.
+
+    Triton's own polling sees no change in Azure's store: there it is told what to load, as `serve --poll` does.
+    """
+    if isinstance(models, Path) or models.scheme != "as":
+        with ShortLived(models, model_control_mode="poll", repository_poll_secs=1) as server:
+            yield server
+        return
+    ended = threading.Event()
+    with ShortLived(models) as server:
+        follower = Follower(server, lambda sentence: None, threading.Lock())
+
+        def look() -> None:
+            while not ended.wait(1):
+                follower.look()
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield server
+        finally:
+            ended.set()
+            thread.join()
 
 
 def examine(models: Path | Address) -> list[Finding]:

@@ -2,20 +2,23 @@
 
 from pathlib import Path
 
+import obstore
 import pytest
 
+from tests.conftest import CLOUDS
+from tritonrepo.repository.store.access import connect
 from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.repository.store.local import LocalStore
 from tritonrepo.repository.store.seam import Store
 
-BUCKET = pytest.param("bucket", marks=pytest.mark.live)
+CLOUD = [pytest.param(kind, marks=pytest.mark.live) for kind in CLOUDS]
 
 
-@pytest.fixture(params=["disk", "disk without scratch", BUCKET])
+@pytest.fixture(params=["disk", "disk without scratch", *CLOUD])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty repository."""
-    if request.param == "bucket":
-        return open_store(request.getfixturevalue("bucket"))
+    if request.param in CLOUDS:
+        return open_store(request.getfixturevalue(CLOUDS[request.param]))
     return make_disk(tmp_path, with_scratch=request.param == "disk")
 
 
@@ -27,8 +30,20 @@ def make_disk(place: Path, *, with_scratch: bool) -> LocalStore:
     return LocalStore(place / "models", place / "scratch" if with_scratch else None)
 
 
-@pytest.fixture(params=["disk", BUCKET])
+@pytest.fixture(params=["disk", *CLOUD])
 def place(request: pytest.FixtureRequest, models: Path) -> Path | Address:
     """Where a repository is to be; nothing is there yet."""
-    found: Path | Address = request.getfixturevalue("bucket") if request.param == "bucket" else models
+    found: Path | Address = request.getfixturevalue(CLOUDS[request.param]) if request.param in CLOUDS else models
     return found
+
+
+@pytest.fixture(params=CLOUD)
+def cloud(request: pytest.FixtureRequest) -> Address:
+    """A place in a new bucket, of each kind of object store."""
+    found: Address = request.getfixturevalue(CLOUDS[request.param])
+    return found
+
+
+def plant(cloud: Address, name: str, content: bytes) -> None:
+    """Write an object as others would."""
+    obstore.put(connect(cloud, 10), name, content)

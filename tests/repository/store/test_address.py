@@ -51,7 +51,21 @@ def test_the_environment_may_name_ones_own_store() -> None:
     environment = {"AWS_ENDPOINT_URL": "https://store:9000/", "AWS_ENDPOINT_URL_S3": ""}
     assert str(read_address("s3://bucket/x", environment)) == "s3://https://store:9000/bucket/x"
     assert str(read_address("s3://other:1/bucket/x", environment)) == "s3://http://other:1/bucket/x"
-    assert str(read_address("gs://bucket/x", environment)) == "gs://bucket/x"
+    assert read_address("gs://bucket/x", environment) == Address("gs", "bucket", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("gs://bucket/x", "CLOUD_STORAGE_EMULATOR_ENDPOINT", "http://127.0.0.1:4443"),
+        ("as://account/box/x", "AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:10000/account"),
+        ("as://account/box/x", "AZURE_STORAGE_ENDPOINT", "https://account.blob.core.chinacloudapi.cn"),
+    ],
+)
+def test_the_server_of_a_google_or_azure_store_is_no_part_of_the_address(text: str, name: str, value: str) -> None:
+    """Triton would take it for the bucket."""
+    found = read_address(text, {name: f"{value}/"})
+    assert (found.endpoint, str(found)) == (value, text)
 
 
 def test_a_path_is_no_address(tmp_path: Path) -> None:
@@ -59,8 +73,14 @@ def test_a_path_is_no_address(tmp_path: Path) -> None:
     assert isinstance(open_store(tmp_path), LocalStore)
 
 
-@pytest.mark.parametrize("value", ["store:9000", "http://user:SECRET@store:9000", "http://store:port"])
+@pytest.mark.parametrize(
+    "value", ["store:9000", "http://user:SECRET@store:9000", "http://store:port", "http://s:1/SECRET@x"]
+)
 def test_an_endpoint_of_the_environment_that_is_none_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL in the environment is not http://HOST:PORT") as caught:
         read_address("s3://bucket/x", {"AWS_ENDPOINT_URL": value})
     assert "SECRET" not in str(caught.value)
+    for text, name in (("gs://b/x", "CLOUD_STORAGE_EMULATOR_ENDPOINT"), ("as://a/b", "AZURE_STORAGE_ENDPOINT")):
+        with pytest.raises(UsageError, match=f"{name} in the environment is not http://HOST:PORT") as caught:
+            read_address(text, {name: value})
+        assert "SECRET" not in str(caught.value)

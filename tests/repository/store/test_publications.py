@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.objectstore import put
 from tests.repository.releases import FIRST, NAME, SECOND, candidate, release
+from tests.repository.store.conftest import plant
 from tritonrepo.repository.catalogue import list_versions
 from tritonrepo.repository.doctor import examine_store
 from tritonrepo.repository.errors import PublishError
@@ -144,11 +144,10 @@ def test_publishers_at_once_lose_nothing(place: Place) -> None:
     assert all("try again" in text for text in told)
 
 
-@pytest.mark.live
-def test_the_doctor_examines_a_bucket(bucket: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_examines_a_bucket(cloud: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     config = "name: 'net_onnx' backend: 'onnxruntime' max_batch_size: 1\n"
-    release(bucket, b"no graph" * 1000, config)
-    store = open_store(bucket)
+    release(cloud, b"no graph" * 1000, config)
+    store = open_store(cloud)
     (fault,) = [one for one in examine_store(store, "26.11") if one.level == "fail"]
     assert fault.subject == "net_onnx/1"
     monkeypatch.setattr("tritonrepo.repository.store.mirror.SMALL", 4000)
@@ -156,10 +155,10 @@ def test_the_doctor_examines_a_bucket(bucket: Address, monkeypatch: pytest.Monke
     assert [(one.level, one.text) for one in left] == [
         ("note", "model.onnx stays in the store, and was not looked into")
     ]
-    Bucket(bucket, 10).delete([f"{NAME}/1/model.onnx"])  # moto lets nobody else write over it
-    put(f"{bucket.endpoint}/{bucket.bucket}/{bucket.prefix}/net_onnx/1/model.onnx", b"by hand " * 1000)
+    Bucket(cloud, 10).delete([f"{NAME}/1/model.onnx"])
+    plant(cloud, "net_onnx/1/model.onnx", b"by hand " * 1000)
     (fault,) = [one for one in examine_store(store, "26.11") if one.level == "fail"]
     assert fault.text == "model.onnx is not what was published: its SHA-256 is another"
     store.commit(NAME, "no record", store.record(NAME))
     (fault,) = [one for one in examine_store(store, "26.11") if one.level == "fail"]
-    assert fault.text.startswith(f"{bucket}/net_onnx/config.pbtxt does not parse: ")
+    assert fault.text.startswith(f"{cloud}/net_onnx/config.pbtxt does not parse: ")
