@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from tests.conftest import ShortLived
 from tests.live.releases import LETTERS, Release
 from tritonrepo.cli.main import main
 from tritonrepo.client.classifier import Classifier
@@ -85,7 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     add(repository, "infinite", plain, weights=spoilt(np.inf, slice(1, 2)))
     independent = 'parameters { key: "scores" value { string_value: "independent" } }\ninstance_group'
     add(repository, "multi_label", plain, ("instance_group", independent), weights=MULTI_LABEL.weights())
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         yield server
 
 

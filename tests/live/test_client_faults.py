@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import heed_interrupts
+from tests.conftest import ShortLived, heed_interrupts
 from tritonrepo.cli.main import main
 from tritonrepo.client import fetch as fetch_module
 from tritonrepo.client.classifier import Classifier
@@ -88,13 +88,13 @@ def test_a_server_that_is_killed_and_restarted_costs_no_result(
     tiny_onnx_repository: Path, photographs: Path, undisturbed: list[str], tmp_path: Path
 ) -> None:
     results = tmp_path / "results.jsonl"
-    with TritonServer(tiny_onnx_repository, stop_grace=0) as first:
+    with ShortLived(tiny_onnx_repository) as first:
         ports = first.http_port, first.grpc_port, first.metrics_port
         process = start(photographs, results, first.grpc_url)
         wait_for_lines(results, 50)
         os.kill(first.pid, signal.SIGKILL)
     assert process.poll() is None
-    with TritonServer(tiny_onnx_repository, *ports, stop_grace=0):
+    with ShortLived(tiny_onnx_repository, *ports):
         status, errors = finish(process)
     assert status == 0, errors
     assert results.read_text().splitlines() == undisturbed
@@ -105,7 +105,7 @@ def test_one_of_two_servers_may_die_unnoticed(
     tiny_server: TritonServer, tiny_onnx_repository: Path, photographs: Path, undisturbed: list[str], tmp_path: Path
 ) -> None:
     results = tmp_path / "results.jsonl"
-    with TritonServer(tiny_onnx_repository, stop_grace=0) as other:
+    with ShortLived(tiny_onnx_repository) as other:
         process = start(photographs, results, f"{other.grpc_url},{tiny_server.grpc_url}")
         wait_for_lines(results, 50)
         os.kill(other.pid, signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_a_server_that_freezes_meets_the_deadline_and_another_takes_over(
 ) -> None:
     results = tmp_path / "results.jsonl"
     words = ["--protocol", protocol, "--timeout", "1", "--patience", "1"]
-    with TritonServer(tiny_onnx_repository, stop_grace=0) as other:
+    with ShortLived(tiny_onnx_repository) as other:
         ours, others = (server.grpc_url if protocol == "grpc" else server.http_url for server in (tiny_server, other))
         process = start(photographs, results, others, *words)
         wait_for_lines(results, 50)
@@ -267,7 +267,7 @@ def test_a_model_that_is_not_ready_says_why(
     config = Path(shutil.copytree(repository / "tiny_onnx", repository / "whole_onnx")) / "config.pbtxt"
     config.write_text(config.read_text().replace("tiny_onnx", "whole_onnx"))
     (repository / "tiny_onnx" / "1" / "model.onnx").write_bytes(b"no model")
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         for protocol, url in (("grpc", server.grpc_url), ("http", server.http_url)):
             words = ["classify", str(photographs / "000.png"), "--url", url, "--protocol", protocol]
             assert main([*words, "--model", "tiny_onnx"]) == 3
@@ -397,7 +397,7 @@ def test_a_directory_that_spoils_the_list_of_the_repository_keeps_no_model_from_
     tiny_onnx_repository: Path, tmp_path: Path
 ) -> None:
     repository = Path(shutil.copytree(tiny_onnx_repository, tmp_path / "models"))
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         # Made while the server runs: it would not start with it.
         (repository / os.fsdecode(b"caf\xe9")).mkdir()
         for wanted in (None, "tiny_onnx"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import TINY_LABELS, tiny_config
+from tests.conftest import TINY_LABELS, ShortLived, tiny_config
 from tritonrepo.cli.main import main
 from tritonrepo.serve.triton import TritonServer
 
@@ -29,7 +29,7 @@ def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copytree(tiny_repository / "tiny_onnx", repository / MODEL)
     (repository / MODEL / "config.pbtxt").write_text(tiny_config(MODEL, "onnxruntime", "model.onnx"))
     (repository / MODEL / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         yield server
 
 

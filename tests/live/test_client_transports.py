@@ -16,7 +16,7 @@ import trustme
 from PIL import Image
 
 from tests.certificates import write_pair
-from tests.conftest import TINY_LABELS
+from tests.conftest import TINY_LABELS, ShortLived
 from tritonrepo.cli.arguments import HEADERS_VARIABLE
 from tritonrepo.cli.main import main
 from tritonrepo.client import AsyncClassifier, Classifier, Connection, Options, Result, Tls, TritonRepoError
@@ -131,7 +131,7 @@ def tls_server(tiny_onnx_repository: Path, certificates: Certificates) -> Iterat
         f"--grpc-server-key={key}",
         f"--grpc-root-cert={certificates.ca}",
     )
-    with TritonServer(tiny_onnx_repository, extra_args=arguments, stop_grace=0) as server:
+    with ShortLived(tiny_onnx_repository, extra_args=arguments) as server:
         yield server
 
 

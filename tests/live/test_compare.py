@@ -21,7 +21,7 @@ import tritonclient.grpc
 from PIL import Image
 
 from benchmarks.compare_crosscheck import lent_libraries
-from tests.conftest import tiny_config, wait_until
+from tests.conftest import ShortLived, tiny_config, wait_until
 from tritonrepo.cli.main import main
 from tritonrepo.compare import Criteria, Plan, Step, judge, measure, read_report, write_report
 from tritonrepo.serve.triton import TritonServer
@@ -82,7 +82,7 @@ def planted(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     (Path(shutil.copytree(repository / "tiny_onnx", repository / "broken")) / "1" / "model.onnx").write_text("broken")
     broken = repository / "broken" / "config.pbtxt"
     broken.write_text(broken.read_text().replace("tiny_onnx", "broken"))
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         yield Planted(server, directory)
 
 

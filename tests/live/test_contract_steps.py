@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.conftest import ShortLived
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier
 from tritonrepo.client.class_sets import IMAGENET, synsets
@@ -64,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[TritonServer]:
-    with TritonServer(home / "models", shared_memory=True, stop_grace=0) as running:
+    with ShortLived(home / "models", shared_memory=True) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ import pytest
 import tritonclient.grpc as triton
 from PIL import Image
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import FIRST, MODEL, OTHERS, Release, draw_pictures
 from tests.repository.manifests import manifest_of
 from tritonrepo.cli.arguments import HEADERS_VARIABLE
@@ -67,7 +67,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[TritonServer]:
-    with TritonServer(models, door=Door(), stop_grace=0) as server:
+    with ShortLived(models, door=Door()) as server:
         yield server
 
 
@@ -329,7 +329,7 @@ def test_a_release_and_a_rollback_change_the_preprocessing_with_the_model(
     """In each of the ways in which a server follows a repository."""
     models = tmp_path / "models"
     publish(models, FIRST)
-    with TritonServer(models, model_control_mode=mode, stop_grace=0) as server:
+    with ShortLived(models, model_control_mode=mode) as server:
         follower = Follower(server, print, threading.Lock())
 
         def check(version: str, release: Release) -> None:

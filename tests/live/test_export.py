@@ -12,6 +12,7 @@ import torch
 import tritonclient.http
 from PIL import Image
 
+from tests.conftest import ShortLived
 from tests.exporting import fork
 from tests.kills.kill import is_writing
 from tests.repository.releases import served
@@ -42,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Ite
     export(repository, "--model", "tests/factories.py:tiny", "--name", "tuned", *tuned)
     export(repository, "--model", "tests/factories.py:tiny", "--name", "single", "--max-batch-size", "1")
     export(repository, "--model", "tests/zoo/right.py:softmax_inside", "--max-batch-size", "2")
-    with TritonServer(repository, stop_grace=0) as running:
+    with ShortLived(repository) as running:
         yield running
 
 
@@ -69,7 +70,7 @@ def test_a_polling_server_takes_a_new_version_without_an_error(tmp_path: Path, q
     repository = tmp_path / "models"
     tiny = ("--formats", "torchscript", "--max-batch-size", "4")
     export(repository, "--model", "tests/factories.py:tiny", *tiny)
-    with TritonServer(repository, model_control_mode="poll", repository_poll_secs=1, stop_grace=0) as server:
+    with ShortLived(repository, model_control_mode="poll", repository_poll_secs=1) as server:
         client = tritonclient.http.InferenceServerClient(server.http_url)
         export(repository, "--model", "tests/factories.py:other_weights", *tiny)
         deadline = time.monotonic() + 30
@@ -86,7 +87,7 @@ def test_a_killed_exporter_leaves_a_repository_that_loads(tmp_path: Path, quick_
     words = ["--formats", "torchscript", "--max-batch-size", "2", "--repository", str(repository)]
     export(repository, "--model", "tests/factories.py:tiny", *words)
     moments = random.Random(7)
-    with TritonServer(repository, stop_grace=0) as server:
+    with ShortLived(repository) as server:
         client = tritonclient.http.InferenceServerClient(server.http_url)
         for attempt in range(KILLS):
             factory = ("other_weights", "tiny")[attempt % 2]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.int8 import without_accelerator
 from examples.efficientnet_lite0 import efficientnet_lite0
+from tests.conftest import ShortLived
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier, Connection
 from tritonrepo.client.preprocess import preprocess
@@ -49,7 +50,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, quick_exports: None) ->
 
 @pytest.fixture(scope="module")
 def server(repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(repository, stop_grace=0) as running:
+    with ShortLived(repository) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests import factories
+from tests.conftest import ShortLived
 from tests.live.releases import draw_pictures
 from tests.serve.models import configuration, tensor
 from tritonrepo.cli.main import main
@@ -72,7 +73,7 @@ def server(repository: Path, pixels: Path, tmp_path_factory: pytest.TempPathFact
     """Both packages."""
     both = Path(shutil.copytree(repository, tmp_path_factory.mktemp("both") / "models"))
     shutil.copytree(pixels / "pixels_pt2", both / "pixels_pt2")
-    with TritonServer(both, stop_grace=0) as running:
+    with ShortLived(both) as running:
         yield running
 
 
@@ -155,7 +156,7 @@ def test_a_server_that_follows_tries_again_what_failed_and_loads_what_is_new_and
         change(config, ALONE)
     whole = (versions / "1" / "model.pt2").read_bytes()
     (versions / "1" / "model.pt2").write_bytes(whole[:1000])
-    with TritonServer(tmp_path / "models", stop_grace=0) as server:
+    with ShortLived(tmp_path / "models") as server:
         follower = Follower(server, lambda _: None, threading.Lock())
         follower.look()
         assert server.log().count('"loading: tiny_pt2:1') == 2

@@ -13,7 +13,7 @@ import pytest
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.kills.kill import failed_loads
 from tests.live.releases import FIRST, MODEL, OTHERS, Release, publish
 from tests.repository.manifests import manifest_of
@@ -37,7 +37,7 @@ def candidate(repository: Repository, release: Release, name: str = MODEL) -> Ca
 
 
 def polling(models: Path) -> TritonServer:
-    return TritonServer(models, model_control_mode="poll", repository_poll_secs=1, stop_grace=0)
+    return ShortLived(models, model_control_mode="poll", repository_poll_secs=1)
 
 
 def loads(log: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import FIRST, MODEL, publish
 from tests.repository.keys import make_pair
 from tests.repository.manifests import manifest_of
@@ -14,7 +14,6 @@ from tritonrepo.repository.candidate import Candidate
 from tritonrepo.repository.publish import open_repository
 from tritonrepo.repository.signature import check, sign
 from tritonrepo.repository.store.local import LocalStore
-from tritonrepo.serve.triton import TritonServer
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +29,7 @@ def add(models: Path, name: str, staging: Path) -> None:
 def test_stage_sign_release(tmp_path: Path) -> None:
     models, pair, second = tmp_path / "models", make_pair(tmp_path, "key"), replace(FIRST, scale=2.0)
     publish(models, 1, FIRST)
-    with TritonServer(models, model_control_mode="poll", repository_poll_secs=1, stop_grace=0) as server:
+    with ShortLived(models, model_control_mode="poll", repository_poll_secs=1) as server:
         loads = f"TRITONBACKEND_ModelInstanceInitialize: {MODEL}_0_0 "
         with open_repository(models) as repository:
             artifact = repository.workspace(MODEL) / "model.onnx"

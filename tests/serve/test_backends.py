@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from tests.conftest import ShortLived
 from tests.serve.models import Mapped, Odd, Sum, Swap, identity_onnx, save, script
 from tritonrepo.serve.models import READY, UNAVAILABLE, ModelStatus
 from tritonrepo.serve.triton import TritonServer
@@ -111,7 +112,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     (shutil.copytree(repository / "odd", repository / "broken") / "1" / "model.pt").write_bytes(b"not TorchScript")
     config = repository / "broken" / "config.pbtxt"
     config.write_text(config.read_text().replace('"odd"', '"broken"'))
-    with TritonServer(repository, stop_grace=0) as running:
+    with ShortLived(repository) as running:
         yield running
 
 

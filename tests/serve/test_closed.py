@@ -23,7 +23,7 @@ from google.protobuf.json_format import MessageToJson
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 from tritonclient.utils import InferenceServerException
 
-from tests.conftest import tiny_config, wait_until
+from tests.conftest import ShortLived, tiny_config, wait_until
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.errors import ClosedError
 from tritonrepo.client.server_key import GRPC_HEADER, HTTP_HEADER, find_key, key_headers
@@ -133,7 +133,7 @@ FAILS_WITH_KEY = {"cuda register": "failed to register shared memory region: inv
 @pytest.fixture(scope="module")
 def server(tiny_onnx_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = Path(shutil.copytree(tiny_onnx_repository, tmp_path_factory.mktemp("closed") / "models"))
-    with TritonServer(repository, shared_memory=True, stop_grace=0) as running:
+    with ShortLived(repository, shared_memory=True) as running:
         yield running
 
 
@@ -283,7 +283,7 @@ def test_a_client_has_reasons_where_it_finds_the_key_and_else_what_is_ready(
 ) -> None:
     shutil.rmtree(repository / "tiny_torchscript")
     break_copy(repository)
-    with TritonServer(repository, shared_memory=True, stop_grace=0) as server:
+    with ShortLived(repository, shared_memory=True) as server:
         for protocol, url in (("http", server.http_url), ("grpc", server.grpc_url)):
             with monkeypatch.context() as patch, contextlib.closing(open_transport(url, Connection(protocol))) as there:
                 ready, broken = there.models()

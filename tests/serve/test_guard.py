@@ -14,7 +14,7 @@ import tritonclient.http as triton
 import trustme
 
 from tests.certificates import write_pair
-from tests.conftest import TINY_SIDE
+from tests.conftest import TINY_SIDE, ShortLived
 from tritonrepo.serve import guard as guards
 from tritonrepo.serve.door import Door
 from tritonrepo.serve.errors import PortTakenError
@@ -36,7 +36,7 @@ BOMBS = (
 
 @pytest.fixture(scope="module")
 def server(tiny_onnx_repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(tiny_onnx_repository, door=Door(), stop_grace=0) as server:
+    with ShortLived(tiny_onnx_repository, door=Door()) as server:
         yield server
 
 

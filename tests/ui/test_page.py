@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from tests.chromium import Page, chromium
-from tests.conftest import wait_until
+from tests.conftest import ShortLived, wait_until
 from tests.live.releases import draw_pictures
 from tests.ui.served import BRIGHT, DARK, Demo, running, write
 from tritonrepo.serve.triton import TritonServer
@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     write(repository, "bright_onnx", BRIGHT)
     write(repository, "dark_onnx", DARK)
     write(repository, "untrained_onnx", BRIGHT, trained=False)
-    with TritonServer(repository, stop_grace=1.0) as found:  # it would wait for the page's idle connection
+    with ShortLived(repository) as found:
         yield found
 
 
