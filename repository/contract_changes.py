@@ -38,7 +38,7 @@ def _contract(text: str) -> ModelContract | None:
 def _fields(old: ModelContract, new: ModelContract) -> Iterator[str]:
     yield from _preprocessing(old.preprocessing, new.preprocessing)
     yield from _change("input", _words(old.input), _words(new.input))
-    yield from _change("output", old.output.name, new.output.name)
+    yield from _change("output", *(f"{one.output.name} {one.output.datatype}" for one in (old, new)))
     yield from _change("classes", old.classes, new.classes)
     yield from _change("scores", old.scores, new.scores)
     yield from _change("largest batch", old.max_batch_size, new.max_batch_size)

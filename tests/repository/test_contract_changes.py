@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from tritonclient.grpc.model_config_pb2 import TYPE_FP16
 
 from tritonrepo.client.preprocess import Preprocessing
 from tritonrepo.repository.config import model_config, to_text
 from tritonrepo.repository.contract_changes import find_changes
 from tritonrepo.repository.formats import FORMATS
+from tritonrepo.repository.layout import parse_config
 from tritonrepo.repository.manifest import Weights
 from tritonrepo.repository.serving import Serving
 from tritonrepo.repository.spec import ModelSpec
@@ -55,6 +57,14 @@ def test_another_crop_changes_the_input_too() -> None:
     step, input_ = changes(replace(SPEC, preprocessing=Preprocessing(crop=192)))
     assert step.startswith("preprocessing step 2: ")
     assert input_ == "input: INPUT__0 FP32 [3, 224, 224] -> INPUT__0 FP32 [3, 192, 192]"
+
+
+def test_another_type_of_the_scores_is_named() -> None:
+    """Two versions with the same names and classes that no one configuration fits."""
+    config = parse_config(text(SPEC), "net")
+    config.output[0].data_type = TYPE_FP16
+    found = find_changes(text(SPEC), LABELS, to_text(config), LABELS)
+    assert found == ("output: OUTPUT__0 FP32 -> OUTPUT__0 FP16",)
 
 
 def test_pixels_instead_of_normalised_images() -> None:

@@ -37,10 +37,10 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
         yield server
 
 
-@pytest.fixture(params=["grpc", "http"])
+@pytest.fixture
 def url(request: pytest.FixtureRequest, other: TritonServer, tmp_path: Path) -> Iterator[str]:
-    """Where it answers; it has to answer afterwards as it did before."""
-    found = other.grpc_url if request.param == "grpc" else f"http://{other.http_url}"
+    """Where it answers, over HTTP if the test says so; it has to answer afterwards as it did before."""
+    found = f"http://{other.http_url}" if getattr(request, "param", "") == "http" else other.grpc_url
     picture = draw_pictures(tmp_path, 1)[0]
     yield found
     with Classifier(found, MODEL) as classifier:
@@ -87,7 +87,7 @@ def test_a_version_that_it_lacks_leaves_it_its_own(
     assert current(root) == 2
 
 
-@pytest.mark.parametrize("words", [[], ["--version", "1"]])
+@pytest.mark.parametrize(("words", "url"), [([], "http"), (["--version", "1"], "grpc")], indirect=["url"])
 def test_a_version_that_answers_otherwise_there_is_taken_back(
     words: list[str], url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
