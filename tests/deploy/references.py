@@ -129,12 +129,12 @@ def _endings(objects: list[Object]) -> Iterator[str]:
     """The pod answers until every node knows that it goes, and then Triton has its time."""
     for _ in of_kind(objects, "Deployment"):
         sleep = int(container_of(objects)["lifecycle"]["preStop"]["exec"]["command"][-1])
-        exit_timeout = option(objects, "exit-timeout-secs")
+        times = [option(objects, name) for name in ("repository-poll-secs", "exit-timeout-secs")]
         grace = pod_of(objects)["terminationGracePeriodSeconds"]
         if sleep < 10:
             yield f"preStop sleeps {sleep} s, nodes may take 10 s"
-        if exit_timeout.isdigit() and grace <= sleep + int(exit_timeout):
-            yield f"the pod is killed after {grace} s, while it may take {sleep} and {exit_timeout} s"
+        if all(time.isdigit() for time in times) and grace <= sleep + sum(map(int, times)):
+            yield f"the pod is killed after {grace} s, while it may take {sleep}, {' and '.join(times)} s"
 
 
 def _kserve(objects: list[Object]) -> Iterator[str]:

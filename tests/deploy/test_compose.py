@@ -82,7 +82,7 @@ def test_servers_are_fit_for_production(services: dict[str, dict[str, Any]], nam
     service = services[name]
     assert service["healthcheck"]["test"][-1].endswith("/v2/health/ready")
     assert service["restart"] == "unless-stopped"
-    assert service["stop_grace_period"] == "45s"
+    assert service["stop_grace_period"] == "60s"
     assert service["shm_size"] == "1g"
     assert service["ulimits"] == {"memlock": -1, "stack": 67108864}
     assert service["mem_limit"] == "16g"

@@ -174,8 +174,8 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "replicas beside a scaler": (lambda o: one(o, "Deployment")["spec"].update(replicas=2), "would undo"),
     "no time to end": (
-        lambda o: one(o, "Deployment")["spec"]["template"]["spec"].update(terminationGracePeriodSeconds=45),
-        "is killed after 45 s",
+        lambda o: one(o, "Deployment")["spec"]["template"]["spec"].update(terminationGracePeriodSeconds=60),
+        "is killed after 60 s",
     ),
 }
 
