@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start tritonserver over a model repository, inside the image:  start-triton.sh gpu|cpu [TRITONSERVER-OPTION...]
 #
-# gpu   every model; a version that is published later is picked up by itself.
+# gpu   every model; a version that is published later is picked up by itself, but for one in Azure's store.
 # cpu   only the models that a CPU can run, listed once, at the start. Of an object store every model, as with gpu: one
 #       that needs a GPU keeps the health check red there, so give servers without one a prefix of their own.
 #
@@ -35,6 +35,10 @@ closed=model-repository,shared-memory,trace,logging:key=$key
 options+=(--http-restricted-api="$closed" --grpc-restricted-protocol="$closed")
 
 case ${1:-}:$models in
+gpu:as://* | cpu:as://*)
+    echo "start-triton.sh: Triton sees no change in Azure's store; have it take new versions with: tritonrepo release"
+    options+=(--model-control-mode=explicit "--load-model=*")
+    ;;
 gpu:* | cpu:*://*)
     options+=("${polling[@]}")
     ;;

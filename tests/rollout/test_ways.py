@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -14,8 +15,9 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from tests import azure
 from tests.cli.test_serve import serving
-from tests.conftest import ShortLived
+from tests.conftest import CLOUDS, ShortLived
 from tests.live.releases import FIRST, MODEL, OTHERS, draw_pictures
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
@@ -72,7 +74,10 @@ def test_the_first_version_of_all_is_staged_served_and_released(tmp_path: Path) 
     assert (status, errors) == (0, "")
 
 
-def test_a_release_from_an_object_store(bucket: Address) -> None:
+@pytest.mark.parametrize("kind", ["s3", *(["gs", "as"] if azure.DISGUISED in os.environ else [])])
+def test_a_release_from_an_object_store(kind: str, request: pytest.FixtureRequest) -> None:
+    """Azure's store and Google's too in the disguise of `make stores`."""
+    bucket: Address = request.getfixturevalue(CLOUDS[kind])
     assert artifacts.publish(bucket, artifacts.right_one(1.0)) == 1
     with ShortLived(bucket) as server:
         one = World(bucket, [server], [], {})
