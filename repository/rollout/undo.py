@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tritonrepo.client.errors import TritonRepoError
+from tritonrepo.repository.rollout.errors import ServerError
 from tritonrepo.repository.rollout.examine import expect
 from tritonrepo.repository.rollout.fleet import FleetError
 from tritonrepo.repository.rollout.means import Means
@@ -43,13 +44,13 @@ class Undo:
             What became of that, in words.
         """
         back = version_before(self.before, self.version)
-        if committed and not back:
-            return f"There is no version before it: the record names version {self.version}."
         try:
             words = [self._move_back(back, committed=committed)]
         except (TritonRepoError, OSError) as failure:
             words = [f"The record cannot be moved back to version {back}: {failure}"]
         servers = self.means.fleet.servers if committed else told
+        if committed and not back:  # what has nothing else keeps what the record names
+            servers = [server for server in told if self.had[server.url][self.before.model].version]
         now: dict[str, int] = {}
 
         def act(server: Server) -> None:
@@ -64,6 +65,8 @@ class Undo:
         """Have the record name the version before, unless somebody else has moved it; what it names, in words."""
         state = self._state()
         current = state.current
+        if committed and not back:
+            return f"There is no version before it: the record names version {current}"
         if committed and current == self.version:
             self.means.switch(state.model, back, False, state.record)
             return f"The record names version {back} again"
@@ -90,8 +93,11 @@ class Undo:
                 raise
             self._follow(server, state)  # what it had may have been pruned
             return state.current
-        if version == state.current:
-            self._follow(server, state, told=True)
+        try:
+            if version == state.current:
+                self._follow(server, state, told=True)
+        except ServerError as fault:
+            raise ServerError(f"has again what it had, which {fault}") from fault
         return version
 
     def _follow(self, server: Server, state: State, *, told: bool = False) -> None:

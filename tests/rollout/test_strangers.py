@@ -87,13 +87,32 @@ def test_a_version_that_it_lacks_leaves_it_its_own(
     assert current(root) == 2
 
 
-@pytest.mark.parametrize(("words", "url"), [([], "http"), (["--version", "1"], "grpc")], indirect=["url"])
+@pytest.mark.parametrize(
+    ("words", "url", "message"),
+    [
+        ([], "http", "The record names version 1 again; not seen answering from it: {url}: answers wrongly"),
+        (["--version", "1"], "grpc", "The record names version 2; not seen answering from it: {url}: has again what"),
+    ],
+    indirect=["url"],
+)
 def test_a_version_that_answers_otherwise_there_is_taken_back(
-    words: list[str], url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], url: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = repository(tmp_path / "models", replace(FIRST, scale=3.0), replace(FIRST, scale=2.0))
     assert release(root, url, *words) == 1
-    assert "answers wrongly" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"is not released: {url}: answers wrongly" in said
+    assert message.format(url=url) in said
+
+
+def test_the_only_version_of_a_repository_is_taken_back_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Theirs is under another configuration, which it has to have again."""
+    root, theirs = repository(tmp_path / "ours", replace(FIRST, scale=3.0)), repository(tmp_path / "theirs", THEIRS)
+    with ShortLived(theirs) as server:
+        assert release(root, server.grpc_url) == 1
+        assert "There is no version before it: the record names version 1;" in " ".join(capsys.readouterr().err.split())
+        with Classifier(server.grpc_url, MODEL) as classifier:
+            assert classifier.contract.max_batch_size == THEIRS.most
 
 
 def test_a_rollback_takes_back_what_answers_otherwise_there(
