@@ -149,9 +149,8 @@ class TritonServer:
             StartError: The server ended or was not ready in time.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
-            self.http_port, self.grpc_port, self.metrics_port = reserve_ports(
-                self._asked_ports, self._settings.door.host
-            )
+            ports = reserve_ports(self._asked_ports, self._settings.door.host)
+            self.http_port, self.grpc_port, self.metrics_port = ports
             try:
                 self._wait_until_ready(*self._launch())
                 self._load_translated()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import TINY_SIDE
+from tests.conftest import TINY_SIDE, ShortLived
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.errors import UsageError
@@ -49,7 +49,7 @@ def test_shared_memory_is_for_one_server(tiny_server: TritonServer) -> None:
 def test_servers_of_one_name_answer_in_turn_and_one_may_end(
     tiny_server: TritonServer, tiny_onnx_repository: Path
 ) -> None:
-    with TritonServer(tiny_onnx_repository) as second:
+    with ShortLived(tiny_onnx_repository) as second:
         # No name on this machine has two addresses; gRPC gives a list of them to the same policy.
         transport = Servers([GrpcTransport(f"ipv4:{tiny_server.grpc_url},{second.grpc_url}", Connection())])
         before = [answered(tiny_server), answered(second)]

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from tests.conftest import ShortLived
 from tests.live.releases import Release
 from tritonrepo.client.classifier import Classifier
 from tritonrepo.client.options import Options
@@ -141,7 +142,7 @@ def test_a_failure_is_what_does_not_load_or_answers_wrongly(tmp_path: Path) -> N
     for name in PLANTS:
         plant(repository, name)
     failing = {f.subject.split("/")[0] for f in examine_repository(repository, "26.11") if f.level == "fail"}
-    with TritonServer(repository) as server:
+    with ShortLived(repository) as server:
         ready = {status.name for status in server.models() if status.state == "READY"}
         right = {name for name in ready if answers_right(server.grpc_url, name, picture)}
     assert right == {name for name, (_, fine) in PLANTS.items() if fine}

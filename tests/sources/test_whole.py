@@ -19,13 +19,13 @@ import transformers as tr
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from tests.conftest import ShortLived
 from tests.sources import networks, pictures
 from tests.sources.networks import SIDE, Source, of_timm, of_torchvision, of_transformers
 from tritonrepo.cli.main import main
 from tritonrepo.client import Classifier, Options
 from tritonrepo.client.preprocess import Preprocessing, preprocess
 from tritonrepo.client.steps import Resize
-from tritonrepo.serve.triton import TritonServer
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -142,7 +142,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     done = {name: export(name, source, home) for name, source in sources.items()}
     said = {name: text for name, (_, text) in done.items()}
     status = {name: code for name, (code, _) in done.items()}
-    with TritonServer(home / "models") as server:
+    with ShortLived(home / "models") as server:
         yield Served(sources, said, status, server.grpc_url, pictures.write(folder))
 
 
