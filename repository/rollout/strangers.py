@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tritonrepo.repository.layout import parse_config
+from tritonrepo.repository.layout import CONFIG_FILENAME, parse_config
 from tritonrepo.repository.rollout.errors import ServerError
 from tritonrepo.repository.rollout.servers import Loaded
 from tritonrepo.repository.state import State, own_configuration
@@ -38,7 +38,9 @@ def _stranger(fault: str) -> ServerError:
 
 
 def _difference(store: Store, state: State, had: Loaded) -> str:
-    """The parameter that is of another version; empty if there is none."""
+    """The parameter that is of another version; empty if there is none, or nothing is known of that version."""
+    if CONFIG_FILENAME not in store.files(state.model, had.version):  # of an earlier release
+        return ""
     texts = [own_configuration(store, state, had.version)]
     if state.record is not None and had.version == state.current:  # it may have been edited by hand
         texts.append(state.record.text)
