@@ -137,7 +137,13 @@ def _endings(objects: list[Object]) -> Iterator[str]:
             yield f"the pod is killed after {grace} s, while it may take {sleep}, {' and '.join(times)} s"
 
 
+DEFAULT_GRACE = 30
+"""Seconds that Kubernetes gives a pod that says nothing about it."""
+
+
 def _kserve(objects: list[Object]) -> Iterator[str]:
+    if of_kind(objects, "ServingRuntime") and int(option(objects, "exit-timeout-secs")) >= DEFAULT_GRACE:
+        yield f"the pod is killed after {DEFAULT_GRACE} s, before Triton gives up"
     runtimes = {found["metadata"]["name"]: found["spec"] for found in of_kind(objects, "ServingRuntime")}
     for service in of_kind(objects, "InferenceService"):
         model = service["spec"]["predictor"]["model"]

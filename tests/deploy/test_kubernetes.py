@@ -210,6 +210,10 @@ KSERVE_FAULTS: dict[str, tuple[Change, str]] = {
         lambda o: one(o, "InferenceService")["spec"]["predictor"]["model"].update(resources={"memory": "2Gi"}),
         "InferenceService",
     ),
+    "no time to end": (
+        lambda o: container(o).update(args=["--exit-timeout-secs=30"]),
+        "before Triton gives up",
+    ),
     "runtime": (
         lambda o: one(o, "InferenceService")["spec"]["predictor"]["model"].update(runtime="other"),
         "the runtime other is not there",
