@@ -211,7 +211,7 @@ KSERVE_FAULTS: dict[str, tuple[Change, str]] = {
         "InferenceService",
     ),
     "no time to end": (
-        lambda o: container(o).update(args=["--exit-timeout-secs=30"]),
+        lambda o: container(o).update(args=[word.replace("secs=20", "secs=30") for word in container(o)["args"]]),
         "before Triton gives up",
     ),
     "runtime": (
