@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import urllib3
+from PIL import Image
 
 from tests.chromium import Page, chromium
 from tests.conftest import ShortLived, wait_until
@@ -103,12 +104,25 @@ def test_two_pictures_are_shown_with_every_models_answer(page: Page, pictures: l
     )
 
 
-def test_a_broken_picture_is_named_alone(page: Page, pictures: list[Path], tmp_path: Path) -> None:
-    torn = tmp_path / "torn <b>.jpg"
-    torn.write_text("no image")
-    broken, good = put(page, torn, pictures[0])
-    assert (broken["name"], broken["error"]) == (torn.name, "not an image in a known format")
-    assert broken["answers"] == []
+NO_PICTURES = {
+    "torn <b>.jpg": (b"no image", "not an image in a known format"),
+    "empty.png": (b"", "empty file"),
+    "drawing.svg": (b"<svg/>", "an SVG drawing, which is not read here; convert it to PNG or JPEG"),
+}
+
+
+def test_files_that_are_no_pictures_are_named_each(page: Page, pictures: list[Path], tmp_path: Path) -> None:
+    for name, (content, _) in NO_PICTURES.items():
+        (tmp_path / name).write_bytes(content)
+    huge = tmp_path / "huge.png"
+    Image.new("1", (10_000, 10_000)).save(huge)
+    *broken, good = put(page, *(tmp_path / name for name in NO_PICTURES), huge, pictures[0])
+    assert {one["name"]: one["error"] for one in broken} == {
+        **{name: sentence for name, (_, sentence) in NO_PICTURES.items()},
+        huge.name: "decompression bomb: 10000x10000 is 100,000,000 pixels, more than the 89,478,485 that are safe to "
+        "decode",
+    }
+    assert all(one["answers"] == [] for one in broken)
     assert good["verdict"] == "1 of 3 models names another first class"
 
 
