@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
-from tritonrepo.batch.web import Web
+from tritonrepo.batch.outages import Outages
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.sources import MISSING, SUFFIXES, UNREADABLE_SUFFIXES, Source, expand, is_url, of_name
 from tritonrepo.client.text import scheme_of
@@ -44,7 +44,7 @@ def open_input(text: str, column: str | None, *, lenient: bool = False) -> Input
     Args:
         text: A directory, a pattern, a file, or an address of a store; with `column` a table or a directory of tables.
         column: The column of a table that holds paths, addresses or image files.
-        lenient: Go on where many addresses in a row cannot be reached.
+        lenient: Go on where many addresses in a row cannot be reached, or a file system fails.
 
     Raises:
         UsageError: There is no such thing.
@@ -61,16 +61,16 @@ def open_input(text: str, column: str | None, *, lenient: bool = False) -> Input
         raise UsageError("INPUT is a directory, a pattern, an address of an object store, or with --column a table")
     if text.lower().endswith((".parquet", ".csv")):
         raise UsageError(f"{text} is a table: say with --column NAME which of its columns holds the images")
-    return Files(text, Path.cwd())
+    return Files(text, Path.cwd(), lenient)
 
 
-def open_image_of(name: str, folder: Path, web: Web | None = None) -> Source:
+def open_image_of(name: str, folder: Path, outages: Outages) -> Source:
     """The image that a path, or an address on the web or in a store, leads to.
 
     Args:
         name: As it was given.
         folder: Where a path begins.
-        web: How what is on the web is fetched.
+        outages: Judges what cannot be had.
     """
     if not name:
         return Source(name, ImageError("an empty cell"))
@@ -81,9 +81,10 @@ def open_image_of(name: str, folder: Path, web: Web | None = None) -> Source:
             return StoredImage.of(name)
         except UsageError as exc:
             return Source(name, ImageError(str(exc), name))
-    if web and is_url(name):
-        return web.image(name, name)
-    return of_name(name, folder / name)
+    if is_url(name):
+        return outages.image(name, name)
+    found = of_name(name, folder / name)
+    return outages.file(name, found.content) if isinstance(found.content, Path) else found
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,12 @@ class Files:
     Attributes:
         word: A file, a directory or a pattern.
         folder: The working directory, where it begins.
+        lenient: Go on where the file system fails.
     """
 
     word: str
     folder: Path
+    lenient: bool = False
 
     def rows(self, left_out: Counter[str]) -> Iterator[Row]:
         """Every image below the directory, or that the pattern matches."""
@@ -109,7 +112,8 @@ class Files:
 
     def sources(self, names: Sequence[str]) -> Iterator[Source]:
         """The images of successive rows."""
-        return (open_image_of(name, self.folder) for name in names)
+        outages = Outages(len(names), lenient=self.lenient)
+        return (open_image_of(name, self.folder, outages) for name in names)
 
 
 @dataclass(frozen=True)
@@ -138,4 +142,5 @@ class Objects:
 
     def sources(self, names: Sequence[str]) -> Iterator[Source]:
         """The images of successive rows."""
-        return (open_image_of(name, Path()) for name in names)
+        outages = Outages(len(names))
+        return (open_image_of(name, Path(), outages) for name in names)

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritonrepo.batch.inputs import Row, open_image_of
+from tritonrepo.batch.outages import Outages
 from tritonrepo.batch.places import Directory, Place, open_place
-from tritonrepo.batch.web import Web
 from tritonrepo.client.errors import ImageError, MissingError, UsageError
 from tritonrepo.client.sources import Source
 from tritonrepo.client.text import scheme_of
@@ -27,6 +27,8 @@ from tritonrepo.client.text import scheme_of
 SUFFIXES = (".parquet", ".csv")
 _AT_ONCE = 64
 """Rows that are read at a time, image files in them included."""
+_NOT_OPENED = Outages(0)
+"""Of images whose identity alone is asked for."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Table:
         column: The column's name.
         written: The address or path of the folder, as it was given: what names begin with.
         kept: The files whose column holds image files.
-        lenient: Go on where many addresses in a row cannot be reached.
+        lenient: Go on where many addresses in a row cannot be reached, or a file system fails.
     """
 
     place: Place
@@ -82,23 +84,23 @@ class Table:
     def sources(self, names: Sequence[str]) -> Iterator[Source]:
         """The images of successive rows: of one shard."""
         kept = {f"{self.written}{file}": file for file in self.kept}
-        web = Web(len(names), lenient=self.lenient)
+        outages = Outages(len(names), lenient=self.lenient)
         for table, group in groupby(names, lambda name: name.rpartition(":")[0]):
             if table in kept:
-                yield from self._images(kept[table], list(group), web)
+                yield from self._images(kept[table], list(group), outages)
             else:
-                yield from (self._led_to(name, web) for name in group)
+                yield from (self._led_to(name, outages) for name in group)
 
-    def _led_to(self, text: str, web: Web) -> Source:
-        web.advance()
-        return open_image_of(text, self._folder, web)
+    def _led_to(self, text: str, outages: Outages) -> Source:
+        outages.advance()
+        return open_image_of(text, self._folder, outages)
 
     @property
     def _folder(self) -> Path:
         return self.place.path if isinstance(self.place, Directory) else Path()
 
     def _identity(self, name: str) -> str:
-        return "" if scheme_of(name) else open_image_of(name, self._folder).identity()
+        return "" if scheme_of(name) else open_image_of(name, self._folder, _NOT_OPENED).identity()
 
     def _numbered(self, file: str) -> Iterator[Row]:
         """The rows of a file with images; its footer differs once it is another."""
@@ -172,16 +174,16 @@ class Table:
                 return
         raise UsageError(f"{self.written}{file} has no column {self.column!r} in its first line: {head.strip()}")
 
-    def _images(self, file: str, names: Sequence[str], web: Web) -> Iterator[Source]:
+    def _images(self, file: str, names: Sequence[str], outages: Outages) -> Iterator[Source]:
         """Successive rows of a file with images, read some at a time."""
         first = int(names[0].rpartition(":")[2])
         contents = islice(self._contents(file, first), len(names))
         for name, content in zip(names, contents, strict=True):
             data, path = (content.get("bytes"), content.get("path")) if isinstance(content, dict) else (content, None)
             if data is None and path:
-                yield replace(self._led_to(path, web), name=name)
+                yield replace(self._led_to(path, outages), name=name)
             else:
-                web.advance()
+                outages.advance()
                 yield Source(name, ImageError("an empty cell") if data is None else data)
 
     def _contents(self, file: str, first: int) -> Iterator[bytes | dict[str, Any] | None]:

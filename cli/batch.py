@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unreachable",
         choices=("stop", "row"),
         default="stop",
-        help="what many addresses in a row that cannot be reached become: the end of the run, which the same command "
-        "takes up again, or rows with an error (%(default)s)",
+        help="what becomes of many addresses in a row that cannot be reached, and of a file that cannot be read: "
+        "the end of the run, which the same command takes up again, or rows with an error (%(default)s)",
     )
     add_asking_options(parser)
     add("--labels", type=arguments.path, metavar="FILE", help="what export --labels takes, not the server's")

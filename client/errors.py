@@ -90,7 +90,7 @@ class ImageError(TritonRepoError):
 
 
 class UnreachableImageError(ImageError):
-    """An image that cannot be fetched now and may be later: the network or the server has failed.
+    """An image that cannot be had now and may be later: the network, the server or the file system has failed.
 
     Attributes:
         retry_after: Seconds that the server asks to be left alone, 0 if it does not.

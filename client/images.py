@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from tritonrepo.client.errors import ImageError
+from tritonrepo.client.errors import ImageError, UnreachableImageError
 from tritonrepo.client.strangers import HEAD, why_unreadable
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -39,6 +40,11 @@ _COST_OF_SCAN = 2
 _IN_TIFF = {"jpeg": "JPEG", "webp": "WEBP"}
 _START_OF_SCAN = b"\xff\xda"
 _CHUNK = 1 << 20
+# A share that is gone or does not answer, a disk that fails, and want of descriptors or memory.
+_PASSING = frozenset({
+    errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH,
+    errno.ENODEV, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
 # Raster formats which Pillow decodes by itself; EPS, for one, would start Ghostscript on a stranger's file.
 FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP",
@@ -125,10 +131,16 @@ def _image_errors(source: Path | bytes | BinaryIO) -> Iterator[None]:
     except MemoryError as exc:
         raise ImageError("not enough memory to decode it", name) from exc
     except OSError as exc:  # With a number it is the system's, without one Pillow's.
-        raise ImageError(f"damaged image: {exc}" if exc.errno is None else exc.strerror or str(exc), name) from exc
+        raise (ImageError(f"damaged image: {exc}", name) if exc.errno is None else system_error(exc, name)) from exc
     # Decoders fail on hostile bytes in every way that Python knows, so that no list of types would be complete.
     except Exception as exc:
         raise ImageError(f"damaged image: {exc}", name) from exc
+
+
+def system_error(exc: OSError, name: str | None) -> ImageError:
+    """What the system says of a file, as the image's error; of another kind where it may pass."""
+    kind = UnreachableImageError if exc.errno in _PASSING else ImageError
+    return kind(exc.strerror or str(exc), name)
 
 
 def _said_of_bomb(exc: Exception) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tritonrepo.client.errors import ImageError, UsageError
 from tritonrepo.client.fetch import fetch
-from tritonrepo.client.images import FORMATS, as_file, open_image, oriented, read_file
+from tritonrepo.client.images import FORMATS, as_file, open_image, oriented, read_file, system_error
 from tritonrepo.client.text import scheme_of
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
@@ -117,8 +117,10 @@ def _refuse_special(path: Path) -> None:
     """Opening a named pipe would wait for ever."""
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError) as exc:
-        raise ImageError(getattr(exc, "strerror", None) or str(exc), path.name) from exc
+    except OSError as exc:
+        raise system_error(exc, path.name) from exc
+    except ValueError as exc:
+        raise ImageError(str(exc), path.name) from exc
     if not stat.S_ISREG(mode):
         raise ImageError("a directory" if stat.S_ISDIR(mode) else "not a regular file", path.name)
 

@@ -18,6 +18,7 @@ from tests.conftest import CLOUDS
 from tests.objectstore import refusing
 from tritonrepo.batch.buckets import Prefix, open_store
 from tritonrepo.batch.inputs import open_image_of, open_input
+from tritonrepo.batch.outages import Outages
 from tritonrepo.batch.places import open_place
 from tritonrepo.client.errors import ImageError, MissingError, UsageError
 
@@ -138,10 +139,10 @@ def test_one_closed_object_is_an_error_among_the_rows_and_lost_credentials_end_t
     code: str, error: type[Exception], words: str
 ) -> None:
     with refusing(code) as server, pytest.raises(error, match=words):
-        open_image_of(f"s3://{server}/bucket/a.png", Path()).load()
+        open_image_of(f"s3://{server}/bucket/a.png", Path(), Outages(1)).load()
 
 
 def test_a_store_that_is_gone_ends_the_run() -> None:
     """As rows without a result its images would never be tried again."""
     with pytest.raises(MissingError, match=r"nobody answers at http://127\.0\.0\.1:9"):
-        open_image_of("s3://127.0.0.1:9/bucket/a.png", Path()).load()
+        open_image_of("s3://127.0.0.1:9/bucket/a.png", Path(), Outages(1)).load()

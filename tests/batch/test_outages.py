@@ -1,8 +1,9 @@
-"""Images on the web: which fault is a row, which is tried again, and which ends the run."""
+"""Images that cannot be had: which fault is a row, which is tried again, and which ends the run."""
 
 from __future__ import annotations
 
 import io
+import resource
 import socket
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from PIL import Image
 
 from tests.fuzz.hostile import HostileServer, response, sending
 from tritonrepo.batch.inputs import open_input
-from tritonrepo.batch.web import MOST_IN_A_ROW, TRIES, Web
+from tritonrepo.batch.outages import MOST_IN_A_ROW, TRIES, Outages
 from tritonrepo.client.errors import ImageError, MissingError, UnreachableImageError
 
 NOWHERE = "http://127.0.0.1:9"
@@ -37,7 +38,7 @@ def site(connection: socket.socket, head: bytes) -> None:
     connection.sendall(GONE if b"gone" in path else BUSY if b"busy" in path else PICTURE)
 
 
-def outcomes(web: Web, urls: Sequence[str]) -> list[str]:
+def outcomes(web: Outages, urls: Sequence[str]) -> list[str]:
     """What becomes of each image, one after the other."""
     images, found = [web.image(url, url) for url in urls], []
     for image in images:
@@ -51,13 +52,13 @@ def outcomes(web: Web, urls: Sequence[str]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Web, "pause", 0.001)
+    monkeypatch.setattr(Outages, "pause", 0.001)
 
 
 def test_what_the_server_does_not_have_is_a_row_however_often() -> None:
     with HostileServer(site) as server:
         urls = [f"http://{server.url}/gone/{number}.png" for number in range(30)]
-        assert outcomes(Web(30), urls) == ["ImageError"] * 30
+        assert outcomes(Outages(30), urls) == ["ImageError"] * 30
         assert len(server.requests) == 30, "it is asked once for each"
 
 
@@ -75,14 +76,14 @@ def test_what_the_server_does_not_have_is_a_row_however_often() -> None:
 def test_a_server_that_fails_ends_the_run(answer: bytes) -> None:
     with HostileServer(sending(answer)) as server:
         urls = [f"http://{server.url}/{number}.png" for number in range(MOST_IN_A_ROW + 5)]
-        found = outcomes(Web(100), urls)
+        found = outcomes(Outages(100), urls)
         assert found == ["UnreachableImageError"] * (MOST_IN_A_ROW - 1) + ["MissingError"] * 6
-        assert outcomes(Web(100, lenient=True), urls) == ["UnreachableImageError"] * len(urls)
+        assert outcomes(Outages(100, lenient=True), urls) == ["UnreachableImageError"] * len(urls)
 
 
 @pytest.mark.parametrize("place", [NOWHERE, "http://nobody.invalid"])
 def test_a_network_that_is_down_ends_the_run_in_words_that_help(place: str) -> None:
-    web = Web(1)
+    web = Outages(1)
     with pytest.raises(MissingError, match=r"1 images? in a row .*not fetched: .*--unreachable row") as caught:
         web.image("a", f"{place}/secret.png").load()
     assert place.removeprefix("http://") in str(caught.value)
@@ -92,7 +93,7 @@ def test_a_network_that_is_down_ends_the_run_in_words_that_help(place: str) -> N
 def test_a_fault_that_passes_at_once_costs_nothing() -> None:
     answers = [BUSY] * (TRIES - 1) + [PICTURE]
     with HostileServer(lambda connection, _: connection.sendall(answers.pop(0))) as server:
-        assert outcomes(Web(1), [f"http://{server.url}/a.png"]) == ["32"]
+        assert outcomes(Outages(1), [f"http://{server.url}/a.png"]) == ["32"]
 
 
 def test_a_few_images_that_cannot_be_reached_among_others_are_rows() -> None:
@@ -100,7 +101,7 @@ def test_a_few_images_that_cannot_be_reached_among_others_are_rows() -> None:
         good, busy, gone = (f"http://{server.url}/{name}.png" for name in ("a", "busy", "gone"))
         few = [busy] * (MOST_IN_A_ROW - 1)
         urls = [*few, good, *few, gone, *few, good]
-        found = outcomes(Web(len(urls)), urls)
+        found = outcomes(Outages(len(urls)), urls)
     rows = ["UnreachableImageError"] * len(few)
     assert found == [*rows, "32", *rows, "ImageError", *rows, "32"]
 
@@ -109,8 +110,8 @@ def test_an_outage_that_begins_with_a_shards_last_images_ends_the_run() -> None:
     """There are too few of them to tell, but an image that was had before fails now too."""
     with HostileServer(site) as server:
         good, busy = f"http://{server.url}/a.png", f"http://{server.url}/busy.png"
-        assert outcomes(Web(4), [good, good, busy, busy])[2:] == ["UnreachableImageError"] * 2
-        web = Web(4)
+        assert outcomes(Outages(4), [good, good, busy, busy])[2:] == ["UnreachableImageError"] * 2
+        web = Outages(4)
         assert outcomes(web, [good, good]) == ["32"] * 2
         server.script = sending(BUSY)
         assert outcomes(web, [good, good]) == ["UnreachableImageError", "MissingError"]
@@ -124,3 +125,34 @@ def test_a_table_of_addresses(tmp_path: Path) -> None:
         for source, error in zip(sources, [UnreachableImageError] * 2 + [last], strict=True):
             with pytest.raises(error):
                 source.load()
+
+
+@pytest.mark.parametrize("kind", ["files", "table"])
+def test_a_file_system_that_fails_ends_the_run(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process's own memory, the system cannot read the first byte: an error of input or output."""
+    (tmp_path / "list.csv").write_text("image\n/proc/self/mem\n")
+    monkeypatch.chdir("/proc/self")
+    for lenient, error in ((False, MissingError), (True, UnreachableImageError)):
+        word, column = ("mem", None) if kind == "files" else (f"{tmp_path}/list.csv", "image")
+        given = open_input(word, column, lenient=lenient)
+        (source,) = given.sources([row.name for row in given.rows(Counter())])
+        with pytest.raises(error, match=r"mem.*: Input/output error"):
+            source.read()
+
+
+def test_want_of_descriptors_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    source = Outages(1).file("a.png", tmp_path / "a.png")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(MissingError, match="cannot be read: Too many open files"):
+            source.load()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert source.load().width == 32
+
+
+def test_a_file_that_is_not_there_is_a_row(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="No such file"):
+        Outages(1).file("a.png", tmp_path / "a.png").load()

@@ -1,10 +1,15 @@
-"""Images on the web: one that is not there is a row; a network or a server that has failed ends the run."""
+"""One image that is not there is a row; a network, a server or a file system that has failed ends the run."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from tritonrepo.client.errors import ImageError, MissingError, UnreachableImageError
 from tritonrepo.client.fetch import fetch
@@ -18,12 +23,16 @@ MOST_IN_A_ROW = 20
 """Of old addresses one in three may lead to a server that is gone for good: 20 in a row do so once in 3,000,000,000."""
 
 
-class Web:
-    """The web as it is seen while one shard is done, by several threads.
+_WAY_ON = "With --unreachable row such images are errors among the rows."
 
-    A fault that may pass (no connection, an unknown host, a deadline, HTTP status 429 or 5xx) is tried again. Many
-    images in a row that fail so, or all of a small shard, are no fault of theirs: the run ends, and the shard is done
-    again by the next one. So it is where a shard ends with such images, and one that was had before fails now too.
+
+class Outages:
+    """What fails while one shard is done, as several threads see it.
+
+    A file system that fails ends the run at once. On the web a fault that may pass (no connection, an unknown host, a
+    deadline, HTTP status 429 or 5xx) is tried again. Many images in a row that fail so, or all of a small shard, are no
+    fault of theirs: the run ends, and the shard is done again by the next one. So it is where a shard ends with such
+    images, and one that was had before fails now too.
 
     Args:
         images: Of the shard.
@@ -37,7 +46,7 @@ class Web:
 
     def __init__(self, images: int, *, lenient: bool = False) -> None:
         self._limit = min(MOST_IN_A_ROW, images)
-        self._lenient = lenient
+        self.lenient = lenient
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._coming = images
@@ -45,8 +54,12 @@ class Web:
         self._in_a_row = 0
         self._answered = ""
 
+    def file(self, name: str, path: Path) -> FileImage:
+        """An image of the shard in a file."""
+        return FileImage(name, path, self.lenient)
+
     def image(self, name: str, url: str) -> WebImage:
-        """One of the shard's."""
+        """An image of the shard on the web."""
         with self._lock:
             self._under_way += 1
         return WebImage(name, url, self)
@@ -98,14 +111,13 @@ class Web:
             self._in_a_row += 1
             row, witness = self._in_a_row, self._answered
             last = max(self._coming, self._under_way) <= 0
-        if self._lenient:
+        if self.lenient:
             return
         if row >= self._limit or self._ended.is_set() or (last and witness and not _answers(witness)):
             self._ended.set()
             raise MissingError(
                 f"{row} images in a row could not be fetched, the last of them from {urlsplit(url).netloc}: "
-                f"{exc.reason}. Is the network up, and the server? With --unreachable row such images are errors "
-                "among the rows."
+                f"{exc.reason}. Is the network up, and the server? {_WAY_ON}"
             ) from exc
 
 
@@ -127,7 +139,37 @@ class WebImage(Source):
         web: How it is fetched.
     """
 
-    web: Web
+    web: Outages
 
     def _found(self) -> bytes:
         return self.web.fetch(str(self.content))
+
+
+@dataclass(frozen=True)
+class FileImage(Source):
+    """An image in a file, whose system may fail: a share that is gone, a process without descriptors.
+
+    Attributes:
+        lenient: Take it then for one that is not there.
+    """
+
+    lenient: bool
+
+    def load(self, *, orient: bool = True, least_side: int | None = None) -> Image.Image:
+        """As `Source.load`; raises `MissingError` where the file system has failed."""
+        with self._judged():
+            return super().load(orient=orient, least_side=least_side)
+
+    def read(self) -> bytes:
+        """As `Source.read`; raises `MissingError` where the file system has failed."""
+        with self._judged():
+            return super().read()
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
+        except UnreachableImageError as exc:
+            if self.lenient:
+                raise
+            raise MissingError(f"{self.name} cannot be read: {exc.reason}. {_WAY_ON}") from exc
