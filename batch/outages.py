@@ -21,8 +21,6 @@ LONGEST_PAUSE = 30.0
 """Seconds that a server may ask for between two tries."""
 MOST_IN_A_ROW = 20
 """Of old addresses one in three may lead to a server that is gone for good: 20 in a row do so once in 3,000,000,000."""
-
-
 _WAY_ON = "With --unreachable row such images are errors among the rows."
 
 
@@ -82,9 +80,9 @@ class Outages:
             self._judge(exc, url)
             raise
         except ImageError:
-            self._note(url, "")
+            self._note("")
             raise
-        self._note(url, url)
+        self._note(url)
         return found
 
     def _try(self, url: str) -> bytes:
@@ -98,8 +96,8 @@ class Outages:
                 pause *= 2
         return fetch(url)
 
-    def _note(self, url: str, had: str) -> None:
-        """The server has answered."""
+    def _note(self, had: str) -> None:
+        """A server has answered, and what is at this address was had, if any."""
         with self._lock:
             self._under_way -= 1
             self._in_a_row, self._answered = 0, had or self._answered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,14 @@ def test_a_fault_that_passes_at_once_costs_nothing() -> None:
     answers = [BUSY] * (TRIES - 1) + [PICTURE]
     with HostileServer(lambda connection, _: connection.sendall(answers.pop(0))) as server:
         assert outcomes(Outages(1), [f"http://{server.url}/a.png"]) == ["32"]
+
+
+def test_a_server_that_asks_for_a_rest_gets_it() -> None:
+    answers = [response(b"", "429 Too Many", Retry_After="1"), PICTURE]
+    with HostileServer(lambda connection, _: connection.sendall(answers.pop(0))) as server:
+        began = time.monotonic()
+        assert outcomes(Outages(1), [f"http://{server.url}/a.png"]) == ["32"]
+        assert time.monotonic() - began >= 1
 
 
 def test_a_few_images_that_cannot_be_reached_among_others_are_rows() -> None:
