@@ -39,17 +39,13 @@ def test_it_serves_a_store_and_takes_versions_as_they_are_published(
         assert command.process.stdout is not None
         (line,) = [line for line in command.output.splitlines() if "| curl" in line]
         assert run_curl(line)["model_version"] == "1"
+        heals(command)
         prepare_and_publish(bucket, tmp_path, 2)
-        assert command.process.stdout.readline() == f"{MODEL}: version 2 took over from 1\n"
+        await_told(command, f"{MODEL}: version 2 took over from 1\n")  # what healed may be told of before
         assert main(["rollback", MODEL, "--repository", str(bucket)]) == 0
         assert command.process.stdout.readline() == f"{MODEL}: version 1 took over from 2\n"
-        heals(command)
-        store.close()
-        gone = f"{bucket}: nobody answers at {bucket.endpoint}"
-        said = command.process.stdout.readline()
-        while gone not in said:  # what healed may be told of before
-            assert said
-            said = command.process.stdout.readline()
+        store.close()  # when Triton has all that it asked for: it would go on asking for minutes
+        await_told(command, f"{bucket}: nobody answers at {bucket.endpoint}")
         assert run_curl(line)["model_version"] == "1"
         status, _, errors = command.end(signal.SIGINT)
         assert (status, errors) == (0, "")
@@ -70,6 +66,15 @@ def test_it_serves_other_stores(kind: str, request: pytest.FixtureRequest, tmp_p
         assert main(["rollback", MODEL, "--repository", str(bucket)]) == 0
         assert command.process.stdout.readline() == f"{MODEL}: version 1 took over from 2\n"
         assert run_curl(line)["model_version"] == "1"
+
+
+def await_told(command: Command, words: str) -> None:
+    """Read until the words are said."""
+    assert command.process.stdout is not None
+    said = command.process.stdout.readline()
+    while words not in said:
+        assert said
+        said = command.process.stdout.readline()
 
 
 def heals(command: Command) -> None:
