@@ -20,9 +20,6 @@ from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import trustme
-
-from tests.certificates import write_pair
 from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.ports import reserve_ports
 
@@ -86,6 +83,10 @@ def disguise(place: Path, words: Sequence[str]) -> list[str]:
         place: A directory, which gets the certificate.
         words: The command.
     """
+    import trustme  # Here, since tests in an environment with less read this module too.
+
+    from tests.certificates import write_pair
+
     authority = trustme.CA()
     write_pair(authority, place, "azure", HOST)
     (place / "hosts").write_text(f"127.0.0.1 localhost {HOST}\n")
