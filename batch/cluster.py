@@ -88,10 +88,12 @@ def spread(job: Job, pending: Sequence[Pending], crew: Crew) -> Generator[Finish
     with _ray_errors():
         shards = ray.data.from_items([asdict(shard) for shard in pending], override_num_blocks=len(pending))
         finished = _mapped(shards, job, workers, crew)
-        for row in finished.iter_rows():
-            shard = Finished(**row)
-            Failure(shard.message, shard.status).check()
-            yield shard
+        # `iter_rows` would hold each back until the next is there.
+        for table in finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in table.to_pylist():
+                shard = Finished(**row)
+                Failure(shard.message, shard.status).check()
+                yield shard
 
 
 def _mapped(shards: ray.data.Dataset, job: Job, workers: int, crew: Crew) -> ray.data.Dataset:
