@@ -1,11 +1,11 @@
 """How well `tritonrepo plan` predicts: the 95th percentile of the embedded Triton, predicted and measured.
 
-    python -m benchmarks.plan                                       # a network of its own: 4 minutes
+    python -m benchmarks.plan                                       # a network of its own: 9 minutes
     python -m benchmarks.plan --repository model_repository --model resnext101_32x4d_onnx
     python -m benchmarks.plan --waiting                             # a model that only waits: the queue by itself
 
 A closed loop is measured, as `compare` does it, and gives the prediction. Then requests come at random at 30%, 60% and
-80% of the capacity that it predicts, for long enough that the 95th percentile is known to some percent. Rounds of both
+80% of the capacity that it predicts; the loop at 30% also says how executions scatter. Rounds of both
 follow each other, because a shared machine is now faster and now slower. Both runs are stored as reports, so that
 `tritonrepo plan` shows the same again:
 
@@ -79,7 +79,7 @@ ANY = Demand(rate=1.0, p95=1e6, utilisation=0.8)
 
 @contextmanager
 def repository(options: argparse.Namespace) -> Iterator[Path]:
-    """The one that is named, or one with a network of some 20 ms."""
+    """The one that is named, or one with a network of some 45 ms."""
     if options.repository:
         yield options.repository
         return

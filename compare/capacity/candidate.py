@@ -10,12 +10,14 @@ import numpy as np
 
 from tritonrepo.compare.capacity.alike import differing
 from tritonrepo.compare.capacity.queue import latencies
-from tritonrepo.compare.capacity.service import Service, Trip, fit, trip
+from tritonrepo.compare.capacity.service import Service, Trip, fit, trip, trip_at_rest
 from tritonrepo.compare.cells import Cell
 from tritonrepo.compare.choice import BUDGET_PERCENTILE
 from tritonrepo.compare.criteria import TOLERANCE
 from tritonrepo.compare.report import Report, ServedModel
 
+AT_REST = 1 / 3
+"""Up to this share of its capacity hardly a request of an open loop waits for another."""
 MOST_INSTANCES = 4096
 """Of a model in one server; more are a slip in the file."""
 DISAGREES = "it does not agree with the reference"
@@ -86,10 +88,21 @@ def _prepared(model: ServedModel, own: Sequence[Cell]) -> list[Candidate]:
     try:
         with np.errstate(divide="raise", invalid="raise"):
             service = fit(closed, model)
-            found = [Candidate(model, size, service, trip(closed, size), memory) for size in sizes] if service else []
+            if service is None:
+                return []
+            found = [Candidate(model, size, service, _trip(own, size, service), memory) for size in sizes]
         return found if all(map(_is_sound, found)) else []
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return []
+
+
+def _trip(own: Sequence[Cell], size: int, service: Service) -> Trip:
+    """From the open loop of the lowest rate, if that leaves the server at rest most of the time; else the closed."""
+    most = AT_REST * service.capacity(size) / size
+    rates = {cell.setting.request_rate: cell for cell in own if cell.setting.batch_size == size}
+    calm = [rate for rate in rates if rate and rate <= most]
+    found = trip_at_rest(rates[min(calm)], service) if calm else None
+    return found or trip([cell for cell in own if cell.setting.concurrency], size)
 
 
 def _is_sound(candidate: Candidate) -> bool:

@@ -90,11 +90,11 @@ def _largest(cell: Cell) -> int:
 
 @dataclass(frozen=True)
 class Trip:
-    """What a request takes beside its execution, and how executions scatter, from requests that were alone.
+    """What a request takes beside its execution, and how executions scatter.
 
     Attributes:
         overhead: On the way to the server and back, in ms.
-        factors: Latencies as multiples of their mean: the scatter of an execution's time.
+        factors: Times of executions as multiples of what `Service.time` says.
     """
 
     overhead: float
@@ -102,11 +102,39 @@ class Trip:
 
 
 def trip(cells: Sequence[Cell], batch_size: int) -> Trip:
-    """The trip of requests of a size, or of the nearest size that was measured alone; none and no scatter without."""
+    """That of requests of a size, or of the nearest size that was measured alone; none and no scatter without.
+
+    Args:
+        cells: Of a closed loop: those of one request at a time count.
+        batch_size: Images in a request.
+    """
     alone = [cell for cell in cells if cell.setting.concurrency == 1]
     if not alone:
         return Trip(0.0, (1.0,))
     cell = min(alone, key=lambda cell: abs(cell.setting.batch_size - batch_size))
-    latencies = np.array([latency for window in cell.windows for latency in window.latencies] or [cell.average.mean])
     server = cell.split.total if cell.split else cell.average.mean
-    return Trip(max(0.0, cell.average.mean - server), tuple(map(float, latencies / latencies.mean())))
+    return _trip(cell, server, 1.0)
+
+
+def trip_at_rest(cell: Cell, service: Service) -> Trip | None:
+    """That of an open loop in which hardly a request waits for another; None where the cell does not tell.
+
+    Its requests find the server at rest, as those of a closed loop do not. There an execution takes longer, by what the
+    server itself says, and scatters more: threads have to be woken, and others have had the caches.
+
+    Args:
+        cell: Of that loop.
+        service: What an execution takes in the closed loop.
+    """
+    split = cell.split
+    if split is None or not split.executions:
+        return None
+    images = sum(size * count for size, count in split.executions.items())
+    expected = sum(size * count * service.time(size) for size, count in split.executions.items()) / images
+    return _trip(cell, split.total, (split.total - split.queue) / expected)
+
+
+def _trip(cell: Cell, server: float, slower: float) -> Trip:
+    latencies = np.array([latency for window in cell.windows for latency in window.latencies] or [cell.average.mean])
+    factors = slower * latencies / latencies.mean()
+    return Trip(max(0.0, cell.average.mean - server), tuple(map(float, factors)))

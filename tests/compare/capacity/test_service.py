@@ -1,10 +1,14 @@
 """Times that are known come out of the cells that they were put into."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.compare.capacity.cells import alone, busy, served
 from tests.compare.reports import cell as plain_cell
-from tritonrepo.compare.capacity.service import Service, fit, trip
+from tests.compare.reports import window
+from tritonrepo.compare.capacity.service import Service, fit, trip, trip_at_rest
+from tritonrepo.compare.cells import Cell, Setting, Split
 
 
 def test_requests_alone_of_several_sizes_tell_both_times() -> None:
@@ -73,3 +77,26 @@ def test_the_trip_is_that_of_the_nearest_size() -> None:
     assert sorted(near.factors) == pytest.approx([0.5] * 3 + [1.5] * 3)
     assert set(far.factors) == {1.0}
     assert trip([busy(100, {1: 50})], 1).factors == (1.0,)
+
+
+def calm(latencies: tuple[float, ...], split: Split | None) -> Cell:
+    """An open loop of ten requests a second."""
+    one = replace(window(10, sum(latencies) / len(latencies)), latencies=latencies, split=split)
+    return Cell(Setting("m", 1, request_rate=10.0), (one,) * 3)
+
+
+def test_an_open_loop_tells_how_much_longer_a_server_at_rest_takes() -> None:
+    """By the closed loop an execution takes two requests 12 ms each and two more 20 ms; by the server 19.2 ms here."""
+    service = Service(4, 8, 1, largest=2, batching=True)
+    split = Split(queue=2.0, compute_input=0.2, compute_infer=18.0, compute_output=1.0, executions={1: 2, 2: 1})
+    found = trip_at_rest(calm((10.0, 40.0), split), service)
+    assert found is not None
+    assert found.overhead == pytest.approx(25 - 21.2)
+    slower = 19.2 / ((2 * 12 + 2 * 20) / 4)
+    assert sorted(set(found.factors)) == pytest.approx([0.4 * slower, 1.6 * slower])
+
+
+def test_an_open_loop_without_the_servers_account_does_not_tell() -> None:
+    assert trip_at_rest(calm((10.0, 40.0), None), Service(4, 8, 1, largest=2, batching=True)) is None
+    bare = Split(2.0, 0.2, 18.0, 1.0)
+    assert trip_at_rest(calm((10.0, 40.0), bare), Service(4, 8, 1, largest=2, batching=True)) is None

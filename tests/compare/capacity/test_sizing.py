@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.compare.capacity.cells import alone, busy, open_cell, poisson, report, served
-from tests.compare.reports import CONDITIONS, MACHINE, make_agreement
+from tests.compare.reports import CONDITIONS, MACHINE, make_agreement, window
 from tests.compare.reports import cell as plain_cell
 from tritonrepo.client.errors import UsageError
 from tritonrepo.compare.capacity.sizing import Demand, Sizing, size
-from tritonrepo.compare.cells import Cell, Split
+from tritonrepo.compare.cells import Cell, Setting, Split
 from tritonrepo.compare.report import Report, Server
 
 EXPONENTIAL = tuple(12 * -np.log1p(-(np.arange(1000) + 0.5) / 1000))
@@ -85,6 +85,22 @@ def test_predictions_stand_beside_open_loops() -> None:
     assert (check.rate, check.utilisation, check.measured) == pytest.approx((60, 0.6, 70))
     assert check.predicted == pytest.approx(10 * math.log(20) / 0.4 + 1.5, rel=0.08)
     assert check.error == pytest.approx(check.predicted / 70 - 1)
+
+
+def test_an_open_loop_at_a_low_rate_gives_the_scatter() -> None:
+    """Executions of 10 ms that are 15 ms there, on a server of at most 100 a second; at 60 it does not tell."""
+
+    def at(rate: float) -> Cell:
+        one = replace(window(rate, 17.0), latencies=(17.0,) * 4, split=Split(0.5, 0.0, 15.0, 0.0, {1: 50}))
+        return Cell(Setting("m", 1, request_rate=rate), (one,) * 3)
+
+    closed = report(alone(10))
+    (light,) = sizes(closed, poisson(at(30))).fleets
+    (heavy,) = sizes(closed, poisson(at(60))).fleets
+    assert sizes(closed, p95=1).least == ("m", 1, pytest.approx(11.5, rel=0.02))
+    assert sizes(closed, poisson(at(60)), p95=1).least == ("m", 1, pytest.approx(11.5, rel=0.02))
+    assert sizes(closed, poisson(at(30)), p95=1).least == ("m", 1, pytest.approx(16.5, rel=0.02))
+    assert light.p95 > heavy.p95
 
 
 def test_an_open_loop_at_equal_intervals_is_predicted_as_such() -> None:
