@@ -98,8 +98,8 @@ def test_an_open_loop_at_a_low_rate_gives_the_scatter() -> None:
     (light,) = sizes(closed, poisson(at(30))).fleets
     (heavy,) = sizes(closed, poisson(at(60))).fleets
     assert light.p95 > heavy.p95
-    for opened, least in (([], 11.5), ([at(60)], 11.5), ([at(30)], 16.5)):
-        found = sizes(closed, poisson(*opened), p95=1).least
+    for opened, least in (((), 11.5), ((poisson(at(60)),), 11.5), ((poisson(at(30)),), 16.5)):
+        found = sizes(closed, *opened, p95=1).least
         assert found is not None
         assert found[2] == pytest.approx(least, rel=0.02)
 
