@@ -103,7 +103,7 @@ $(AZURITE):
 
 stores: setup $(AZURITE) ## Google's and Azure's object stores: the tests of stores, then 20 kills each with a polling server (5 minutes)
 	AZURITE=$(AZURITE) $(BIN)/python -m pytest tests/repository/store tests/batch/test_buckets.py
-	AZURITE=$(AZURITE) $(BIN)/python -m tests.azure $(BIN)/python -m pytest -k "other_stores or bucket_is_polled or object_store" \
+	AZURITE=$(AZURITE) $(BIN)/python -m tests.azurite $(BIN)/python -m pytest -k "other_stores or bucket_is_polled or object_store" \
 		tests/cli/test_serve_store.py tests/deploy/test_start.py tests/rollout/test_ways.py
 	$(BIN)/python -m tests.kills --store gs --count 20 $(OPTIONS)
 	$(BIN)/python -m tests.kills --store as --count 20 $(OPTIONS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests import azure, google
+from tests import azurite, gcs
 from tests.objectstore import CREDENTIALS, make_bucket, object_store
 from tritonrepo.repository.store.address import Address
 from tritonrepo.serve.triton import TritonServer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # For this process and all that it starts: the tests' networks are tiny, and each core has a worker of pytest-xdist.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUCKETS = itertools.count(1)
-CLOUDS = {"s3": "bucket", "gs": "google_bucket"} | ({"as": "azure_bucket"} if azure.PROGRAM in os.environ else {})
+CLOUDS = {"s3": "bucket", "gs": "google_bucket"} | ({"as": "azure_bucket"} if azurite.PROGRAM in os.environ else {})
 """The fixture of each kind of object store. Azure's is there where `make stores` says so."""
 TINY_SIDE = 32
 TINY_LABELS = ("ant", "bee", "cat, domestic", "dog", "eel", "fox: red", "gnu", "hen", "ibis", "jay")
@@ -226,28 +226,28 @@ def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Address:
 @pytest.fixture(scope="session")
 def google_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a store that speaks Google's protocols, for the whole session: make buckets of your own."""
-    with google.google_store(tmp_path_factory.mktemp("google") / "log") as server:
+    with gcs.google_store(tmp_path_factory.mktemp("google") / "log") as server:
         yield server
 
 
 @pytest.fixture
 def google_bucket(google_server: str, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A place in a new bucket of it, with its address in the environment."""
-    for name, value in google.environment(google_server).items():
+    for name, value in gcs.environment(google_server).items():
         monkeypatch.setenv(name, value)
-    return google.make_google_bucket(google_server, f"bucket-{next(BUCKETS)}")
+    return gcs.make_google_bucket(google_server, f"bucket-{next(BUCKETS)}")
 
 
 @pytest.fixture(scope="session")
 def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Azurite, for the whole session: make containers of your own."""
-    with azure.azure_store(tmp_path_factory.mktemp("azure") / "log") as server:
+    with azurite.azure_store(tmp_path_factory.mktemp("azure") / "log") as server:
         yield server
 
 
 @pytest.fixture
 def azure_bucket(azure_server: str, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A place in a new container of it, with its address and the credentials in the environment."""
-    for name, value in azure.environment(azure_server).items():
+    for name, value in azurite.environment(azure_server).items():
         monkeypatch.setenv(name, value)
-    return azure.make_container(azure_server, f"bucket-{next(BUCKETS)}")
+    return azurite.make_container(azure_server, f"bucket-{next(BUCKETS)}")

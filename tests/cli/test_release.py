@@ -37,7 +37,8 @@ def test_a_release_needs_servers(root: Path, capsys: pytest.CaptureFixture[str])
     ("words", "message"),
     [
         (["--server", "ftp://here"], "Triton speaks gRPC and HTTP, not ftp"),
-        (["--server", "a:b:c"], "is not HOST:PORT"),
+        (["--server", "a:b"], "is not HOST:PORT"),
+        (["--server", "::1:8001"], "an IPv6 address stands in brackets, as in [::1]:8001"),
         (["--server", "a:1,ftp://b"], "Triton speaks gRPC and HTTP, not ftp"),
         (["--server", ""], "no server address: give HOST:PORT"),
         (["--server", "dns:///pods:8001"], "may be several servers, and each is told by itself"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import azure
+from tests import azurite
 from tests.cli.test_serve import ROOT, Command, run_curl, serving
 from tests.conftest import CLOUDS, wait_until
 from tests.kills.publisher import MODEL, publish
@@ -21,7 +21,7 @@ from tritonrepo.repository.store.address import Address
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-OTHERS = ["gs", *(["as"] if azure.DISGUISED in os.environ else [])]
+OTHERS = ["gs", *(["as"] if azurite.DISGUISED in os.environ else [])]
 """Triton's client of Azure's store reaches Azurite in a disguise alone (`make stores`)."""
 
 

@@ -15,7 +15,7 @@ import pytest
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
-from tests import azure
+from tests import azurite
 from tests.conftest import CLOUDS, wait_until
 from tests.kills.publisher import MODEL, publish
 from tests.kills.releases import prepare
@@ -33,7 +33,7 @@ name: "tiny_encoded" platform: "ensemble"
 ensemble_scheduling { step { model_name: "tiny_tensorrt" model_version: 1 } }
 """
 DEADLINE_SECONDS = 60
-MODES = [("s3", "MODE_POLL"), *([("as", "MODE_EXPLICIT")] if azure.DISGUISED in os.environ else [])]
+MODES = [("s3", "MODE_POLL"), *([("as", "MODE_EXPLICIT")] if azurite.DISGUISED in os.environ else [])]
 """Triton's client of Azure's store reaches Azurite in a disguise alone (`make stores`)."""
 
 

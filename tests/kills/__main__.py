@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests import azure, google
+from tests import azurite, gcs
 from tests.kills.kill import Kills
 from tests.kills.publisher import publish
 from tests.kills.releases import prepare
@@ -76,13 +76,13 @@ def bucket(kind: str, place: Path) -> Iterator[Address | None]:
             os.environ |= CREDENTIALS
             yield make_bucket(stack.enter_context(object_store(place / "store.log")), "kills")
         elif kind == "gs":
-            server = stack.enter_context(google.google_store(place / "store.log"))
-            os.environ |= google.environment(server)
-            yield google.make_google_bucket(server, "kills")
+            server = stack.enter_context(gcs.google_store(place / "store.log"))
+            os.environ |= gcs.environment(server)
+            yield gcs.make_google_bucket(server, "kills")
         elif kind == "as":
-            server = stack.enter_context(azure.azure_store(place / "store.log"))
-            os.environ |= azure.environment(server)
-            yield azure.make_container(server, "kills")
+            server = stack.enter_context(azurite.azure_store(place / "store.log"))
+            os.environ |= azurite.environment(server)
+            yield azurite.make_container(server, "kills")
         else:
             yield None
 
@@ -119,7 +119,7 @@ def main() -> int:
             return overlaid(place, sys.argv[1:])
         if options.store == "as":
             inside = [sys.executable, "-m", "tests.kills", *sys.argv[1:], "--place", str(place)]
-            return subprocess.run(azure.disguise(place, inside), check=False).returncode
+            return subprocess.run(azurite.disguise(place, inside), check=False).returncode
         return measure_in(options, place)
     finally:
         shutil.rmtree(place)

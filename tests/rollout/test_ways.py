@@ -15,7 +15,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from tests import azure
+from tests import azurite
 from tests.cli.test_serve import serving
 from tests.conftest import CLOUDS, ShortLived
 from tests.live.releases import FIRST, MODEL, OTHERS, draw_pictures
@@ -74,7 +74,7 @@ def test_the_first_version_of_all_is_staged_served_and_released(tmp_path: Path) 
     assert (status, errors) == (0, "")
 
 
-@pytest.mark.parametrize("kind", ["s3", *(["gs", "as"] if azure.DISGUISED in os.environ else [])])
+@pytest.mark.parametrize("kind", ["s3", *(["gs", "as"] if azurite.DISGUISED in os.environ else [])])
 def test_a_release_from_an_object_store(kind: str, request: pytest.FixtureRequest) -> None:
     """Azure's store and Google's too in the disguise of `make stores`."""
     bucket: Address = request.getfixturevalue(CLOUDS[kind])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import heed_interrupts
-from tests.google import Front
+from tests.gcs import Front
 from tests.objectstore import CREDENTIALS, put, refusing
 from tritonrepo.client.errors import MissingError
 from tritonrepo.repository.errors import StoreError

@@ -1,6 +1,6 @@
 """Azure Blob Storage on loopback: Azurite, Microsoft's own emulator, which npm installs (`make stores`).
 
-    python -m tests.azure COMMAND…
+    python -m tests.azurite COMMAND…
 
 runs a command where Azurite is Azure: Triton's client asks no other address.
 """
