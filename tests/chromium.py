@@ -17,6 +17,7 @@ import urllib3
 from tests.programs import require
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb")
+TRIES = 5
 
 
 class Page:
@@ -87,11 +88,8 @@ class Page:
 def chromium() -> Iterator[Page]:
     """A page in a Chromium of its own; fails where that is not installed."""
     require("chromium")
-    driver = require("chromedriver")
-    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process, port = _start(require("chromedriver"))
     try:
-        assert process.stdout is not None
-        port = next(match[1] for line in process.stdout if (match := re.search(r"successfully on port (\d+)", line)))
         page = Page(f"http://127.0.0.1:{port}")
         try:
             yield page
@@ -100,3 +98,17 @@ def chromium() -> Iterator[Page]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def _start(driver: str) -> tuple[subprocess.Popen[str], str]:
+    """The driver and its port. It takes one for two families of addresses, and ends where the second is not free."""
+    said = ""
+    for _ in range(TRIES):
+        process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if match := re.search(r"successfully on port (\d+)", line):
+                return process, match[1]
+            said += line
+        process.communicate()
+    raise AssertionError(f"{driver} has not started: {said}")
