@@ -1,4 +1,4 @@
-"""What a plan can count on: models with what they take for a batch, from closed loops, ready for predictions."""
+"""What a plan can count on: models with what they take for a batch, by closed and open loops."""
 
 from __future__ import annotations
 
@@ -90,19 +90,19 @@ def _prepared(model: ServedModel, own: Sequence[Cell]) -> list[Candidate]:
             service = fit(closed, model)
             if service is None:
                 return []
-            found = [Candidate(model, size, service, _trip(own, size, service), memory) for size in sizes]
+            found = [Candidate(model, size, service, _trip(own, closed, size, service), memory) for size in sizes]
         return found if all(map(_is_sound, found)) else []
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return []
 
 
-def _trip(own: Sequence[Cell], size: int, service: Service) -> Trip:
+def _trip(own: Sequence[Cell], closed: Sequence[Cell], size: int, service: Service) -> Trip:
     """From the open loop of the lowest rate, if that leaves the server at rest most of the time; else the closed."""
     most = AT_REST * service.capacity(size) / size
     rates = {cell.setting.request_rate: cell for cell in own if cell.setting.batch_size == size}
     calm = [rate for rate in rates if rate and rate <= most]
     found = trip_at_rest(rates[min(calm)], service) if calm else None
-    return found or trip([cell for cell in own if cell.setting.concurrency], size)
+    return found or trip(closed, size)
 
 
 def _is_sound(candidate: Candidate) -> bool:

@@ -143,8 +143,8 @@ def size(reports: Sequence[Report], demand: Demand) -> Sizing:
     Each server is a queue of its own: requests are spread over them at random.
 
     Args:
-        reports: Of one machine: a closed loop, and open loops to hold the predictions against. What several have
-            measured of the same cell is taken together.
+        reports: Of one machine: a closed loop, and open loops. One at a low rate says how executions scatter; all are
+            held against the predictions. What several have measured of the same cell is taken together.
         demand: What is wanted.
 
     Raises:
