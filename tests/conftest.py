@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,18 @@ TINY_PREPROCESSING = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the quick tests first, so that what can fail fast does."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("live", "slow")])
+
+
+@contextmanager
+def beside(work: Callable[[], object], ended: threading.Event) -> Iterator[None]:
+    """Have work done in a thread until the block ends, which the event tells it."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:

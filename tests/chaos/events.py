@@ -16,6 +16,7 @@ import pytest
 from tests.chaos import house
 from tests.chaos.served import PICTURE, Served
 from tests.chaos.shortages import SHORTAGES
+from tests.conftest import beside
 from tests.live.releases import MODEL
 from tritonrepo.client import Classifier
 from tritonrepo.client.errors import TritonRepoError
@@ -136,13 +137,8 @@ def at_work(served: Served, expected: float) -> Iterator[Work]:
                     elif abs(float(result.predictions[0].probability or 0) - expected) > 1e-5:
                         work.wrong += 1
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with beside(run, done):
         yield work
-    finally:
-        done.set()
-        thread.join()
 
 
 def raise_chaos(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ShortLived
+from tests.conftest import ShortLived, beside
 from tests.kills.clients import Answers, Client
 from tests.kills.kill import Killer, Kills, failed_loads, loads, strangers
 from tests.kills.publisher import publish
@@ -107,13 +107,8 @@ def following(models: Path | Address) -> Iterator[TritonServer]:
             while not ended.wait(1):
                 follower.look()
 
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
+        with beside(look, ended):
             yield server
-        finally:
-            ended.set()
-            thread.join()
 
 
 def examine(models: Path | Address) -> list[Finding]:

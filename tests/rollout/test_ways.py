@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests import azurite
 from tests.cli.test_serve import serving
-from tests.conftest import CLOUDS, ShortLived
+from tests.conftest import CLOUDS, ShortLived, beside
 from tests.live.releases import FIRST, MODEL, OTHERS, draw_pictures
 from tests.rollout import artifacts
 from tests.rollout.artifacts import Version
@@ -115,13 +115,8 @@ def asking(one: World, picture: Path) -> Iterator[list[str]]:
             except InferenceServerException as error:
                 refused.append(str(error))
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with beside(ask, done):
         yield refused
-    finally:
-        done.set()
-        thread.join()
 
 
 @pytest.mark.slow
