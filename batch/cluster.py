@@ -26,6 +26,8 @@ from tritonrepo.client.text import first_line
 _STORE_BYTES = 100 << 20
 # A shard that ends its worker more often ends the run: memory is too small, or a decoder crashes on an image.
 MOST_TRIES = 3
+# Ray kills what a worker has started when that ends. A server's guardian ends by itself then, and cleans up first.
+_SERVERS_OWN = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "0"}}
 
 
 @contextmanager
@@ -111,6 +113,7 @@ def _mapped(shards: ray.data.Dataset, job: Job, workers: int, crew: Crew) -> ray
             num_cpus=1,
             num_gpus=crew.gpus,
             max_task_retries=MOST_TRIES,
+            runtime_env=_SERVERS_OWN if job.service.open_server else None,
         )
 
 

@@ -137,8 +137,8 @@ def serve(options: argparse.Namespace) -> int:
         for replica, name in _replicas(setup, options, console):
             replicas.append(stack.enter_context(replica))
             _show(replica, name, console, waits=any(model.unreleased for model in models))
-        console.print(f"Ctrl-C stops the {'servers' if len(replicas) > 1 else 'server'}.")
         try:
+            console.print(f"Ctrl-C stops the {'servers' if len(replicas) > 1 else 'server'}.")
             watch(replicas)
         except KeyboardInterrupt:
             console.print(f"Stopping; Ctrl-C once more kills {'them' if len(replicas) > 1 else 'it'}.")

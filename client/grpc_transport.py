@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,12 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+LEAVE_SECONDS = 5.0
+"""How long `close` waits for the answers to requests that are under way.
+
+To close the channel cancels them, and a Triton before 25.04 may crash then: a thread of it looks at the request after
+another has released it (triton-inference-server/server, pull request 8078).
+"""
 
 
 class GrpcTransport:
@@ -35,6 +42,7 @@ class GrpcTransport:
         self.url = url
         self._connection = connection
         self._common = self._with_headers({})
+        self._requests, self._closed, self._change = 0, False, threading.Condition()
         self._keyring = Keyring(url, lambda: str(self.server()["name"]))
         tls = connection.tls
         if tls:
@@ -82,7 +90,7 @@ class GrpcTransport:
     def infer(self, request: Inference) -> Answer:
         """One request, once."""
         tensor, output = request_parts(tritonclient.grpc, request)
-        with self._errors():
+        with self._errors(), self._under_way():
             result = self._client.infer(
                 request.model,
                 [tensor],
@@ -133,8 +141,27 @@ class GrpcTransport:
         self._keyring.unlock(ask)
 
     def close(self) -> None:
-        """Drop the connections."""
-        self._client.close()
+        """Drop the connections, once the requests under way have their answers; after `LEAVE_SECONDS` without them."""
+        try:
+            with self._change:
+                self._closed = True
+                self._change.wait_for(lambda: not self._requests, LEAVE_SECONDS)
+        finally:
+            self._client.close()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Count a request for `close`, which no other may follow."""
+        with self._change:
+            if self._closed:
+                raise ServerUnavailableError(f"{self.url}: the connection is closed")
+            self._requests += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._requests -= 1
+                self._change.notify_all()
 
     def _with_headers(self, more: Mapping[str, str]) -> dict[str, Any]:
         """What every call takes."""

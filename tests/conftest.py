@@ -208,6 +208,7 @@ def tiny_server(tiny_repository: Path) -> Iterator[TritonServer]:
     """The embedded Triton over the tiny repository, for the whole session: do not stop it, do not unload its models."""
     with ShortLived(tiny_repository, shared_memory=True) as server:
         yield server
+        server.wait(0)  # raises, with the end of its log, if it ended by itself
 
 
 @pytest.fixture(scope="session")

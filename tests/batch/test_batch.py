@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from tests.batch import command, stores
 from tests.batch.gate import Gate
 from tests.batch.nodes import cluster
 from tests.batch.photographs import make_photographs
-from tests.conftest import wait_until
+from tests.conftest import traces, wait_until
 from tritonrepo.client import Classifier
 from tritonrepo.serve.triton import TritonServer
 
@@ -94,6 +95,7 @@ def test_on_this_machine_alone_with_a_store_and_servers_of_its_own(
             wait_until(gate.waits, PATIENCE)
             family = psutil.Process(driver.pid).children(recursive=True)
             doors = listeners(family)
+            homes = servers_homes(family)
             gate.release()
             _, errors = driver.communicate()
         assert driver.returncode == 1, errors
@@ -104,6 +106,8 @@ def test_on_this_machine_alone_with_a_store_and_servers_of_its_own(
     assert {host for host, _ in doors} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     _, alive = psutil.wait_procs(family, PATIENCE)
     assert not alive
+    assert homes
+    assert [trace for home in homes for trace in traces(home)] == []
     assert [row["image"] for row in rows] == urls
     assert [row["error"] for row in rows] == [None] * 6 + ["no such object"]
     assert all(len(row["probability"]) == 2 for row in rows[:6])
@@ -117,3 +121,13 @@ def listeners(processes: list[psutil.Process]) -> set[tuple[str, int]]:
         for connection in psutil.net_connections("tcp")
         if connection.pid in pids and connection.status == psutil.CONN_LISTEN and connection.laddr
     }
+
+
+def servers_homes(processes: list[psutil.Process]) -> list[Path]:
+    """The temporary directories of the servers among them."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            found += [Path(words[4])] if "guardian.py" in " ".join(words) else []
+    return found

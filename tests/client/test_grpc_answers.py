@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import struct
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
 import pytest
 
+from tests.conftest import wait_until
 from tests.fuzz.hostile_grpc import answer, serving
 from tritonrepo.client import grpc_transport
 from tritonrepo.client.errors import DeadlineError, RequestError, ServerUnavailableError, TritonRepoError
@@ -109,3 +113,49 @@ def test_a_status_is_an_error_of_its_kind(code: grpc.StatusCode, kind: type[Trit
     with serving(refuse) as transport, pytest.raises(kind) as caught:
         transport.infer(REQUEST)
     assert "\x1b" not in str(caught.value)
+
+
+class Held:
+    """Keeps its answer back until it is let go, and notes whether the request was still wanted then."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+        self.wanted: list[bool] = []
+
+    def __call__(self, context: grpc.ServicerContext) -> bytes:
+        self.asked.set()
+        self.go.wait(20)
+        self.wanted.append(context.is_active())
+        return answer([1, 2], [GOOD])
+
+
+def test_a_request_under_way_has_its_answer_before_the_connection_is_dropped() -> None:
+    """A Triton before 25.04 may crash when it is cancelled."""
+    held = Held()
+    with serving(held) as transport, ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(transport.infer, REQUEST)
+        held.asked.wait()
+        closing = pool.submit(transport.close)
+        assert isinstance(transport, grpc_transport.GrpcTransport)
+        wait_until(lambda: transport._closed)
+        with pytest.raises(ServerUnavailableError, match="the connection is closed"):
+            transport.infer(REQUEST)
+        assert not closing.done()
+        held.go.set()
+        assert asked.result().values.tolist() == [[1.5, -2.0]]
+        closing.result()
+    assert held.wanted == [True]
+
+
+def test_a_request_that_is_never_answered_does_not_keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_transport, "LEAVE_SECONDS", 0.1)
+    held = Held()
+    with serving(held, deadline=60) as transport, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(transport.infer, REQUEST)
+        held.asked.wait()
+        began = time.monotonic()
+        transport.close()
+        with pytest.raises(ServerUnavailableError):
+            asked.result()
+        assert time.monotonic() - began < 10
+        held.go.set()
