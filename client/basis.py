@@ -14,7 +14,7 @@ class Basis:
     Attributes:
         settings: The options that change predictions.
         contract: A digest of the contract and the labels; empty where the model was not asked.
-        file: The file's size and time of change; empty for what is no file.
+        file: The file's size and time of change, or that it could not be read; empty for what is no file.
     """
 
     settings: str

@@ -105,7 +105,7 @@ def _open(source: Path | bytes | BinaryIO, least_side: int | None) -> Iterator[I
     """The file opened, and refused where it is beyond a limit."""
     name = _name(source)
     size = _refuse_large(source)
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_OPENABLE) as image:
+    with _file(source) as file, Image.open(file, formats=_OPENABLE) as image:
         scans = _count_scans(image, name) if image.format in ("JPEG", "MPO") else 0
         if scans and _is_held_whole(image):
             _refuse_bomb(image.size, name)
@@ -226,6 +226,16 @@ def _count_scans(image: Image.Image, name: str | None) -> int:
             f"decompression bomb: {scans:,} scans, more than the {MAX_SCANS} that are safe to decode", name
         )
     return scans
+
+
+@contextmanager
+def _file(source: Path | bytes | BinaryIO) -> Iterator[BinaryIO]:
+    """To read from. Pillow would leave a file open that cannot be read."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            yield file
+    else:
+        yield io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 def _head(source: Path | bytes | BinaryIO) -> bytes:

@@ -22,11 +22,11 @@ from PIL import Image
 from tritonrepo.client.asking import Asker, Predicted, prepare
 from tritonrepo.client.basis import Basis
 from tritonrepo.client.contract import ModelContract
-from tritonrepo.client.errors import ImageError, UsageError
+from tritonrepo.client.errors import ImageError, UnreachableImageError, UsageError
 from tritonrepo.client.images import open_image, to_rgb
 from tritonrepo.client.options import Options
 from tritonrepo.client.results import Result
-from tritonrepo.client.sources import Source
+from tritonrepo.client.sources import UNREAD, Source
 from tritonrepo.client.transport import Transport
 from tritonrepo.client.versions import Held, Versions
 
@@ -177,7 +177,8 @@ class Pipeline:
                 return _Decoded(identity)
             return _Decoded(identity, thumbnail(image or to_rgb(open_image(out[0], least_side=THUMBNAIL_SIDE))))
         except ImageError as exc:
-            return _Decoded(identity, error=exc.reason)
+            passing = identity and isinstance(exc, UnreachableImageError)
+            return _Decoded(UNREAD if passing else identity, error=exc.reason)
 
     def _classify(self, batch: _Batch) -> list[Result]:
         decoded = [future.result() for future in batch.decoded]

@@ -12,7 +12,7 @@ from tritonrepo.client.basis import Basis
 from tritonrepo.client.errors import UsageError
 from tritonrepo.client.options import Options
 from tritonrepo.client.result_file import Done, Record
-from tritonrepo.client.sources import MISSING, is_url, of_name
+from tritonrepo.client.sources import MISSING, UNREAD, is_url, of_name
 from tritonrepo.client.versions import Versions
 
 
@@ -66,7 +66,7 @@ class Present:
                 f"{self.model} ({self.basis.settings}). Give it another file, or the same model and options."
             )
         if record.basis.file != file:
-            return "whose picture has changed"
+            return "that the system could not read" if record.basis.file == UNREAD else "whose picture has changed"
         if record.basis.contract not in ("", self.basis.contract):
             if not self.redo:
                 raise UsageError(self._refusal(path, record.version))

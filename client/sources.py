@@ -36,8 +36,9 @@ _OTHER_PICTURES = (
     ".icns", ".cur", ".djvu", ".emf", ".wmf", ".xbm", ".xpm", ".bpg", ".flif", ".nii", ".svs", ".ndpi", ".mrxs",
 )  # fmt: skip
 UNREADABLE_SUFFIXES = frozenset(_OTHER_PICTURES) - SUFFIXES
-# The identity of a file that is not there.
+# The identities of a file that is not there, and of one that the system could not read just then.
 MISSING = "missing"
+UNREAD = "unread"
 # Names are sorted this many at a time: in order for any usual directory, in bounded memory for a huge one.
 SORTED_AT_ONCE = 10_000
 

@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ShortLived, heed_interrupts
+from tests.serve.watched import supervised
 from tritonrepo.cli.main import main
 from tritonrepo.client import fetch as fetch_module
 from tritonrepo.client.classifier import Classifier
@@ -52,6 +53,13 @@ def undisturbed(tiny_server: TritonServer, photographs: Path, tmp_path_factory: 
     words = ["classify", str(photographs), "--url", tiny_server.grpc_url, "--batch-size", "1", "--resume", str(path)]
     assert main(words) == 0
     return path.read_text().splitlines()
+
+
+@pytest.fixture(scope="module")
+def healing_server(tiny_onnx_repository: Path) -> Iterator[TritonServer]:
+    """For clients that give requests up, at which a Triton before 25.04 may crash: it is started again then."""
+    with ShortLived(tiny_onnx_repository, shared_memory=True) as server, supervised(server):
+        yield server
 
 
 def command(photographs: Path, results: Path, url: str, *words: str) -> list[str]:
@@ -162,7 +170,11 @@ class FlakyProxy:
             except OSError:
                 return
             self.connections += 1
-            inside = socket.create_connection(("127.0.0.1", self._port))
+            try:
+                inside = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                outside.close()
+                continue
             pair = (outside, inside)
             for end in pair:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,9 +204,9 @@ class FlakyProxy:
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_flaky_network_loses_and_doubles_nothing(
-    tiny_server: TritonServer, photographs: Path, undisturbed: list[str], tmp_path: Path, protocol: str
+    healing_server: TritonServer, photographs: Path, undisturbed: list[str], tmp_path: Path, protocol: str
 ) -> None:
-    proxy = FlakyProxy(tiny_server.grpc_port if protocol == "grpc" else tiny_server.http_port)
+    proxy = FlakyProxy(healing_server.grpc_port if protocol == "grpc" else healing_server.http_port)
     results = tmp_path / "results.jsonl"
     try:
         assert main(command(photographs, results, proxy.url, "--protocol", protocol)) == 0
@@ -219,7 +231,7 @@ def test_a_server_that_never_answers_meets_the_deadline(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
-    tiny_server: TritonServer,
+    healing_server: TritonServer,
     photographs: Path,
     undisturbed: list[str],
     tmp_path: Path,
@@ -227,7 +239,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     results = tmp_path / "results.jsonl"
-    process = start(photographs, results, tiny_server.grpc_url, "--shared-memory")
+    process = start(photographs, results, healing_server.grpc_url, "--shared-memory")
     wait_for_lines(results, 20)
     process.send_signal(number)
     status, errors = finish(process)
@@ -236,27 +248,47 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     assert not leftovers()
     before = len(results.read_text().splitlines())
     assert 20 <= before < COUNT
-    assert main(command(photographs, results, tiny_server.grpc_url)) == 0
+    assert main(command(photographs, results, healing_server.grpc_url)) == 0
     assert f"{before} of them were there already" in capfd.readouterr().err
     assert results.read_text().splitlines() == undisturbed
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_a_killed_run_goes_on_without_loss(
-    tiny_server: TritonServer, photographs: Path, tmp_path: Path, suffix: str
+    healing_server: TritonServer, photographs: Path, tmp_path: Path, suffix: str
 ) -> None:
     results = tmp_path / f"results.{suffix}"
-    process = start(photographs, results, tiny_server.grpc_url, "--shared-memory")
+    process = start(photographs, results, healing_server.grpc_url, "--shared-memory")
     wait_for_lines(results, 37)
     process.kill()
     process.communicate()
     until(lambda: not leftovers())
     with results.open("ab") as file:
         file.write(b'{"image": "torn' if suffix == "jsonl" else b'"torn,')
-    assert main(command(photographs, results, tiny_server.grpc_url)) == 0
+    assert main(command(photographs, results, healing_server.grpc_url)) == 0
     whole = tmp_path / f"whole.{suffix}"
-    assert main(command(photographs, whole, tiny_server.grpc_url)) == 0
+    assert main(command(photographs, whole, healing_server.grpc_url)) == 0
     assert results.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_file_that_the_system_could_not_read_is_asked_for_again(
+    tiny_server: TritonServer, photographs: Path, tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    results, folder = tmp_path / f"results.{suffix}", tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "c.png"):
+        shutil.copy(photographs / "000.png", folder / name)
+    (folder / "b.png").symlink_to("/proc/self/mem")  # to read which is an input/output error
+    (folder / "broken.png").write_bytes(b"no picture")
+    assert main(command(folder, results, tiny_server.grpc_url)) == 1
+    assert "Input/output error" in results.read_text()
+    (folder / "b.png").unlink()
+    shutil.copy(photographs / "000.png", folder / "b.png")
+    capfd.readouterr()
+    assert main(command(folder, results, tiny_server.grpc_url)) == 1
+    assert "results are done again: 1 that the system could not read" in capfd.readouterr().err
+    assert "Input/output error" not in results.read_text()
 
 
 @pytest.mark.slow
