@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
         server = start(command)
         print(server.pid, flush=True)
         supervise(server, wake, float(grace))
-        end_group(server.pid)
+        end_group(server)
     except OSError as error:
         print(f"{command[0]} cannot be started: {error}", file=sys.stderr)
         return 126
@@ -139,7 +139,7 @@ def reveal(pid: int, command: Sequence[str]) -> None:
 
 
 def supervise(server: subprocess.Popen[bytes], wake: int, grace: float) -> None:
-    """Return when the server has ended, by itself or because we were told to end it."""
+    """Return when the server has ended, by itself or because we were told to end it. It is not reaped yet."""
     ended = os.pidfd_open(server.pid)
     readable, _, _ = select.select([sys.stdin, wake, ended], [], [])
     if ended not in readable:
@@ -148,7 +148,7 @@ def supervise(server: subprocess.Popen[bytes], wake: int, grace: float) -> None:
         server.terminate()
         if ended not in wait_for(server.pid, [wake, ended], grace):
             server.kill()
-    server.wait()
+    select.select([ended], [], [])
 
 
 def wait_for(pid: int, wakers: list[int], grace: float) -> list[int]:
@@ -179,10 +179,11 @@ def child_states(pid: int) -> list[str]:
     return found
 
 
-def end_group(group: int) -> None:
-    """Kill what is left of the server's process group and reap it."""
+def end_group(server: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the ended server's process group, then reap all: until then its number is no other's."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
