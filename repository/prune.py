@@ -1,6 +1,7 @@
 """Which versions nobody needs any more."""
 
 from collections.abc import Callable, Collection, Iterable
+from typing import TypeAlias
 
 from tritonrepo.client.errors import MissingError
 from tritonrepo.repository.errors import ConfigError
@@ -10,11 +11,11 @@ from tritonrepo.repository.store.seam import Store
 
 InUse = Callable[[str], Collection[int]]
 """Takes a model's name and returns the versions of it that some server has loaded."""
+Pruned: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""The numbers of the versions that went, and of those that could not be removed."""
 
 
-def prune(
-    store: Store, state: State, in_use: InUse = lambda _: (), keep: int | None = None
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def prune(store: Store, state: State, in_use: InUse = lambda _: (), keep: int | None = None) -> Pruned:
     """Remove the versions of a model that we published and nothing refers to.
 
     What stays: the versions that a record serves, itself or as a step of an ensemble; those to which a rollback may go;

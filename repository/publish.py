@@ -19,7 +19,7 @@ from tritonrepo.repository.errors import PublishError, SignatureError
 from tritonrepo.repository.files import write_errors
 from tritonrepo.repository.formats import FORMATS
 from tritonrepo.repository.planning import Plan, Planner
-from tritonrepo.repository.prune import InUse, prune
+from tritonrepo.repository.prune import InUse, Pruned, prune
 from tritonrepo.repository.signature import check
 from tritonrepo.repository.staging import Staging, open_scratch, open_staging
 from tritonrepo.repository.state import read_state
@@ -102,9 +102,8 @@ class Repository:
                 part = part_from_text(one.config, version, one.labels, one.manifest)
                 ensembles.append(self._planner.ensemble(ensemble, part, keep))
             pieces = [*plans, *(plan for pieces in ensembles for plan in pieces)]
-            go_live(self.store, [plan.step for plan in pieces if plan.step])
-            done = {plan.model: self._conclude(plan) for plan in pieces}
-        return [done[plan.model] for plan in (*plans, *(pieces[-1] for pieces in ensembles))]
+            pruned = self._go_live(pieces)
+        return [_publication(plan, pruned) for plan in (*plans, *(pieces[-1] for pieces in ensembles))]
 
     def stage(self, candidates: Sequence[Candidate]) -> list[Publication]:
         """Add each candidate as the next version of its model, without serving it; `switch` does that.
@@ -142,7 +141,7 @@ class Repository:
         with write_errors(self.store.address):
             go_live(self.store, self._planner.switch(name, version, overlap=overlap, expected=expected))
 
-    def prune(self, name: str, keep: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def prune(self, name: str, keep: int | None = None) -> Pruned:
         """Remove the versions of a model that nothing needs; the numbers of these, and of what cannot be removed.
 
         Args:
@@ -185,9 +184,24 @@ class Repository:
         except SignatureError as exc:
             raise PublishError(f"nothing goes back: {exc}") from exc
 
-    def _conclude(self, plan: Plan) -> Publication:
-        pruned, left = self.prune(plan.model) if plan.step else ((), ())
-        return Publication(plan.version, plan.status, pruned, plan.changes, left)
+    def _go_live(self, plans: Sequence[Plan]) -> dict[str, Pruned]:
+        """Take the steps of the plans; what was pruned, by model.
+
+        Servers begin to copy when a record is replaced, so what they copy is pruned before.
+        """
+        steps = [plan.step for plan in plans if plan.step]
+        models = list(dict.fromkeys(plan.model for plan in plans if plan.step))
+        if self.store.copied:
+            pruned = {model: self.prune(model) for model in models if self.store.record(model)}
+            go_live(self.store, steps)
+            return pruned
+        go_live(self.store, steps)
+        return {model: self.prune(model) for model in models}
+
+
+def _publication(plan: Plan, pruned: Mapping[str, Pruned]) -> Publication:
+    gone, left = pruned.get(plan.model, ((), ()))
+    return Publication(plan.version, plan.status, gone, plan.changes, left)
 
 
 def find_models(store: Store, name: str) -> list[str]:

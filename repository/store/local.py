@@ -37,6 +37,8 @@ INCOMPLETE = ".incomplete"
 class LocalStore:
     """A directory. Whoever writes holds its lock; see `open_staging`."""
 
+    copied = False
+
     def __init__(self, root: Path, scratch: Path | None = None) -> None:
         """Prepare.
 

@@ -27,6 +27,8 @@ class ObjectStore:
         address: As Triton takes it, without credentials.
     """
 
+    copied = True
+
     def __init__(self, address: Address, deadline: float = DEADLINE) -> None:
         """Prepare; nothing is asked yet.
 

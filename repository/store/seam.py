@@ -45,9 +45,12 @@ class Store(Protocol):
 
     Attributes:
         address: As the user wrote it; it holds no credentials.
+        copied: Whether Triton copies a model, all of its versions, before it loads one. Where something goes meanwhile,
+            it fails, and tries again at its next look.
     """
 
     address: str
+    copied: bool
 
     def models(self) -> list[str]:
         """The names of the models, sorted."""

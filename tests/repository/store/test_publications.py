@@ -17,7 +17,8 @@ from tritonrepo.repository.layout import parse_config
 from tritonrepo.repository.publish import Publication, find_models, open_repository
 from tritonrepo.repository.store.address import Address, open_store
 from tritonrepo.repository.store.bucket import Bucket
-from tritonrepo.repository.store.seam import ConflictError, Store
+from tritonrepo.repository.store.objects import ObjectStore
+from tritonrepo.repository.store.seam import ConflictError, Record, Store
 
 OTHER = "net_torchscript"
 Place = Path | Address
@@ -58,11 +59,29 @@ def test_the_first_version(place: Place) -> None:
 
 
 def test_versions_count_up_and_old_ones_are_pruned(place: Place) -> None:
+    """In an object store, of which servers copy all that is there when a record changes, by the next publication."""
+    late = open_store(place).copied
     for number in range(1, 5):
-        done = release(place, b"%d" % number)
-        assert (done.version, done.pruned) == (number, (number - 2,) if number > 2 else ())
-    assert open_store(place).versions(NAME) == [3, 4]
-    assert release(place, b"5", keep=1).pruned == (3, 4)
+        done, old = release(place, b"%d" % number), number - 2 - late
+        assert (done.version, done.pruned) == (number, (old,) if old > 0 else ())
+    assert open_store(place).versions(NAME) == ([2, 3, 4] if late else [3, 4])
+    assert release(place, b"5", keep=1).pruned == ((2,) if late else (3, 4))
+    assert release(place, b"6", keep=1).pruned == ((3, 4) if late else (5,))
+
+
+def test_nothing_goes_from_a_store_once_servers_copy(bucket: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They begin when the record is replaced, and fail where something goes meanwhile."""
+    commit, seen = ObjectStore.commit, list[dict[str, bytes | None]]()
+
+    def watched(store: ObjectStore, model: str, text: str, expected: Record | None) -> Record:
+        record = commit(store, model, text, expected)
+        seen.append(everything(store))
+        return record
+
+    monkeypatch.setattr(ObjectStore, "commit", watched)
+    pruned = [release(bucket, b"%d" % number).pruned for number in range(1, 5)]
+    assert pruned == [(), (), (), (1,)]
+    assert seen[-1] == everything(open_store(bucket))
 
 
 def test_the_same_again_changes_nothing_and_any_change_makes_a_version(place: Place) -> None:
