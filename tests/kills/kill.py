@@ -116,6 +116,7 @@ class Killer:
         self._publisher = Publisher(self._models, self._prepared)
         self._moments = random.Random(seed)
         self._place = place
+        self._known: dict[str, int] = {}
         cache = str(place / "cache")  # torch's own, which is meant to stay
         self._environment = {**os.environ, "TMPDIR": str(place / "temporary"), "TORCHINDUCTOR_CACHE_DIR": cache}
         self._seconds = [self._calm_publish() for _ in range(CALM)][-1]
@@ -124,7 +125,7 @@ class Killer:
     def kill_publish(self) -> None:
         """Kill one publish at a random moment between its beginning and a little after its end."""
         moment = self._moments.uniform(0, 1.1 * self._seconds)
-        before = self._served(MODEL)
+        before = self._settled(MODEL)
         pid = self._begin_publish()
         time.sleep(moment)  # the moment of the kill, not a wait for anything
         with suppress(ProcessLookupError):
@@ -138,7 +139,7 @@ class Killer:
         """Kill one `tritonrepo export`: in turns anywhere in its run, and while it writes."""
         if not self._command_seconds:
             self._command_seconds = self._calm_command()
-        number, before = self.kills.commands, self._served(COMMAND_MODEL)
+        number, before = self.kills.commands, self._settled(COMMAND_MODEL)
         with self._command(number) as process:
             if number % 2:
                 self._await_writing(process)
@@ -171,7 +172,7 @@ class Killer:
 
     def _see_loaded(self, model: str, before: int) -> None:
         """Wait until the server has taken the version that is new, if there is one."""
-        served = self._served(model)
+        served = self._known[model] = self._served(model)
         self.kills.published += served > before
         deadline = time.monotonic() + LOAD_SECONDS
         while served > before and not self._server.is_ready(model, str(served)):
@@ -180,12 +181,19 @@ class Killer:
                 return
             time.sleep(0.05)
 
+    def _settled(self, model: str) -> int:
+        """What is served now, with what a killed writer had sent and a store did only after the last look."""
+        served = self._served(model)
+        known = self._known.setdefault(model, served)
+        self._see_loaded(model, known)
+        return served
+
     def _served(self, model: str) -> int:
         return read_state(open_store(self._models), model).current
 
     def _calm_publish(self) -> float:
         """Seconds from `begin` to `end`."""
-        before = self._served(MODEL)
+        before = self._settled(MODEL)
         self._begin_publish()
         start = time.monotonic()
         assert self._publisher.await_end() == (True, 0)
@@ -204,7 +212,7 @@ class Killer:
         return self._publisher.begin()
 
     def _calm_command(self) -> float:
-        start, before = time.monotonic(), self._served(COMMAND_MODEL)
+        start, before = time.monotonic(), self._settled(COMMAND_MODEL)
         with self._command(1) as process:
             assert process.wait() == 0
         seconds = time.monotonic() - start
