@@ -239,13 +239,9 @@ def _file(source: Path | bytes | BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _head(source: Path | bytes | BinaryIO) -> bytes:
-    if isinstance(source, bytes):
-        return source[:HEAD]
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(HEAD)
-    source.seek(0)
-    return source.read(HEAD)
+    with _file(source) as file:
+        file.seek(0)
+        return file.read(HEAD)
 
 
 def oriented(image: Image.Image) -> Image.Image:

@@ -190,13 +190,12 @@ class Repository:
         Servers begin to copy when a record is replaced, so what they copy is pruned before.
         """
         steps = [plan.step for plan in plans if plan.step]
-        models = list(dict.fromkeys(plan.model for plan in plans if plan.step))
         if self.store.copied:
-            pruned = {model: self.prune(model) for model in models if self.store.record(model)}
+            pruned = {step.state.model: self.prune(step.state.model) for step in steps if step.state.record}
             go_live(self.store, steps)
             return pruned
         go_live(self.store, steps)
-        return {model: self.prune(model) for model in models}
+        return {step.state.model: self.prune(step.state.model) for step in steps}
 
 
 def _publication(plan: Plan, pruned: Mapping[str, Pruned]) -> Publication:

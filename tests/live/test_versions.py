@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ShortLived, running, wait_until
+from tests.conftest import ShortLived, beside, running, wait_until
 from tests.live.releases import FIRST, LETTERS, MODEL, OTHERS, Release, draw_pictures, publish
 from tritonrepo.cli.main import main
 from tritonrepo.client.classifier import Classifier
@@ -136,14 +136,9 @@ def run_on(classifier: Classifier, pictures: list[Path], disturb: Callable[[list
         finally:
             stop.set()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(work, stop):
         for result in classifier.classify(endless(pictures, stop, fed), OPTIONS):
             results.append(result)
-    finally:
-        stop.set()
-        thread.join()
     assert not failures, failures
     assert [result.image for result in results] == fed
     return results

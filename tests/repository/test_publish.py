@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import beside
 from tests.repository.releases import FIRST, NAME, SECOND, candidate, contents, largest_batch, release, served
 from tritonrepo.client.errors import MissingError
 from tritonrepo.repository.digest import sha256
@@ -188,12 +189,9 @@ def test_a_reader_always_sees_a_whole_record(models: Path) -> None:
             repository.publish([one], keep=9)
 
     publish(1)
-    reader = threading.Thread(target=read)
-    reader.start()
-    for number in range(2, 20):
-        publish(number)
-    stop.set()
-    reader.join()
+    with beside(read, stop):
+        for number in range(2, 20):
+            publish(number)
     assert not failures
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import ShortLived, traces, wait_until
+from tests.conftest import ShortLived, beside, traces, wait_until
 from tritonrepo.client import Classifier
 from tritonrepo.serve.errors import NoAnswerError
 from tritonrepo.serve.questions import exchange
@@ -104,14 +104,9 @@ def client_at_work(server: TritonServer) -> Iterator[None]:
             while not done.is_set():
                 answers.extend(result.error for result in classifier.classify([np.zeros((40, 48, 3), np.uint8)] * 4))
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(work, done):
         wait_until(lambda: answers)
         yield
         count = len(answers)
         wait_until(lambda: len(answers) > count + 4)
-    finally:
-        done.set()
-        thread.join()
     assert set(answers) == {None}

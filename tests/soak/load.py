@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from tests.conftest import beside
 from tritonrepo.client.connection import Connection
 from tritonrepo.client.errors import ModelUnavailableError, TritonRepoError
 from tritonrepo.client.transport import Inference, Transport, open_transport
@@ -99,19 +101,14 @@ def soak(
     transports = [open_transport(url, Connection(protocol=name)) for name, url in connections.items()]
     worker = Worker(transports, models, images)
     ended = threading.Event()
-    changer = threading.Thread(target=come_and_go, args=(server, models[1], ended, worker.soak))
+    change = partial(come_and_go, server, models[1], ended, worker.soak)
     first = int(count * WARM_UP)
     half = (first + count) // 2
-    with ThreadPoolExecutor(concurrency) as pool:
-        changer.start()
-        try:
-            looks = []
-            for start, end in ((0, first), (first, half), (half, count)):
-                run(pool, worker.ask, range(start, end), concurrency)
-                looks.append(memory(server))
-        finally:
-            ended.set()
-            changer.join()
+    with ThreadPoolExecutor(concurrency) as pool, beside(change, ended):
+        looks = []
+        for start, end in ((0, first), (first, half), (half, count)):
+            run(pool, worker.ask, range(start, end), concurrency)
+            looks.append(memory(server))
     warm, middle, last = looks
     worker.soak.memory = {name: (warm[name], middle[name], last[name]) for name in warm}
     for transport in transports:
